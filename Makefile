@@ -1,0 +1,38 @@
+# The two commands a newcomer needs: `make demo` and `make test`.
+SHELL := /bin/bash
+VENV  := .venv
+BIN   := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS  ?=
+
+.PHONY: help demo test check lint types format clean
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(READY): requirements.lock pyproject.toml tools/venv
+	@tools/venv $(VENV)
+	@touch $@
+
+install: $(READY) ## create the environment from the pinned dependencies
+
+demo: $(READY) ## a day of transport, simulated loggers, everything else real
+	@$(BIN)/coldchain demo $(ARGS)
+
+lint: $(READY) ## ruff and the import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+
+types: $(READY) ## mypy, strict
+	$(BIN)/mypy
+
+test: $(READY) lint types ## everything that CI runs
+	@tools/system-packages test
+	$(BIN)/pytest $(ARGS)
+
+format: $(READY) ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove the environment and what was generated
+	rm -rf $(VENV) var build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Simulated loggers, boxes, weather and radio."""

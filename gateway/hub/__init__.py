@@ -1,0 +1,1 @@
+"""The hub: archives, judges, alerts, shows."""

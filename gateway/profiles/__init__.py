@@ -1,0 +1,1 @@
+"""The default profile library, as data."""

@@ -1,0 +1,1 @@
+"""The vehicle: hears loggers, records, seals, sends, warns."""
