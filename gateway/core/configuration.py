@@ -1,0 +1,174 @@
+"""The configuration that a hub signs and a gateway obeys: loggers, boxes, consignments, profiles.
+
+It is also the vocabulary in which consignments are registered over HTTP. All moments carry an offset.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
+
+from gateway.core.errors import InputError
+from gateway.core.identifiers import check_code
+from gateway.core.profiles import Celsius, Event, Identifier, Kind, Model, Profile
+
+
+def _code(text: str) -> str:
+    try:
+        return check_code("code", text)
+    except InputError as error:
+        raise ValueError(error.reason) from error
+
+
+Code = Annotated[str, AfterValidator(_code)]
+"""The code of a box, item, consignment or gateway: never an identity."""
+
+
+class Calibration(Model):
+    """A calibration certificate. `offset_c` is added to what the logger says."""
+
+    certificate: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    calibrated_at: AwareDatetime
+    due_at: AwareDatetime
+    offset_c: Annotated[float, Field(ge=-5, le=5)] = 0.0
+    uncertainty_c: Annotated[float, Field(ge=0, le=5)] = 0.2
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Self:
+        if self.due_at <= self.calibrated_at:
+            raise ValueError("due_at is not after calibrated_at")
+        return self
+
+
+class Logger(Model):
+    """An enrolled logger and the box it rides in. `memory_interval_s` is None for a logger without a memory."""
+
+    address: Code
+    kind: Literal["ruuvitag"] = "ruuvitag"
+    box: Code
+    memory_interval_s: Annotated[int, Field(gt=0)] | None = 300
+    calibration: Calibration | None = None
+
+
+class BoxState(StrEnum):
+    """Only ready and loaded boxes alert."""
+
+    EMPTY = "empty"
+    CONDITIONING = "conditioning"
+    READY = "ready"
+    LOADED = "loaded"
+    RECEIVED = "received"
+
+
+class Box(Model):
+    """A transport box. `default_profile` judges it while nothing is registered in it."""
+
+    code: Code
+    label: Annotated[str, StringConstraints(max_length=80)] = ""
+    state: BoxState = BoxState.READY
+    default_profile: Identifier | None = None
+
+
+class Declared(Model):
+    """A stretch that nobody measured but a named sender vouches for. It consumes life and is no gap."""
+
+    begins: AwareDatetime
+    ends: AwareDatetime
+    low_c: Celsius
+    high_c: Celsius
+    by: Code
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Self:
+        if self.ends <= self.begins:
+            raise ValueError("ends is not after begins")
+        if self.high_c < self.low_c:
+            raise ValueError("high_c is below low_c")
+        return self
+
+
+class Carriage(Model):
+    """A stretch in a box with a logger. `ends` is None while it lasts."""
+
+    box: Code
+    begins: AwareDatetime
+    ends: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Self:
+        if self.ends is not None and self.ends <= self.begins:
+            raise ValueError("ends is not after begins")
+        return self
+
+
+class Examination(Model):
+    """What will be examined (or, for a medicine, given), and the profile that judges it."""
+
+    code: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    profile: Identifier
+
+
+class Item(Model):
+    """A tube, bottle, syringe or bag.
+
+    `declared` and `carriage` together are its exposure; without a `carriage` of its own it goes with its consignment.
+    `latest_arrival` (answer due minus laboratory time) marks it urgent when passed and never lowers the verdict.
+    """
+
+    code: Code
+    kind: Kind
+    examinations: Annotated[tuple[Examination, ...], Field(min_length=1, max_length=50)]
+    collected_at: AwareDatetime | None = None
+    prepared_at: AwareDatetime | None = None
+    first_use_at: AwareDatetime | None = None
+    use_before: AwareDatetime | None = None
+    latest_arrival: AwareDatetime | None = None
+    declared: Annotated[tuple[Declared, ...], Field(max_length=50)] = ()
+    carriage: Annotated[tuple[Carriage, ...], Field(max_length=50)] = ()
+    irreplaceable: bool = False
+
+    def time_of(self, event: Event) -> AwareDatetime | None:
+        """The moment of an event, None if not stated."""
+        match event:
+            case Event.COLLECTED:
+                return self.collected_at
+            case Event.PREPARED:
+                return self.prepared_at
+            case Event.FIRST_USE:
+                return self.first_use_at
+
+
+class Consignment(Model):
+    """What is carried together under one code."""
+
+    code: Code
+    items: Annotated[tuple[Item, ...], Field(min_length=1, max_length=200)]
+    carriage: Annotated[tuple[Carriage, ...], Field(max_length=50)] = ()
+    planned_arrival: AwareDatetime | None = None
+    received_at: AwareDatetime | None = None
+    registered_late: bool = False
+
+    @model_validator(mode="after")
+    def _has_distinct_items(self) -> Self:
+        codes = [item.code for item in self.items]
+        if len(set(codes)) != len(codes):
+            raise ValueError("two items have the same code")
+        return self
+
+    def carriage_of(self, item: Item) -> tuple[Carriage, ...]:
+        """The item's stretches in boxes."""
+        return item.carriage or self.carriage
+
+
+class Configuration(Model):
+    """All that a gateway needs to know. `demonstration` counts example profiles as approved, and says so."""
+
+    version: Annotated[int, Field(ge=1)]
+    gateway: Code
+    demonstration: bool = False
+    loggers: Annotated[tuple[Logger, ...], Field(max_length=500)] = ()
+    boxes: Annotated[tuple[Box, ...], Field(max_length=500)] = ()
+    consignments: Annotated[tuple[Consignment, ...], Field(max_length=1000)] = ()
+    profiles: Annotated[tuple[Profile, ...], Field(max_length=1000)] = ()

@@ -1,0 +1,33 @@
+"""Durations as people write them: a number and its unit, always both."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer
+
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)\s*")
+_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+
+
+def parse_duration(value: object) -> int:
+    """Return milliseconds of "90 s", "30 min", "4 h" or "7 d"; raises ValueError, also for a bare number."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f"a duration needs a unit: write '{value:g} min', '{value:g} h' or '{value:g} d'")  # noqa: TRY004  pydantic reports ValueError
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"{value!r} is not a duration such as '30 min', '4 h' or '7 d'")
+    return round(float(match[1]) * _SECONDS[match[2]] * 1000)
+
+
+def format_duration(duration_ms: int) -> str:
+    """Return the shortest exact text that `parse_duration` reads back."""
+    for unit in ("d", "h", "min"):
+        if duration_ms and duration_ms % (_SECONDS[unit] * 1000) == 0:
+            return f"{duration_ms // (_SECONDS[unit] * 1000)} {unit}"
+    return f"{duration_ms / 1000:g} s"
+
+
+Duration = Annotated[int, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)]
+"""Milliseconds; read from and written as a number with a unit."""

@@ -1,0 +1,67 @@
+"""Records in a segment other than observations: events, faults, corrections, health.
+
+These are the wire types themselves (msgspec, tagged, arrays in MessagePack), so that what is sealed is what
+is read. Fields are only ever added at the end, with a default. Times are UTC in milliseconds.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=False):
+    """Anything that happened at a moment. `clock_trusted` tells the quality of `at_ms`."""
+
+    at_ms: int
+    clock_trusted: bool
+
+
+class CustodyEvent(Record, frozen=True, tag="custody"):
+    """A box, consignment or item was loaded, unloaded, handed over or received.
+
+    `act` is one of loaded, unloaded, handed_over, received, opened, closed. `holder` is a badge code or
+    "unidentified". Codes only, never names.
+    """
+
+    act: str
+    box: str
+    consignment: str = ""
+    item: str = ""
+    holder: str = "unidentified"
+    place: str = ""
+
+
+class ClockCorrection(Record, frozen=True, tag="clock"):
+    """The gateway's clock was stepped or became trusted: at `monotonic_ms` of this boot UTC is `at_ms`."""
+
+    monotonic_ms: int
+    before_ms: int
+    source: str
+
+
+class DeviceFault(Record, frozen=True, tag="fault"):
+    """A logger (or, with an empty `logger`, the gateway) showed a fault. `code` is stable, `detail` is numbers."""
+
+    logger: str
+    code: str
+    detail: dict[str, int] = {}
+
+
+class MemoryRead(Record, frozen=True, tag="memory_read"):
+    """A stretch of a logger's memory was asked for; `complete` only if the logger's end mark arrived."""
+
+    logger: str
+    from_ms: int
+    to_ms: int
+    records: int
+    new_records: int
+    complete: bool
+
+
+class Health(Record, frozen=True, tag="health"):
+    """The gateway's own counters, by name."""
+
+    counters: dict[str, int]
+
+
+AnyRecord = CustodyEvent | ClockCorrection | DeviceFault | MemoryRead | Health

@@ -1,0 +1,1 @@
+"""The demonstration: a day of transport, every process real but the radio."""
