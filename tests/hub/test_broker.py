@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.hub.broker import BrokerError, EmbeddedBroker
+
+
+async def test_listens_on_loopback_on_a_free_port(tmp_path: Path) -> None:
+    async with EmbeddedBroker(tmp_path) as broker:
+        assert broker.url == f"mqtt://127.0.0.1:{broker.port}"
+        _, writer = await asyncio.open_connection("127.0.0.1", broker.port)
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_refuses_a_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(BrokerError, match="cannot listen"):
+            async with EmbeddedBroker(tmp_path, port=other.getsockname()[1]):
+                pass
+
+
+async def test_survives_the_terminals_interrupt(tmp_path: Path) -> None:
+    async with EmbeddedBroker(tmp_path) as broker:
+        os.kill(broker.pid, signal.SIGINT)
+        _, writer = await asyncio.open_connection("127.0.0.1", broker.port)
+        writer.close()
+        await writer.wait_closed()
+
+
+_PARENT = """
+import asyncio, sys
+from pathlib import Path
+from gateway.hub.broker import EmbeddedBroker
+async def main():
+    async with EmbeddedBroker(Path(sys.argv[1])) as broker:
+        print(broker.pid, flush=True)
+        await asyncio.sleep(3600)
+asyncio.run(main())
+"""
+
+
+def test_dies_with_its_parent(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _PARENT, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:  # noqa: S603  our own interpreter
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        waiter = os.pidfd_open(child)
+        parent.kill()
+    try:
+        # A pidfd becomes readable when its process ends; no polling, no timing.
+        ready, _, _ = select.select([waiter], [], [], 30)
+        assert ready
+    finally:
+        os.close(waiter)
