@@ -119,8 +119,9 @@ class Bus:
 
     async def drain(self, below: int = 64) -> None:
         """Wait until no client has more than ``below`` unread messages; the sender of a flood calls it."""
-        while any(client.queued > below for client in self._clients.values()):
-            await asyncio.sleep(0.001)  # noqa: ASYNC110 - the kernel empties several queues, no event marks it
+        # The kernel empties several queues at once: there is no one event to wait for.
+        while any(client.queued > below for client in self._clients.values()):  # noqa: ASYNC110 - see above
+            await asyncio.sleep(0.001)
 
     def announce_service(self, *, is_running: bool) -> None:
         """Let the service's name appear or vanish."""

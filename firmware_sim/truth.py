@@ -1,0 +1,87 @@
+"""The truth file: what the simulated loggers really did, one JSON object a line.
+
+First line::
+
+    {"kind": "run", "seed": 1, "start_ms": ..., "shift_ms": 0}
+
+``start_ms`` is the domain time at which the scenario began; ``shift_ms`` how far that is from the start that the
+file names (0 when the clock of the run begins where the scenario does).
+
+One line for each measurement, in the order of time for each logger::
+
+    {"kind": "measurement", "logger": "C0:..", "n": 70001, "counter": 4466, "at_ms": ..., "temperature_mc": 5165}
+
+``n`` is the measurement number that never wraps, ``counter`` = n modulo 65535 is the one that is advertised, ``at_ms``
+is domain time (milliseconds since 1970 UTC), ``temperature_mc`` the advertised value in thousandths of a degree.
+
+One line for each record that went into a logger's memory, right after its measurement (same ``n``, same time)::
+
+    {"kind": "memory", "logger": "C0:..", "n": 70001, "at_ms": ..., "temperature_cc": 517}
+
+``temperature_cc`` is the value as the log serves it, in hundredths of a degree. The time that the log serves is the
+reader's, in whole seconds, and bears the logger's drift.
+
+And what happened to a box, ``event`` being lid_opened, lid_closed, carried_away, brought_back or logger_died::
+
+    {"kind": "box", "box": "BOX-3", "logger": "C0:..", "event": "carried_away", "at_ms": ...}
+
+Every line is handed to the operating system before the measurement is advertised, so the file is complete even when
+the simulator is killed.
+"""
+
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from firmware_sim.ruuvitag import Measurement
+
+
+class TruthFile:
+    """Writes the truth to a file, which is made anew."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w", encoding="utf-8")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def begin(self, seed: int, start_ms: int, shift_ms: int) -> None:
+        """Write the first line."""
+        self._write({"kind": "run", "seed": seed, "start_ms": start_ms, "shift_ms": shift_ms})
+        self.flush()
+
+    def tell_measurement(self, logger: str, measurement: Measurement) -> None:
+        """Write a measurement, and the record that it left in the logger's memory."""
+        number, at_ms, record = measurement.number, measurement.at_ms, measurement.record
+        self._write(
+            {
+                "kind": "measurement",
+                "logger": logger,
+                "n": number,
+                "counter": measurement.counter,
+                "at_ms": at_ms,
+                "temperature_mc": measurement.temperature_mc,
+            }
+        )
+        if record is not None:
+            temperature_cc = record.temperature_cc
+            self._write(
+                {"kind": "memory", "logger": logger, "n": number, "at_ms": at_ms, "temperature_cc": temperature_cc}
+            )
+
+    def tell_event(self, box: str, logger: str, event: str, at_ms: int) -> None:
+        """Write what happened to a box."""
+        self._write({"kind": "box", "box": box, "logger": logger, "event": event, "at_ms": at_ms})
+
+    def flush(self) -> None:
+        """Hand everything to the operating system."""
+        self._file.flush()
+
+    def _write(self, line: dict[str, object]) -> None:
+        self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
