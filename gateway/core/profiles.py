@@ -7,6 +7,7 @@ belongs to the lower one. Figures are examples until the laboratory or the pharm
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
@@ -18,6 +19,7 @@ from gateway.core.quantities import Duration
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=64)]
 Celsius = Annotated[float, Field(ge=-273.15, le=200, allow_inf_nan=False)]
+Phase = Literal["at_origin", "in_transit", "at_destination"]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000, strip_whitespace=True)]
 
 
@@ -25,6 +27,14 @@ class Model(BaseModel):
     """Strict and frozen: unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MisplacedError(ValueError):
+    """A value is wrong where it stands: `path` leads from the model that found it to the key at fault."""
+
+    def __init__(self, reason: str, *path: str | int) -> None:
+        self.path = path
+        super().__init__(reason)
 
 
 class Kind(StrEnum):
@@ -60,18 +70,25 @@ class Event(StrEnum):
 
 
 class Band(Model):
-    """A named temperature range that the label states; None is open."""
+    """A named temperature range that the label states; None is open.
+
+    `storage` marks the label's own storage condition: no life is spent in it, the expiry date alone limits it
+    ("unopened at 2–8", beside "6 h out of the refrigerator").
+    """
 
     name: Identifier
     from_c: Celsius | None = None
     to_c: Celsius | None = None
+    storage: bool = False
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
         if self.from_c is None and self.to_c is None:
             raise ValueError(f"band {self.name!r} has neither from_c nor to_c")
         if self.from_c is not None and self.to_c is not None and self.from_c >= self.to_c:
-            raise ValueError(f"band {self.name!r}: from_c {self.from_c:g} is not below to_c {self.to_c:g}")
+            raise MisplacedError(
+                f"band {self.name!r}: from_c {self.from_c:g} is not below to_c {self.to_c:g}", "from_c"
+            )
         return self
 
     @property
@@ -219,7 +236,7 @@ Life = Annotated[
 
 
 class GapPolicy(Model):
-    """What counts as a gap and what may have happened in it (stability.md's proposal).
+    """What counts as a gap and what may have happened in it.
 
     A silence longer than max(factor × interval, minimum) is a gap. Up to `hold` the worse of both ends is assumed;
     beyond, the temperature may have moved by `slew_c_per_h` from each end, within the worst ambient; an open end
@@ -297,7 +314,7 @@ class Profile(Model):
     calibration: CalibrationPolicy = CalibrationPolicy()
     notification: Notification = Notification()
     start_delay: Duration = 0
-    muted_phases: tuple[Literal["at_origin", "in_transit", "at_destination"], ...] = ()
+    muted_phases: tuple[Phase, ...] = ()
     light_lux: Exposure | None = None
     shock_g: Exposure | None = None
 
@@ -305,41 +322,65 @@ class Profile(Model):
     def _is_consistent(self) -> Self:
         _check_bands(self.bands)
         _check_lives(self.lives, {band.name for band in self.bands})
-        names = [rule.name for rule in (*self.lives, *self.limits, *self.forbidden)]
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        if repeated:
-            raise ValueError(f"two rules are named {repeated[0]!r}")
-        if not names and not self.bands:
+        _check_rule_names({"lives": self.lives, "limits": self.limits, "forbidden": self.forbidden})
+        if not (self.bands or self.lives or self.limits or self.forbidden):
             raise ValueError("a profile needs at least one band, life, limit or forbidden threshold")
         if self.status == "approved":
             if self.approval is None:
                 raise ValueError("status approved needs an approval (by, role, at, version)")
             if self.approval.version != self.version:
-                raise ValueError(f"the approval is for version {self.approval.version}, this is version {self.version}")
+                raise MisplacedError(
+                    f"the approval is for version {self.approval.version}, this is version {self.version}",
+                    "approval",
+                    "version",
+                )
         return self
 
 
 def _check_bands(bands: tuple[Band, ...]) -> None:
-    ordered = sorted(bands, key=lambda band: band.low_c)
-    for lower, upper in pairwise(ordered):
+    ordered = sorted(enumerate(bands), key=lambda placed: placed[1].low_c)
+    for (_, lower), (place, upper) in pairwise(ordered):
         if upper.low_c < lower.high_c:
-            raise ValueError(f"bands {lower.name!r} and {upper.name!r} overlap")
-    names = [band.name for band in bands]
-    if len(set(names)) != len(names):
-        raise ValueError("two bands have the same name")
+            field = "to_c" if upper.from_c is None else "from_c"
+            raise MisplacedError(f"bands {lower.name!r} and {upper.name!r} overlap", "bands", place, field)
+    names: set[str] = set()
+    for place, band in enumerate(bands):
+        if band.name in names:
+            raise MisplacedError(f"two bands are named {band.name!r}", "bands", place, "name")
+        names.add(band.name)
+
+
+def _check_rule_names(rules: dict[str, Sequence[Life | Limit | Forbidden]]) -> None:
+    names: set[str] = set()
+    for kind, named in rules.items():
+        for place, rule in enumerate(named):
+            if rule.name in names:
+                raise MisplacedError(f"two rules are named {rule.name!r}", kind, place, "name")
+            names.add(rule.name)
 
 
 def _check_lives(lives: tuple[Life, ...], bands: set[str]) -> None:
-    for life in lives:
-        match life:
-            case AlternativeLife() | IndependentLife():
-                used = [allowance.band for allowance in life.allowances]
-            case SequentialLife():
-                used = [step.band for step in life.steps]
-            case NestedLife():
-                used = [*life.bands, *(allowance.band for allowance in life.within)]
-            case _:
-                used = []
-        unknown = sorted(set(used) - bands)
-        if unknown:
-            raise ValueError(f"life {life.name!r} names band {unknown[0]!r}, which is not defined")
+    for place, life in enumerate(lives):
+        for path, band in _bands_named(life):
+            if band not in bands:
+                raise MisplacedError(
+                    f"life {life.name!r} names band {band!r}, which is not defined", "lives", place, *path
+                )
+
+
+def _bands_named(life: Life) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield the bands that a life refers to, each with its path inside the life."""
+    match life:
+        case AlternativeLife() | IndependentLife():
+            yield from _allowances_named("allowances", life.allowances)
+        case SequentialLife():
+            yield from _allowances_named("steps", life.steps)
+        case NestedLife():
+            yield from ((("bands", place), band) for place, band in enumerate(life.bands))
+            yield from _allowances_named("within", life.within)
+        case ModelLife() | ClockLife():
+            return
+
+
+def _allowances_named(key: str, allowances: tuple[Allowance, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    return (((key, place, "band"), allowance.band) for place, allowance in enumerate(allowances))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)\s*")
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
@@ -29,5 +29,16 @@ def format_duration(duration_ms: int) -> str:
     return f"{duration_ms / 1000:g} s"
 
 
-Duration = Annotated[int, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)]
+_SCHEMA = {
+    "type": "string",
+    "pattern": rf"^{_DURATION.pattern}$",
+    "examples": ["90 s", "30 min", "4 h", "7 d"],
+}
+
+Duration = Annotated[
+    int,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema(_SCHEMA),
+]
 """Milliseconds; read from and written as a number with a unit."""
