@@ -34,7 +34,7 @@ def test_a_line_that_was_being_written_is_left_out() -> None:
 def test_a_malformed_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "truth.jsonl"
     path.write_bytes(LINES[0] + b"nonsense\n")
-    with pytest.raises(InputError, match="truth.jsonl: line 2: "):
+    with pytest.raises(InputError, match=r"truth\.jsonl: line 2: "):
         read_truth(path, {})
     with pytest.raises(InputError, match="No such file"):
         read_truth(tmp_path / "none", {})
