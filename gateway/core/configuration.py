@@ -12,7 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, mo
 
 from gateway.core.errors import InputError
 from gateway.core.identifiers import check_code
-from gateway.core.profiles import Celsius, Event, Identifier, Kind, Model, Profile
+from gateway.core.profiles import Celsius, Event, Identifier, Kind, Model, Phase, Profile
 
 
 def _code(text: str) -> str:
@@ -90,11 +90,12 @@ class Declared(Model):
 
 
 class Carriage(Model):
-    """A stretch in a box with a logger. `ends` is None while it lasts."""
+    """A stretch in a box with a logger. `ends` is None while it lasts; profiles can mute limits in a phase."""
 
     box: Code
     begins: AwareDatetime
     ends: AwareDatetime | None = None
+    phase: Phase = "in_transit"
 
     @model_validator(mode="after")
     def _is_in_order(self) -> Self:
@@ -103,11 +104,20 @@ class Carriage(Model):
         return self
 
 
+class Switch(Model):
+    """From `at` another profile judges, because of a custody event (centrifuged, for example)."""
+
+    at: AwareDatetime
+    event: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    profile: Identifier
+
+
 class Examination(Model):
     """What will be examined (or, for a medicine, given), and the profile that judges it."""
 
     code: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     profile: Identifier
+    switches: Annotated[tuple[Switch, ...], Field(max_length=10)] = ()
 
 
 class Item(Model):

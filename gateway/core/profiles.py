@@ -326,15 +326,17 @@ class Profile(Model):
         if not (self.bands or self.lives or self.limits or self.forbidden):
             raise ValueError("a profile needs at least one band, life, limit or forbidden threshold")
         if self.status == "approved":
-            if self.approval is None:
-                raise ValueError("status approved needs an approval (by, role, at, version)")
-            if self.approval.version != self.version:
-                raise MisplacedError(
-                    f"the approval is for version {self.approval.version}, this is version {self.version}",
-                    "approval",
-                    "version",
-                )
+            self._check_approval()
         return self
+
+    def _check_approval(self) -> None:
+        if self.approval is None:
+            raise ValueError("status approved needs an approval (by, role, at, version)")
+        if self.approval.version != self.version:
+            raise ValueError(f"the approval is for version {self.approval.version}, this is version {self.version}")
+        role = {Kind.SAMPLE: "laboratory_doctor", Kind.MEDICINE: "pharmacist"}.get(self.kind, self.approval.role)
+        if self.approval.role != role:
+            raise ValueError(f"a {self.kind} profile is approved by the {role}, not by the {self.approval.role}")
 
 
 def _check_bands(bands: tuple[Band, ...]) -> None:

@@ -55,7 +55,9 @@ class BreachKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """A proven violation of one rule of one item's profile.
+    """A violation of one rule of one item's profile by what was measured.
+
+    proven          beyond the logger's uncertainty; else the item may still be good, and a person reviews it
 
     rule            the rule's name in the profile
     started_at_ms   start of the stretch (or of the exposure, for a life)
@@ -72,11 +74,12 @@ class Breach:
     ended_at_ms: int | None
     extreme_c: float | None
     minutes: float
+    proven: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Excursion:
-    """A contiguous, proven time beyond a limit. `triggered_at_ms` is None if it stayed within what is allowed."""
+    """A contiguous time beyond a limit, as measured. `triggered_at_ms` is None if it stayed within what is allowed."""
 
     rule: str
     started_at_ms: int
@@ -120,6 +123,8 @@ class Figures:
     unmonitored_ms: int
     backfilled: int
     untrusted: int
+    min_at_ms: int | None = None
+    max_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

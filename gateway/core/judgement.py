@@ -1,0 +1,328 @@
+"""Judgement: the verdict on each examination of each item of a consignment, from what loggers observed.
+
+The same judge runs on the vehicle (early warning) and at the hub (authoritative). Given the same observations it says
+the same, in whatever order, repetition or portions they come: in order it folds on; a late one makes it fold again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from gateway.core.assessment import Assessment, Moment, assess, standing_reasons
+from gateway.core.configuration import Configuration, Consignment, Examination, Item, Logger
+from gateway.core.evaluator import CalibrationSpan, Evaluator, State
+from gateway.core.exposure import Stretch, clip_exposure, exposure_of, to_ms
+from gateway.core.observations import Observation
+from gateway.core.profiles import Profile
+from gateway.core.readings import LoggerRecord, Reading
+from gateway.core.verdicts import Figures, Judgement, Reason, Verdict, worst
+
+_NOTHING = Figures(0, None, None, None, None, 0.0, 0, 0, 0)
+
+
+def judge_consignment(
+    consignment: Consignment, configuration: Configuration, observations: Iterable[Observation], now_ms: int
+) -> tuple[Judgement, ...]:
+    """Judge at once. Observations of other loggers, or outside the exposure, do not matter."""
+    judge = ConsignmentJudge(consignment, configuration)
+    judge.add(observations)
+    return judge.judgements(now_ms)
+
+
+def judge_recording(
+    readings: Sequence[Reading],
+    profile: Profile,
+    *,
+    uncertainty_c: float,
+    calibrated: bool,
+    approved: bool = False,
+) -> Judgement:
+    """Judge a logger's file by itself, from its first reading to the end of its last one's interval.
+
+    `uncertainty_c` is u; `calibrated` and `approved` say whether someone vouches for the logger and the profile.
+    """
+    if not readings:
+        raise ValueError("a recording without readings cannot be judged")
+    end_ms = readings[-1].at_ms + readings[-1].interval_s * 1000
+    exposure = (Stretch(readings[0].at_ms, end_ms, "recording"),)
+    always = CalibrationSpan(readings[0].at_ms, end_ms) if calibrated else CalibrationSpan(None, None)
+    evaluator = Evaluator(
+        profile, exposure, uncertainty_by_box_c={"recording": uncertainty_c}, calibration_by_box={"recording": always}
+    )
+    state = evaluator.begin()
+    evaluator.push(state, "recording", readings)
+    closed = evaluator.close(state, end_ms)
+    assessment = assess(evaluator, closed, None, Moment(end_ms, None, is_received=True))
+    reasons = [*assessment.reasons, *standing_reasons(profile, demonstration=approved)]
+    return _judgement(("", "", profile.examination), profile, assessment, reasons, evaluator, closed, end_ms)
+
+
+class ConsignmentJudge:
+    """Judges one consignment as its observations come in."""
+
+    def __init__(self, consignment: Consignment, configuration: Configuration) -> None:
+        profiles = {profile.id: profile for profile in configuration.profiles}
+        loggers: dict[str, list[Logger]] = {}
+        for logger in configuration.loggers:
+            loggers.setdefault(logger.box, []).append(logger)
+        self._cases = [
+            _Case(consignment, item, examination, profiles, loggers, demonstration=configuration.demonstration)
+            for item in consignment.items
+            for examination in item.examinations
+        ]
+        boxes = {stretch.box for case in self._cases for stretch in case.exposure if stretch.box is not None}
+        self._records = {
+            logger.address: LoggerRecord(logger.calibration.offset_c if logger.calibration else 0.0)
+            for box in boxes
+            for logger in loggers.get(box, ())
+        }
+
+    def add(self, observations: Iterable[Observation]) -> None:
+        """Take observations: any order, any number of times."""
+        for observation in observations:
+            record = self._records.get(observation.logger)
+            if record is not None:
+                record.add(observation)
+
+    def judgements(self, now_ms: int) -> tuple[Judgement, ...]:
+        """Say how things stand at `now_ms`."""
+        news = {address: record.take_news() for address, record in self._records.items()}
+        for case in self._cases:
+            case.update(self._records, news)
+        return tuple(case.judgement(now_ms, self._records) for case in self._cases)
+
+
+@dataclass(slots=True)
+class _Fold:
+    """One profile over its part of the exposure, with one choice of logger for each box."""
+
+    evaluator: Evaluator
+    box_of: dict[str, str]
+    state: State
+    latest_ms: int = -1
+
+    def push(self, readings: Sequence[tuple[str, Reading]]) -> None:
+        for address, reading in readings:
+            self.evaluator.push(self.state, self.box_of[address], (reading,))
+            self.latest_ms = max(self.latest_ms, reading.at_ms)
+
+    def restart(self) -> None:
+        self.state = self.evaluator.begin()
+        self.latest_ms = -1
+
+
+class _Case:
+    """One examination of one item."""
+
+    def __init__(
+        self,
+        consignment: Consignment,
+        item: Item,
+        examination: Examination,
+        profiles: dict[str, Profile],
+        loggers: dict[str, list[Logger]],
+        *,
+        demonstration: bool,
+    ) -> None:
+        self._consignment, self._item, self._examination = consignment, item, examination
+        self._demonstration = demonstration
+        self.exposure = exposure_of(consignment, item)
+        self._unknown = [name for name in _profile_names(examination) if name not in profiles]
+        self._folds = [
+            _fold(profiles[name], stage, choice)
+            for name, stage in _stages(examination, self.exposure)
+            if name in profiles and stage
+            for choice in _logger_choices(stage, loggers)
+        ]
+
+    def update(self, records: dict[str, LoggerRecord], news: dict[str, list[Reading] | None]) -> None:
+        """Fold what is new; fold again from the start where something came late."""
+        for fold in self._folds:
+            fresh = [news.get(address) for address in fold.box_of]
+            if any(readings is None for readings in fresh):
+                self._refold(fold, records)
+                continue
+            readings = _in_order({address: news.get(address) or () for address in fold.box_of})
+            if readings and readings[0][1].at_ms <= fold.latest_ms:
+                self._refold(fold, records)
+            else:
+                fold.push(readings)
+
+    def _refold(self, fold: _Fold, records: dict[str, LoggerRecord]) -> None:
+        fold.restart()
+        fold.push(_in_order({address: records[address].readings() for address in fold.box_of}))
+
+    def judgement(self, now_ms: int, records: dict[str, LoggerRecord]) -> Judgement:
+        """Close a copy of each fold at `now_ms` and let the worst win."""
+        through_ms = self._through_ms(now_ms)
+        received = self._consignment.received_at is not None
+        arrival = self._consignment.planned_arrival
+        moment = Moment(through_ms, None if arrival is None else to_ms(arrival), is_received=received)
+        judgements = [self._judge(fold, moment, records) for fold in self._folds]
+        if not judgements:
+            return self._without_folds(through_ms)
+        return _combine(judgements)
+
+    def _through_ms(self, now_ms: int) -> int:
+        ends = [now_ms]
+        if self._consignment.received_at is not None:
+            ends.append(to_ms(self._consignment.received_at))
+        if self.exposure and self.exposure[-1].ends_ms is not None:
+            ends.append(self.exposure[-1].ends_ms)
+        return min(ends)
+
+    def _judge(self, fold: _Fold, moment: Moment, records: dict[str, LoggerRecord]) -> Judgement:
+        profile = fold.evaluator.profile
+        closed = fold.evaluator.close(fold.state, moment.through_ms)
+        assessment = assess(fold.evaluator, closed, self._item, moment)
+        reasons = [*assessment.reasons, *standing_reasons(profile, demonstration=self._demonstration)]
+        conflicts = sum(records[address].conflicts for address in fold.box_of)
+        if conflicts:
+            reasons.append(Reason("conflicting_readings", Verdict.REVIEW, {"count": conflicts}))
+        if self._consignment.registered_late:
+            reasons.append(Reason("registered_late", Verdict.ACCEPT))
+        names = (self._consignment.code, self._item.code, self._examination.code)
+        judged = _judgement(names, profile, assessment, reasons, fold.evaluator, closed, moment.through_ms)
+        judged = replace(judged, urgent=self._is_urgent(moment))
+        return _spare_irreplaceable(judged) if self._item.irreplaceable or profile.irreplaceable else judged
+
+    def _is_urgent(self, moment: Moment) -> bool:
+        latest = self._item.latest_arrival
+        if latest is None:
+            return False
+        due_ms = to_ms(latest)
+        predicted_ms = moment.through_ms if moment.is_received else max(moment.through_ms, moment.arrival_ms or 0)
+        return predicted_ms > due_ms
+
+    def _without_folds(self, through_ms: int) -> Judgement:
+        reason = (
+            Reason("profile_unknown", Verdict.INSUFFICIENT_DATA, {"profile": self._unknown[0]})
+            if self._unknown
+            else Reason("no_exposure", Verdict.INSUFFICIENT_DATA)
+        )
+        judged = Judgement(
+            consignment=self._consignment.code,
+            item=self._item.code,
+            examination=self._examination.code,
+            profile=self._examination.profile,
+            profile_version=0,
+            verdict=Verdict.INSUFFICIENT_DATA,
+            reasons=(reason,),
+            breaches=(),
+            excursions=(),
+            cumulative_minutes={},
+            gaps=(),
+            lives=(),
+            figures=_NOTHING,
+            urgent=False,
+            through_ms=through_ms,
+        )
+        return _spare_irreplaceable(judged) if self._item.irreplaceable else judged
+
+
+def _profile_names(examination: Examination) -> list[str]:
+    return [examination.profile, *(switch.profile for switch in examination.switches)]
+
+
+def _stages(examination: Examination, exposure: tuple[Stretch, ...]) -> list[tuple[str, tuple[Stretch, ...]]]:
+    """Return each profile with the part of the exposure that it judges."""
+    switches = sorted(examination.switches, key=lambda switch: switch.at)
+    begins: list[int | None] = [None, *(to_ms(switch.at) for switch in switches)]
+    names = [examination.profile, *(switch.profile for switch in switches)]
+    return [
+        (name, clip_exposure(exposure, begin, end))
+        for name, begin, end in zip(names, begins, [*begins[1:], None], strict=True)
+    ]
+
+
+def _logger_choices(stage: Sequence[Stretch], loggers: dict[str, list[Logger]]) -> list[list[Logger]]:
+    """Return one choice of a logger for each box; with several loggers in a box, each is judged and the worst wins."""
+    boxes = sorted({stretch.box for stretch in stage if stretch.box is not None})
+    most = max((len(loggers.get(box, ())) for box in boxes), default=0)
+    return [
+        [loggers[box][min(place, len(loggers[box]) - 1)] for box in boxes if loggers.get(box)]
+        for place in range(max(1, most))
+    ]
+
+
+def _fold(profile: Profile, stage: tuple[Stretch, ...], choice: list[Logger]) -> _Fold:
+    calibrated = {logger.box: logger.calibration for logger in choice}
+    evaluator = Evaluator(
+        profile,
+        stage,
+        uncertainty_by_box_c={box: c.uncertainty_c for box, c in calibrated.items() if c is not None},
+        calibration_by_box={
+            box: CalibrationSpan(to_ms(c.calibrated_at), to_ms(c.due_at))
+            for box, c in calibrated.items()
+            if c is not None
+        },
+    )
+    return _Fold(evaluator, {logger.address: logger.box for logger in choice}, evaluator.begin())
+
+
+def _in_order(readings: dict[str, Sequence[Reading]]) -> list[tuple[str, Reading]]:
+    tagged = [(address, reading) for address, several in readings.items() for reading in several]
+    if len(readings) > 1:
+        tagged.sort(key=lambda pair: (pair[1].at_ms, pair[0]))
+    return tagged
+
+
+def _judgement(
+    names: tuple[str, str, str],
+    profile: Profile,
+    assessment: Assessment,
+    reasons: list[Reason],
+    evaluator: Evaluator,
+    closed: State,
+    through_ms: int,
+) -> Judgement:
+    consignment, item, examination = names
+    ordered = sorted(reasons, key=lambda reason: -reason.verdict.rank)
+    return Judgement(
+        consignment=consignment,
+        item=item,
+        examination=examination,
+        profile=profile.id,
+        profile_version=profile.version,
+        verdict=worst([reason.verdict for reason in ordered]),
+        reasons=tuple(ordered),
+        breaches=tuple(sorted(assessment.breaches, key=lambda breach: (breach.triggered_at_ms, breach.rule))),
+        excursions=tuple(assessment.excursions),
+        cumulative_minutes=assessment.cumulative_minutes,
+        gaps=evaluator.gaps(closed),
+        lives=tuple(assessment.lives),
+        figures=evaluator.figures(closed),
+        urgent=False,
+        through_ms=through_ms,
+    )
+
+
+def _spare_irreplaceable(judgement: Judgement) -> Judgement:
+    """What cannot be taken again is Review at worst: do not discard, call the requester."""
+    if judgement.verdict.rank <= Verdict.REVIEW.rank:
+        return judgement
+    reason = Reason("irreplaceable", Verdict.REVIEW, {"otherwise": judgement.verdict})
+    return replace(judgement, verdict=Verdict.REVIEW, reasons=(reason, *judgement.reasons))
+
+
+def _combine(judgements: Sequence[Judgement]) -> Judgement:
+    """Join the stages and choices of one examination: everything is kept, the worst verdict wins."""
+    if len(judgements) == 1:
+        return judgements[0]
+    leading = max(judgements, key=lambda judgement: judgement.verdict.rank)
+    return replace(
+        leading,
+        reasons=_joined_reasons([leading, *judgements]),
+        breaches=tuple(dict.fromkeys(breach for judged in judgements for breach in judged.breaches)),
+        excursions=tuple(dict.fromkeys(excursion for judged in judgements for excursion in judged.excursions)),
+        gaps=tuple(dict.fromkeys(gap for judged in judgements for gap in judged.gaps)),
+        lives=tuple(life for judged in judgements for life in judged.lives),
+    )
+
+
+def _joined_reasons(judgements: Sequence[Judgement]) -> tuple[Reason, ...]:
+    joined: list[Reason] = []
+    for judged in judgements:
+        joined.extend(reason for reason in judged.reasons if reason not in joined)
+    return tuple(sorted(joined, key=lambda reason: -reason.verdict.rank))
