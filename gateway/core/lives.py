@@ -30,7 +30,7 @@ from gateway.core.tracks import TRACKS, Track, range_seen
 class Spent(msgspec.Struct):
     """What one view knows of one life.
 
-    clocks      ms spent, one for each allowance, step or cap (a damage sum is one clock in ms of a life of 1 ms)
+    clocks      ms spent, one for each allowance, step or cap; for a rate law its damage
     step        sequential: the step whose clock runs
     run_step    sequential: a later step visited, not yet for longer than its dwell; run_ms how long
     returned_ms sequential: time back in an earlier band
@@ -133,37 +133,34 @@ class Alternative(_TableLife):
 
     def __init__(self, life: AlternativeLife, table: BandTable) -> None:
         super().__init__(life.name, table, [allowance.band for allowance in life.allowances])
-        self._rates = {table.index[allowance.band]: 1 / allowance.life for allowance in life.allowances}
-        self._places = {band: place for place, band in enumerate(self._rates, start=1)}
+        self._lives = {table.index[allowance.band]: allowance.life for allowance in life.allowances}
+        self._places = {band: place for place, band in enumerate(self._lives)}
         self.mixing_approved = life.mixing == "approved"
 
     def begin(self) -> Spent:
-        """Clock 0 is the damage sum, the others are the damage in each band (which tells mixing)."""
-        return Spent([0.0] * (1 + len(self._rates)))
+        """One clock for each band."""
+        return Spent([0.0] * len(self._lives))
 
     def spend(self, spent: Spent, track: Track, span: Span) -> None:
-        """Add Δt/L of the band; of several, the milder for the proven view, the harsher for the others."""
+        """Let the band's clock run; of several, the milder for the proven view, the harsher for the others."""
         bands = self._touch(spent, track, span)
-        if not bands:
-            return
-        choose = min if track is Track.PROVEN else max
-        band = choose(bands, key=lambda index: self._rates[index])
-        damage = (span.ends_ms - span.begins_ms) * self._rates[band]
-        spent.clocks[0] += damage
-        spent.clocks[self._places[band]] += damage
+        if bands:
+            choose = max if track is Track.PROVEN else min
+            band = choose(bands, key=self._lives.__getitem__)
+            spent.clocks[self._places[band]] += span.ends_ms - span.begins_ms
 
     def fraction(self, spent: Spent) -> float:
-        """Return Miner's sum."""
-        return spent.clocks[0]
+        """Return Miner's sum: the shares of all bands together."""
+        return sum(clock / life for clock, life in zip(spent.clocks, self._lives.values(), strict=True))
 
     def left_ms(self, spent: Spent, temperature_c: float) -> float | None:
         """Return (1 − D)·L of the band."""
         band = self._band_at(temperature_c)
-        return None if band is None else max(0.0, 1 - spent.clocks[0]) / self._rates[band]
+        return None if band is None else max(0.0, 1 - self.fraction(spent)) * self._lives[band]
 
     def is_mixed(self, spent: Spent) -> bool:
         """Whether more than one band took part."""
-        return sum(1 for damage in spent.clocks[1:] if damage > 0) > 1
+        return sum(1 for clock in spent.clocks if clock > 0) > 1
 
 
 class Sequential(_TableLife):
