@@ -1,0 +1,106 @@
+"""Settings of the vehicle's process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from gateway.clock import ClockSettings
+from gateway.core.configuration import Code
+from gateway.mqtt import MqttSettings
+from gateway.settings import Settings
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HubSettings(_Section):
+    """Where breaches are flagged and where the gateway enrols. The code is needed once, at the first start."""
+
+    url: str = "http://127.0.0.1:8080"
+    enrolment_code: SecretStr | None = None
+    ca_file: Path | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(f"{url!r} is not http://host[:port] or https://host[:port]")
+        return url.rstrip("/")
+
+
+class RadioSettings(_Section):
+    """The Bluetooth adapter.
+
+    scanning   "active" asks each device for its scan response; "passive" only listens (BlueZ needs its experimental
+               flag for that); "auto" listens where BlueZ allows it
+    silence_s  real seconds without hearing anything at all after which the scan is started anew
+    """
+
+    adapter: str = "hci0"
+    scanning: Literal["active", "passive", "auto"] = "auto"
+    silence_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
+
+
+class RecordingSettings(_Section):
+    """How often the record is written, in domain seconds."""
+
+    interval_s: Annotated[int, Field(ge=1, le=3600)] = 30
+    seal_interval_s: Annotated[int, Field(ge=1, le=3600)] = 30
+    health_interval_s: Annotated[int, Field(ge=10, le=86400)] = 300
+
+
+class OutboxSettings(_Section):
+    """How much of the log stays on the card.
+
+    2 GiB hold a year of 50 loggers offline: 2,880 segments a day of about 1.5 KiB are 1.6 GB.
+    """
+
+    max_bytes: Annotated[int, Field(ge=1 << 20)] = 2 << 30
+    keep_acknowledged_h: Annotated[int, Field(ge=0)] = 7 * 24
+
+
+class UplinkSettings(_Section):
+    """How the log travels. Times are real seconds.
+
+    window_bytes  sent and not yet acknowledged by the hub, at most; 256 KiB are 2 s of a 1 Mbit/s link
+    stall_s       without progress for so long the window is sent again; doubles up to stall_max_s
+    """
+
+    window_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024
+    stall_s: Annotated[float, Field(gt=0)] = 5.0
+    stall_max_s: Annotated[float, Field(gt=0)] = 300.0
+
+
+class DriverSettings(_Section):
+    """Where the driver's page and the state are served; port 0 chooses a free one."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
+
+
+class VehicleSettings(Settings):
+    """Everything that the vehicle's process is told. `gateway` is its name at the hub."""
+
+    gateway: Code
+    data_dir: Path
+    clock: ClockSettings = ClockSettings()
+    broker: MqttSettings = MqttSettings()
+    hub: HubSettings = HubSettings()
+    radio: RadioSettings = RadioSettings()
+    recording: RecordingSettings = RecordingSettings()
+    outbox: OutboxSettings = OutboxSettings()
+    uplink: UplinkSettings = UplinkSettings()
+    driver: DriverSettings = DriverSettings()
+
+    @field_validator("gateway")
+    @classmethod
+    def _fits_a_topic(cls, name: str) -> str:
+        if "/" in name or "+" in name:
+            raise ValueError(f"{name!r} has / or +, which MQTT topics reserve")
+        return name
