@@ -42,7 +42,7 @@ def verdicts_that_change(
             )
         }
     )
-    changes = []
+    changes: list[Change] = []
     for consignment in consignments:
         if not _rode_in(consignment, enrolled.box):
             continue
