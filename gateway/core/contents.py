@@ -43,7 +43,7 @@ class Content:
 class _Series(msgspec.Struct, frozen=True, array_like=True):
     """A run of observations that share logger, source and interval."""
 
-    logger: str | bytes
+    logger: str | int  # a Bluetooth address is its 48 bits
     source: int
     interval_s: int
     count: int
@@ -155,8 +155,8 @@ def _series_key(row: Observation) -> tuple[str, Source, int]:
     return row.logger, row.source, row.interval_s
 
 
-def _pack_address(logger: str) -> str | bytes:
-    """Six bytes for a Bluetooth address in its canonical form, else the text."""
+def _pack_address(logger: str) -> str | int:
+    """The 48 bits of a Bluetooth address in its canonical form, else the text."""
     digits = logger.replace(":", "")
     if len(logger) == len("00:00:00:00:00:00") and len(digits) == len("000000000000"):
         try:
@@ -164,12 +164,16 @@ def _pack_address(logger: str) -> str | bytes:
         except ValueError:
             return logger
         if packed.hex(":").upper() == logger:
-            return packed
+            return int.from_bytes(packed)
     return logger
 
 
-def _unpack_address(packed: str | bytes) -> str:
-    return packed.hex(":").upper() if isinstance(packed, bytes) else packed
+def _unpack_address(packed: str | int) -> str:
+    if isinstance(packed, str):
+        return packed
+    if not 0 <= packed < 1 << 48:
+        raise ContentError("content_logger", f"{packed} is no 48-bit address")
+    return packed.to_bytes(6).hex(":").upper()
 
 
 def _deltas(values: Iterable[int]) -> list[int]:
