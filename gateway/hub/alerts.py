@@ -1,0 +1,78 @@
+"""Alerts: rows saved in the transaction of what they tell, and marked sent after sending."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+from sqlalchemy import Connection, select, update
+
+from gateway.hub.events import tell
+from gateway.hub.schema import alerts
+from gateway.hub.store import insert_or_skip
+
+
+class AlertKind(StrEnum):
+    """What an alert says."""
+
+    BREACH = "breach"
+    RETRACTION = "retraction"
+    LOG_FORKED = "log_forked"
+    LOG_RESTARTED = "log_restarted"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert as stored. `id` lets a receiver recognise one that is sent again."""
+
+    id: int
+    kind: AlertKind
+    breach_id: int | None
+    document: str
+    created_at_ms: int
+    sent_at_ms: int | None
+
+
+def raise_alert(
+    connection: Connection,
+    kind: AlertKind,
+    document: Mapping[str, object],
+    now_ms: int,
+    *,
+    breach_id: int | None = None,
+    occasion: int = 0,
+) -> None:
+    """Save an alert; one breach raises at most one of each kind and occasion."""
+    insert_or_skip(
+        connection,
+        alerts,
+        kind=kind.value,
+        breach_id=breach_id,
+        occasion=occasion,
+        document=msgspec.json.encode(document).decode(),
+        created_at_ms=now_ms,
+        attempts=0,
+    )
+
+
+def read_unsent(connection: Connection, limit: int) -> list[Alert]:
+    """Return the oldest alerts that wait to be sent."""
+    rows = connection.execute(select(alerts).where(alerts.c.sent_at_ms.is_(None)).order_by(alerts.c.id).limit(limit))
+    return [
+        Alert(row.id, AlertKind(row.kind), row.breach_id, row.document, row.created_at_ms, row.sent_at_ms)
+        for row in rows
+    ]
+
+
+def mark_sent(connection: Connection, alert: Alert, now_ms: int) -> None:
+    """Say that an alert has left, and tell listeners."""
+    changed = connection.execute(
+        update(alerts)
+        .where(alerts.c.id == alert.id, alerts.c.sent_at_ms.is_(None))
+        .values(sent_at_ms=now_ms, attempts=alerts.c.attempts + 1)
+    )
+    if changed.rowcount:
+        told = {"id": alert.id, "kind": alert.kind, "breach": alert.breach_id, **msgspec.json.decode(alert.document)}
+        tell(connection, "alert", told, now_ms)

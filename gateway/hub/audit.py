@@ -1,0 +1,56 @@
+"""The audit trail: who did what, when, from what to what, and why. Append-only; each entry names the one before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+import msgspec
+from sqlalchemy import Connection, insert, select
+
+from gateway.core.segments import NO_HASH
+from gateway.hub.schema import audit, hub_state
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something that a person or a program did.
+
+    who      account, gateway or program; never a person's name
+    act      a verb: "register", "receive", "enrol", …
+    subject  what it was done to, "consignment C-1"
+    old, new JSON before and after, None where there was nothing
+    """
+
+    who: str
+    act: str
+    subject: str
+    old: str | None = None
+    new: str | None = None
+    reason: str = ""
+
+
+def record_act(connection: Connection, act: Act, now_ms: int) -> None:
+    """Append an entry within the transaction of the act itself."""
+    # One writer at a time extends the chain; SQLite has one writer anyway.
+    connection.execute(select(hub_state.c.id).with_for_update())
+    previous = connection.execute(select(audit.c.hash).order_by(audit.c.id.desc()).limit(1)).scalar() or NO_HASH
+    connection.execute(
+        insert(audit).values(
+            at_ms=now_ms,
+            who=act.who,
+            act=act.act,
+            subject=act.subject,
+            old=act.old,
+            new=act.new,
+            reason=act.reason,
+            previous=previous,
+            hash=hash_entry(act, now_ms, previous),
+        )
+    )
+
+
+def hash_entry(act: Act, at_ms: int, previous: bytes) -> bytes:
+    """Return the hash that the next entry names as its previous."""
+    fields = (at_ms, act.who, act.act, act.subject, act.old, act.new, act.reason)
+    return sha256(previous + msgspec.json.encode(fields)).digest()

@@ -1,0 +1,283 @@
+"""One epoch of a gateway's log as the hub holds it: what is chained, what is held back, what does not fit.
+
+A segment is *chained* when it and all before it, from offset 0, are here and each names the hash of the one before.
+Only chained segments are indexed, read and acknowledged. A segment that arrives early is *held* until the rest comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from gateway.core.contents import Content, decode_content
+from gateway.core.errors import ContentError
+from gateway.core.segments import NO_HASH, Position, Segment, SegmentHeader, parse_segment
+from gateway.hub.alerts import AlertKind, raise_alert
+from gateway.hub.dirty import Span
+from gateway.hub.index import index_content
+from gateway.hub.quarantine import set_aside
+from gateway.hub.schema import epochs, segments
+from gateway.hub.store import insert_or_skip, inserted_id
+
+HELD_MAX = 1024
+"""Segments of one epoch that wait for one before them: eight hours of sealing. A vehicle sends oldest first, so more
+means that it cannot fill the hole; what is not held is not acknowledged, and comes again."""
+
+
+class Link(Enum):
+    """How a segment stands to what it names as its previous."""
+
+    FITS = auto()
+    BROKEN = auto()
+    UNKNOWN = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An authentic segment with its bytes and what they decode to.
+
+    `content` is None where the payload was dropped or cannot be decoded (then `fault` says why).
+    """
+
+    segment: Segment
+    verbatim: bytes
+    content: Content | None
+    fault: ContentError | None
+
+
+def read_content(segment: Segment) -> tuple[Content | None, ContentError | None]:
+    """Decode a segment's payload; both None where it was dropped."""
+    if segment.body is None:
+        return None, None
+    try:
+        return decode_content(segment.body), None
+    except ContentError as error:
+        return None, error
+
+
+class EpochLog:
+    """One epoch within a transaction. Its row is locked until the transaction ends."""
+
+    def __init__(self, connection: Connection, gateway: str, epoch: bytes, now_ms: int) -> None:
+        self._connection = connection
+        self._gateway = gateway
+        self._epoch = epoch
+        self._now_ms = now_ms
+        insert_or_skip(
+            connection, epochs, gateway=gateway, epoch=epoch, next_offset=0, head=NO_HASH, opened_at_ms=now_ms
+        )
+        row = connection.execute(
+            select(epochs).where(epochs.c.gateway == gateway, epochs.c.epoch == epoch).with_for_update()
+        ).one()
+        self.id = int(row.id)
+        self.next_offset = int(row.next_offset)
+        self.head = bytes(row.head)
+        self.spans: list[Span] = []
+        """What became readable: for dirty marks."""
+        self.newest_sealed_at_ms = 0
+        self._began_at = self.next_offset
+        self._held = self._count_held()
+
+    def place(self, arrivals: Sequence[Arrival]) -> None:
+        """Store what is new, in any order; count duplicates as nothing, set aside what contradicts."""
+        ordered = sorted(arrivals, key=lambda arrival: arrival.segment.header.offset)
+        known = self._hashes_at([arrival.segment.header.offset for arrival in ordered])
+        for arrival in ordered:
+            offset = arrival.segment.header.offset
+            if offset not in known:
+                known[offset] = arrival.segment.hash
+                self._place_new(arrival)
+            elif known[offset] != arrival.segment.hash:
+                self._set_aside("segment_fork", f"offset {offset} is already another segment", arrival.verbatim)
+                self._alert_fork(f"two segments at offset {offset}")
+
+    def advance(self) -> None:
+        """Chain what was held and now fits."""
+        while self._held and (row := self._held_at(self.next_offset)) is not None:
+            segment = parse_segment(self._gateway, row.verbatim)
+            link = self._link_of(segment)
+            if link is Link.UNKNOWN:
+                return
+            self._held -= 1
+            if link is Link.BROKEN:
+                self._connection.execute(delete(segments).where(segments.c.id == row.id))
+                self._refuse_link(row.verbatim, segment.header.offset)
+                return
+            self._connection.execute(update(segments).where(segments.c.id == row.id).values(chained=True))
+            content, _ = read_content(segment)
+            self._extend(segment, row.id, content)
+
+    @property
+    def has_grown(self) -> bool:
+        """Whether the watermark moved in this transaction."""
+        return self.next_offset > self._began_at
+
+    def save(self) -> None:
+        """Write the watermark."""
+        if self.has_grown:
+            self._connection.execute(
+                update(epochs).where(epochs.c.id == self.id).values(next_offset=self.next_offset, head=self.head)
+            )
+
+    def _place_new(self, arrival: Arrival) -> None:
+        segment, offset = arrival.segment, arrival.segment.header.offset
+        link = self._link_of(segment) if offset == self.next_offset else Link.UNKNOWN
+        if link is Link.BROKEN:
+            self._refuse_link(arrival.verbatim, offset)
+            return
+        chained = link is Link.FITS
+        if not chained and self._held >= HELD_MAX:
+            return
+        if offset == 0:
+            self._note_parent(segment.header)
+        if arrival.fault is not None:
+            self._set_aside(arrival.fault.code, arrival.fault.reason, arrival.verbatim, source="content")
+        segment_id = self._insert(arrival, chained=chained)
+        if chained:
+            self._extend(segment, segment_id, arrival.content)
+            self.advance()
+        else:
+            self._held += 1
+
+    def _insert(self, arrival: Arrival, *, chained: bool) -> int:
+        header = arrival.segment.header
+        content = "readable" if arrival.content is not None else "undecodable" if arrival.fault else "dropped"
+        result = self._connection.execute(
+            insert(segments).values(
+                epoch_id=self.id,
+                position=header.offset,
+                hash=arrival.segment.hash,
+                verbatim=arrival.verbatim,
+                sealed_at_ms=header.sealed_at_ms,
+                received_at_ms=self._now_ms,
+                config_version=header.config_version,
+                chained=chained,
+                content=content,
+            )
+        )
+        return inserted_id(result)
+
+    def _extend(self, segment: Segment, segment_id: int, content: Content | None) -> None:
+        self.next_offset += 1
+        self.head = segment.hash
+        self.newest_sealed_at_ms = max(self.newest_sealed_at_ms, segment.header.sealed_at_ms)
+        if content is not None:
+            self.spans += index_content(self._connection, segment_id, content)
+
+    def _link_of(self, segment: Segment) -> Link:
+        header = segment.header
+        if header.offset > 0:
+            return Link.FITS if header.previous == self.head else Link.BROKEN
+        if header.parent is None:
+            return Link.FITS if header.previous == NO_HASH else Link.BROKEN
+        parent = self._chained_hash(header.parent)
+        if parent is None:
+            return Link.UNKNOWN
+        return Link.FITS if header.previous == parent else Link.BROKEN
+
+    def _chained_hash(self, position: Position) -> bytes | None:
+        found = self._connection.execute(
+            select(segments.c.hash)
+            .join(epochs, epochs.c.id == segments.c.epoch_id)
+            .where(
+                epochs.c.gateway == self._gateway,
+                epochs.c.epoch == position.epoch,
+                segments.c.position == position.offset,
+                segments.c.chained,
+            )
+        ).scalar()
+        return None if found is None else bytes(found)
+
+    def _note_parent(self, header: SegmentHeader) -> None:
+        """Remember where this epoch came from; two that came from one place mean a copied or restored card."""
+        parent = header.parent
+        origin = (
+            epochs.c.root
+            if parent is None
+            else (epochs.c.parent_epoch == parent.epoch) & (epochs.c.parent_offset == parent.offset)
+        )
+        siblings = select(epochs.c.id).where(epochs.c.gateway == self._gateway, origin, epochs.c.id != self.id)
+        if self._connection.execute(siblings.limit(1)).scalar() is not None:
+            if parent is None:
+                self._alert(AlertKind.LOG_RESTARTED, "a second log began from nothing: was the card replaced?")
+            else:
+                self._alert_fork("two logs continue from one place: was the card copied or restored?")
+        self._connection.execute(
+            update(epochs)
+            .where(epochs.c.id == self.id)
+            .values(
+                root=parent is None,
+                parent_epoch=None if parent is None else parent.epoch,
+                parent_offset=None if parent is None else parent.offset,
+            )
+        )
+
+    def _refuse_link(self, verbatim: bytes, offset: int) -> None:
+        self._set_aside("segment_chain", f"offset {offset} does not name the hash of the one before it", verbatim)
+        self._alert_fork(f"offset {offset} does not continue what is stored")
+
+    def _alert_fork(self, reason: str) -> None:
+        self._alert(AlertKind.LOG_FORKED, reason)
+
+    def _alert(self, kind: AlertKind, reason: str) -> None:
+        document = {"gateway": self._gateway, "epoch": self._epoch.hex(), "reason": reason}
+        raise_alert(self._connection, kind, document, self._now_ms)
+
+    def _set_aside(self, code: str, reason: str, data: bytes, source: str = "log") -> None:
+        set_aside(
+            self._connection,
+            source=source,
+            gateway=self._gateway,
+            code=code,
+            reason=reason,
+            data=data,
+            now_ms=self._now_ms,
+        )
+
+    def _hashes_at(self, offsets: list[int]) -> dict[int, bytes]:
+        rows = self._connection.execute(
+            select(segments.c.position, segments.c.hash).where(
+                segments.c.epoch_id == self.id, segments.c.position.in_(offsets)
+            )
+        )
+        return {row.position: bytes(row.hash) for row in rows}
+
+    def _held_at(self, offset: int) -> HeldRow | None:
+        row = self._connection.execute(
+            select(segments.c.id, segments.c.verbatim).where(
+                segments.c.epoch_id == self.id, segments.c.position == offset, segments.c.chained.is_(False)
+            )
+        ).first()
+        return None if row is None else HeldRow(row.id, bytes(row.verbatim))
+
+    def _count_held(self) -> int:
+        rows = self._connection.execute(
+            select(segments.c.id).where(segments.c.epoch_id == self.id, segments.c.chained.is_(False)).limit(HELD_MAX)
+        )
+        return len(rows.all())
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRow:
+    """A held segment's row."""
+
+    id: int
+    verbatim: bytes
+
+
+def read_waiting_children(connection: Connection, gateway: str, parents: Sequence[bytes]) -> list[bytes]:
+    """Return the epochs whose first segment waits for a segment of one of `parents`."""
+    rows = connection.execute(
+        select(epochs.c.epoch)
+        .join(segments, (segments.c.epoch_id == epochs.c.id) & (segments.c.position == 0))
+        .where(
+            epochs.c.gateway == gateway,
+            epochs.c.parent_epoch.in_(parents),
+            epochs.c.next_offset == 0,
+            segments.c.chained.is_(False),
+        )
+    )
+    return [bytes(row.epoch) for row in rows]

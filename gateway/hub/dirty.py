@@ -1,0 +1,77 @@
+"""Dirty marks: consignments whose evidence changed and that wait to be judged again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, select, update
+
+from gateway.hub.schema import carriages, dirty, loggers
+from gateway.hub.store import insert_or_skip
+
+MARGIN_MS = 3_600_000
+"""A reading this long before or after a carriage may still bound a gap at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of time of which something new is known about one logger."""
+
+    logger: str
+    first_ms: int
+    last_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A dirty mark as it was seen; `marks` grows with each new reason to judge."""
+
+    consignment: str
+    marks: int
+
+
+def mark_consignments(connection: Connection, codes: Iterable[str], now_ms: int) -> None:
+    """Mark consignments within the transaction of what changed."""
+    for code in sorted(set(codes)):  # in one order everywhere, so that two workers never wait for each other
+        again = update(dirty).where(dirty.c.consignment == code).values(marks=dirty.c.marks + 1)
+        if connection.execute(again).rowcount == 0 and not insert_or_skip(
+            connection, dirty, consignment=code, marks=1, marked_at_ms=now_ms
+        ):
+            connection.execute(again)
+
+
+def mark_carried(connection: Connection, spans: Iterable[Span], now_ms: int) -> None:
+    """Mark each consignment that was in the box of one of the loggers during the span."""
+    widest: dict[str, Span] = {}
+    for span in spans:
+        known = widest.get(span.logger, span)
+        widest[span.logger] = Span(span.logger, min(known.first_ms, span.first_ms), max(known.last_ms, span.last_ms))
+    if not widest:
+        return
+    rows = connection.execute(
+        select(loggers.c.address, carriages.c.consignment, carriages.c.begins_ms, carriages.c.ends_ms)
+        .join(carriages, carriages.c.box == loggers.c.box)
+        .where(loggers.c.address.in_(widest))
+    )
+    mark_consignments(
+        connection,
+        [
+            row.consignment
+            for row in rows
+            if row.begins_ms - MARGIN_MS <= widest[row.address].last_ms
+            and (row.ends_ms is None or row.ends_ms + MARGIN_MS >= widest[row.address].first_ms)
+        ],
+        now_ms,
+    )
+
+
+def read_marks(connection: Connection, limit: int) -> list[Mark]:
+    """Return the oldest marks."""
+    rows = connection.execute(select(dirty).order_by(dirty.c.marked_at_ms, dirty.c.consignment).limit(limit))
+    return [Mark(row.consignment, row.marks) for row in rows]
+
+
+def clear_mark(connection: Connection, mark: Mark) -> None:
+    """Remove a mark unless something changed since it was seen."""
+    connection.execute(delete(dirty).where(dirty.c.consignment == mark.consignment, dirty.c.marks == mark.marks))

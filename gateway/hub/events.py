@@ -1,0 +1,68 @@
+"""Live events: rows written in the transaction of what they tell, so that a listener can resume after its last one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+from sqlalchemy import Connection, delete, func, insert, select
+
+from gateway.hub.schema import events
+from gateway.hub.store import inserted_id
+
+KEPT = 10_000
+"""Events that a listener can resume from: a day of a busy hub. Whoever was away longer reads the state anew."""
+_PRUNE_EVERY = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event. `data` is JSON."""
+
+    id: int
+    kind: str
+    data: str
+
+
+class Bell:
+    """Wakes whoever waits for something new. All in the event loop's thread."""
+
+    def __init__(self) -> None:
+        self._changed = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake all who wait now."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def wait(self, timeout_s: float) -> None:
+        """Wait for the next ring, at most so many real seconds."""
+        changed = self._changed
+        try:
+            async with asyncio.timeout(timeout_s):
+                await changed.wait()
+        except TimeoutError:
+            pass
+
+
+def tell(connection: Connection, kind: str, data: Mapping[str, object], now_ms: int) -> None:
+    """Add an event within the caller's transaction."""
+    text = msgspec.json.encode(data).decode()
+    newest = inserted_id(connection.execute(insert(events).values(kind=kind, data=text, at_ms=now_ms)))
+    if newest % _PRUNE_EVERY == 0:
+        connection.execute(delete(events).where(events.c.id <= newest - KEPT))
+
+
+def read_events(connection: Connection, after: int, limit: int) -> list[Event]:
+    """Return the events after an id, oldest first."""
+    rows = connection.execute(
+        select(events.c.id, events.c.kind, events.c.data).where(events.c.id > after).order_by(events.c.id).limit(limit)
+    )
+    return [Event(row.id, row.kind, row.data) for row in rows]
+
+
+def newest_event(connection: Connection) -> int:
+    """Return the id of the newest event, 0 if there is none."""
+    return int(connection.execute(select(func.max(events.c.id))).scalar_one() or 0)

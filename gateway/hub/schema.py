@@ -1,0 +1,326 @@
+"""The relational tables, for SQLite and PostgreSQL alike.
+
+Times are UTC in milliseconds. Documents are the JSON of the models in `gateway.core`, validated when they are read.
+A change here comes with a migration; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_N_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Code = String(64)
+Key = BigInteger().with_variant(Integer, "sqlite")
+"""A generated key: SQLite numbers rows only in a plain INTEGER."""
+Bytes = LargeBinary
+Milliseconds = BigInteger
+
+hub_state = Table(
+    "hub_state",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # always 1
+    # Grows when the hub is restored from a backup; only a new generation may acknowledge less than before.
+    Column("generation", Integer, nullable=False),
+)
+
+# --- gateways -------------------------------------------------------------------------------------------------------
+
+gateways = Table(
+    "gateways",
+    metadata,
+    Column("name", Code, primary_key=True),
+    Column("created_at_ms", Milliseconds, nullable=False),
+    Column("revoked_at_ms", Milliseconds),
+    Column("online", Boolean, nullable=False, server_default=false()),
+    Column("status_at_ms", Milliseconds),
+    Column("sealed_at_ms", Milliseconds),  # of the newest segment in the chain
+    Column("received_at_ms", Milliseconds),
+)
+
+gateway_keys = Table(
+    "gateway_keys",
+    metadata,
+    Column("gateway", Code, ForeignKey("gateways.name"), primary_key=True),
+    Column("public_key", Bytes, primary_key=True),
+    Column("token_hash", Bytes, nullable=False, unique=True),
+    Column("enrolled_at_ms", Milliseconds, nullable=False),
+    Column("revoked_at_ms", Milliseconds),
+)
+
+enrolment_codes = Table(
+    "enrolment_codes",
+    metadata,
+    Column("code_hash", Bytes, primary_key=True),
+    Column("gateway", Code, nullable=False),
+    Column("expires_at_ms", Milliseconds, nullable=False),
+    Column("used_by", Bytes),  # the public key that used it
+)
+
+# --- the replicated log ---------------------------------------------------------------------------------------------
+
+epochs = Table(
+    "epochs",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("gateway", Code, ForeignKey("gateways.name"), nullable=False),
+    Column("epoch", Bytes, nullable=False),
+    Column("parent_epoch", Bytes),
+    Column("parent_offset", BigInteger),
+    Column("root", Boolean, nullable=False, server_default=false()),  # began from nothing on disk
+    Column("next_offset", BigInteger, nullable=False),
+    Column("head", Bytes, nullable=False),
+    Column("opened_at_ms", Milliseconds, nullable=False),
+    UniqueConstraint("gateway", "epoch"),
+    Index("ix_epochs_parent", "gateway", "parent_epoch", "parent_offset"),
+)
+
+segments = Table(
+    "segments",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("epoch_id", Key, ForeignKey("epochs.id"), nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("hash", Bytes, nullable=False),
+    Column("verbatim", Bytes, nullable=False),
+    Column("sealed_at_ms", Milliseconds, nullable=False),
+    Column("received_at_ms", Milliseconds, nullable=False),
+    Column("config_version", Integer, nullable=False),
+    # Only what stands in the contiguous, chained prefix of its epoch is indexed and read.
+    Column("chained", Boolean, nullable=False),
+    # "readable"; "dropped": the vehicle had to let the payload go; "undecodable": see quarantine.
+    Column("content", String(16), nullable=False),
+    UniqueConstraint("epoch_id", "position"),
+)
+
+segment_loggers = Table(
+    "segment_loggers",
+    metadata,
+    Column("logger", Code, primary_key=True),
+    Column("first_ms", Milliseconds, primary_key=True),
+    Column("segment_id", Key, ForeignKey("segments.id"), primary_key=True),
+    Column("last_ms", Milliseconds, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("source", String(16), nullable=False),
+    Column("gateway", Code, nullable=False),
+    Column("code", String(32), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("hash", Bytes, nullable=False),
+    Column("verbatim", Bytes, nullable=False),
+    Column("times", BigInteger, nullable=False),
+    Column("first_at_ms", Milliseconds, nullable=False),
+    Column("last_at_ms", Milliseconds, nullable=False),
+    UniqueConstraint("source", "gateway", "code", "hash"),
+)
+
+# --- the registry ---------------------------------------------------------------------------------------------------
+
+configurations = Table(
+    "configurations",
+    metadata,
+    Column("gateway", Code, ForeignKey("gateways.name"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("document", Text, nullable=False),
+    Column("created_at_ms", Milliseconds, nullable=False),
+)
+
+loggers = Table(
+    "loggers",
+    metadata,
+    Column("address", Code, primary_key=True),
+    Column("box", Code, nullable=False, index=True),
+    Column("document", Text, nullable=False),
+)
+
+boxes = Table(
+    "boxes",
+    metadata,
+    Column("code", Code, primary_key=True),
+    Column("document", Text, nullable=False),
+)
+
+profiles = Table(
+    "profiles",
+    metadata,
+    Column("id", Code, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("document", Text, nullable=False),
+    Column("added_at_ms", Milliseconds, nullable=False),
+)
+
+consignments = Table(
+    "consignments",
+    metadata,
+    Column("code", Code, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("begins_ms", Milliseconds),
+    Column("received_at_ms", Milliseconds, index=True),
+    Column("registered_at_ms", Milliseconds, nullable=False),
+)
+
+consignment_items = Table(
+    "consignment_items",
+    metadata,
+    Column("item", Code, primary_key=True),
+    Column("consignment", Code, ForeignKey("consignments.code"), primary_key=True),
+)
+
+carriages = Table(
+    "carriages",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("consignment", Code, ForeignKey("consignments.code"), nullable=False, index=True),
+    Column("box", Code, nullable=False),
+    Column("begins_ms", Milliseconds, nullable=False),
+    Column("ends_ms", Milliseconds),
+    Index("ix_carriages_box_begins_ms", "box", "begins_ms"),
+)
+
+# --- what was found -------------------------------------------------------------------------------------------------
+
+judgements = Table(
+    "judgements",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("consignment", Code, nullable=False),
+    Column("item", Code, nullable=False),
+    Column("examination", Code, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("current", Boolean, nullable=False),
+    Column("verdict", String(24), nullable=False),
+    Column("fingerprint", Bytes, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("judged_at_ms", Milliseconds, nullable=False),
+    UniqueConstraint("consignment", "item", "examination", "version"),
+    Index(
+        "ix_judgements_current",
+        "consignment",
+        "item",
+        "examination",
+        unique=True,
+        sqlite_where=text("current"),
+        postgresql_where=text("current"),
+    ),
+)
+
+breaches = Table(
+    "breaches",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("key", String(32), nullable=False, unique=True),
+    Column("consignment", Code, nullable=False),
+    Column("item", Code, nullable=False),
+    Column("examination", Code, nullable=False),
+    Column("rule", Code, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("profile", Code, nullable=False),
+    Column("profile_version", Integer, nullable=False),
+    Column("state", String(16), nullable=False),  # provisional, confirmed, not_confirmed, superseded
+    Column("started_at_ms", Milliseconds, nullable=False),
+    Column("triggered_at_ms", Milliseconds, nullable=False),
+    Column("ended_at_ms", Milliseconds),
+    Column("extreme_c", Float),
+    Column("minutes", Float, nullable=False),
+    Column("found_by", Code, nullable=False),  # "hub", or the gateway that flagged it first
+    Column("found_at_ms", Milliseconds, nullable=False),
+    Column("gateway", Code),
+    Column("epoch", Bytes),
+    Column("position", BigInteger),
+    Column("config_version", Integer),
+    Column("settled_at_ms", Milliseconds),  # when it was confirmed or withdrawn
+    Column("returns", Integer, nullable=False, server_default="0"),  # times it came back after being withdrawn
+    Index("ix_breaches_subject", "consignment", "item", "examination", "rule"),
+)
+
+breach_keys = Table(
+    "breach_keys",
+    metadata,
+    Column("key", String(32), primary_key=True),
+    Column("breach_id", Key, ForeignKey("breaches.id"), nullable=False, index=True),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("kind", String(24), nullable=False),
+    Column("breach_id", Key, ForeignKey("breaches.id")),
+    Column("occasion", Integer, nullable=False, server_default="0"),
+    Column("document", Text, nullable=False),
+    Column("created_at_ms", Milliseconds, nullable=False),
+    Column("sent_at_ms", Milliseconds, index=True),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    UniqueConstraint("breach_id", "kind", "occasion"),
+)
+
+# --- records and work -----------------------------------------------------------------------------------------------
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("at_ms", Milliseconds, nullable=False),
+    Column("who", Code, nullable=False),
+    Column("act", String(32), nullable=False),
+    Column("subject", String(160), nullable=False),
+    Column("old", Text),
+    Column("new", Text),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("previous", Bytes, nullable=False),
+    Column("hash", Bytes, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("kind", String(24), nullable=False),
+    Column("data", Text, nullable=False),
+    Column("at_ms", Milliseconds, nullable=False),
+    sqlite_autoincrement=True,  # pruning must never let an id come back
+)
+
+dirty = Table(
+    "dirty",
+    metadata,
+    Column("consignment", Code, primary_key=True),
+    Column("marks", BigInteger, nullable=False),
+    Column("marked_at_ms", Milliseconds, nullable=False),
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("name", Code, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+)

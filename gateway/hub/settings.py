@@ -1,0 +1,61 @@
+"""The hub's settings: a TOML file and the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+
+from gateway.clock import ClockSettings
+from gateway.mqtt import MqttSettings
+from gateway.settings import Settings
+
+
+class HttpSettings(BaseModel):
+    """Where pages and API are served; port 0 chooses a free one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
+
+
+class InfluxSettings(BaseModel):
+    """An InfluxDB 2.x or 3 that receives the readings. Without `url` there is no projection."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: Annotated[str, StringConstraints(pattern=r"^(https?://\S+)?$")] = ""
+    token: SecretStr = SecretStr("")
+    org: str = ""
+    bucket: str = "coldchain"
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.url and not self.bucket:
+            raise ValueError("url needs a bucket")
+        return self
+
+
+class HubSettings(Settings):
+    """All of the hub's settings.
+
+    data_dir       keys, and the database unless `database` names another
+    database       SQLAlchemy URL; "" is a SQLite file in data_dir
+    broker         "embedded", or how to reach a broker
+    demonstration  count example profiles as approved, and say so on every page
+    """
+
+    data_dir: Path
+    clock: ClockSettings = ClockSettings()
+    database: str = ""
+    broker: Literal["embedded"] | MqttSettings = "embedded"
+    http: HttpSettings = HttpSettings()
+    influx: InfluxSettings = InfluxSettings()
+    demonstration: bool = False
+
+    @property
+    def database_url(self) -> str:
+        """The URL of the database in use."""
+        return self.database or f"sqlite:///{self.data_dir / 'hub.sqlite3'}"

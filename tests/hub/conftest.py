@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+
+from gateway.hub import schema
+from gateway.hub.store import Store, open_store
+from tests.hub.vans import START_MS, Enrol, Van
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(f"sqlite:///{tmp_path / 'hub.sqlite3'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def enrolled(store: Store) -> Enrol:
+    def enrol(van: Van) -> Van:
+        with store.write() as connection:
+            connection.execute(insert(schema.gateways).values(name=van.name, created_at_ms=START_MS))
+            connection.execute(
+                insert(schema.gateway_keys).values(
+                    gateway=van.name,
+                    public_key=van.key.public_bytes,
+                    token_hash=sha256(van.name.encode()).digest(),
+                    enrolled_at_ms=START_MS,
+                )
+            )
+        return van
+
+    return enrol
+
+
+@pytest.fixture
+def van(enrolled: Enrol) -> Van:
+    return enrolled(Van())

@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import func, select
+
+from gateway.core.messages import EpochAck
+from gateway.core.segments import NO_HASH, Position
+from gateway.hub import schema
+from gateway.hub.archive import Archive
+from gateway.hub.ingest import Delivery, Ingest
+from gateway.hub.store import Store
+from tests.hub.vans import LOGGER, START_MS, Enrol, Van, observe
+
+
+@pytest.fixture
+def ingest(store: Store) -> Ingest:
+    return Ingest(store, lambda: START_MS)
+
+
+def acked(ingest: Ingest, van: Van, *picked: int) -> EpochAck:
+    receipts = ingest.take(van.deliveries([van.sealed[i] for i in picked]))
+    return next(e for e in receipts[0].ack.epochs if e.epoch == van.epoch)
+
+
+def quarantined(store: Store) -> dict[str, int]:
+    with store.read() as connection:
+        rows = connection.execute(
+            select(schema.quarantine.c.code, func.sum(schema.quarantine.c.times)).group_by(schema.quarantine.c.code)
+        )
+        return {code: times for code, times in rows}  # noqa: C416  rows are no tuples
+
+
+def alert_kinds(store: Store) -> list[str]:
+    with store.read() as connection:
+        return list(connection.execute(select(schema.alerts.c.kind).order_by(schema.alerts.c.id)).scalars())
+
+
+def times_of(store: Store) -> list[int]:
+    return sorted((o.measured_at_ms - START_MS) // 1000 for o in Archive(store).observations(LOGGER, 0, 1 << 48))
+
+
+def test_stores_verbatim_and_acknowledges_the_contiguous_prefix(store: Store, ingest: Ingest, van: Van) -> None:
+    for i in range(3):
+        van.seal(observe(30 * i, 5.0))
+    assert acked(ingest, van, 0, 1, 2) == EpochAck(van.epoch, 3, van.sealed[2].hash)
+    with store.read() as connection:
+        stored = connection.execute(select(schema.segments.c.verbatim).order_by(schema.segments.c.position)).scalars()
+        assert list(stored) == [segment.to_bytes() for segment in van.sealed]
+    assert times_of(store) == [0, 30, 60]
+
+
+def test_what_comes_early_is_held_until_the_rest_is_there(store: Store, ingest: Ingest, van: Van) -> None:
+    for i in range(4):
+        van.seal(observe(30 * i, 5.0))
+    assert acked(ingest, van, 2) == EpochAck(van.epoch, 0, NO_HASH)
+    assert times_of(store) == []
+    assert acked(ingest, van, 0).next_offset == 1
+    assert acked(ingest, van, 3).next_offset == 1
+    assert acked(ingest, van, 1) == EpochAck(van.epoch, 4, van.sealed[3].hash)
+    assert times_of(store) == [0, 30, 60, 90]
+
+
+def test_a_duplicate_changes_nothing_and_is_acknowledged_again(store: Store, ingest: Ingest, van: Van) -> None:
+    van.seal(observe(0, 5.0))
+    first = acked(ingest, van, 0)
+    assert acked(ingest, van, 0, 0) == first
+    assert times_of(store) == [0]
+    assert quarantined(store) == {}
+
+
+def test_any_order_and_repetition_ends_in_the_same_archive(store: Store, ingest: Ingest, van: Van) -> None:
+    for i in range(40):
+        van.seal(observe(30 * i, 5.0))
+    after = van.restart(b"epoch--2")
+    for i in range(40, 60):
+        after.seal(observe(30 * i, 5.0))
+    deliveries = [*van.deliveries(), *after.deliveries()] * 2
+    random.Random(7).shuffle(deliveries)  # noqa: S311  a reproducible order
+    for i in range(0, len(deliveries), 7):
+        receipts = ingest.take(deliveries[i : i + 7])
+    assert times_of(store) == [30 * i for i in range(60)]
+    assert receipts[0].ack.epochs == [
+        EpochAck(van.epoch, 40, van.sealed[-1].hash),
+        EpochAck(after.epoch, 20, after.sealed[-1].hash),
+    ] or receipts[0].ack.epochs == [
+        EpochAck(after.epoch, 20, after.sealed[-1].hash),
+        EpochAck(van.epoch, 40, van.sealed[-1].hash),
+    ]
+    assert alert_kinds(store) == []
+
+
+def test_an_epoch_waits_for_its_parent(store: Store, ingest: Ingest, van: Van) -> None:
+    van.seal(observe(0, 5.0))
+    second = van.restart(b"epoch--2")
+    second.seal(observe(30, 5.0))
+    third = second.restart(b"epoch--3")
+    third.seal(observe(60, 5.0))
+    assert acked(ingest, third, 0).next_offset == 0
+    assert acked(ingest, second, 0).next_offset == 0
+    receipts = ingest.take(van.deliveries())
+    assert {e.epoch: e.next_offset for e in receipts[0].ack.epochs} == {
+        van.epoch: 1,
+        second.epoch: 1,
+        third.epoch: 1,
+    }
+    assert times_of(store) == [0, 30, 60]
+
+
+def test_a_bad_signature_is_set_aside_and_blocks_nothing(store: Store, ingest: Ingest, van: Van) -> None:
+    forged = replace(van.seal(observe(0, 5.0)), signature=bytes(64))
+    good = van.sealed[0]
+    receipts = ingest.take(van.deliveries([forged, forged, good]))
+    assert receipts[0].ack.epochs[0].next_offset == 1
+    assert quarantined(store) == {"segment_signature": 2}
+
+
+def test_another_gateways_segment_is_not_taken(store: Store, ingest: Ingest, enrolled: Enrol) -> None:
+    one, two = enrolled(Van("van-1", b"1")), enrolled(Van("van-2", b"2"))
+    one.seal(observe(0, 5.0))
+    assert ingest.take([Delivery(two.name, one.sealed[0].to_bytes())]) == []
+    assert quarantined(store) == {"segment_signature": 1}
+
+
+def test_an_unknown_gateway_is_counted(store: Store, ingest: Ingest) -> None:
+    stranger = Van("stranger")
+    stranger.seal(observe(0, 5.0))
+    assert ingest.take(stranger.deliveries()) == []
+    assert quarantined(store) == {"gateway_unknown": 1}
+
+
+@pytest.mark.parametrize("garbage", [b"", b"CS", b"\x00" * 300, b"x" * 300_000])
+def test_garbage_is_set_aside(store: Store, ingest: Ingest, van: Van, garbage: bytes) -> None:
+    van.seal(observe(0, 5.0))
+    receipts = ingest.take([Delivery(van.name, garbage), *van.deliveries()])
+    assert receipts[0].ack.epochs[0].next_offset == 1
+    assert sum(quarantined(store).values()) == 1
+
+
+def test_authentic_content_that_cannot_be_decoded_is_archived_and_acknowledged(
+    store: Store, ingest: Ingest, van: Van
+) -> None:
+    van.seal_bytes(b"\x07 from a later version")
+    van.seal(observe(30, 5.0))
+    assert acked(ingest, van, 0, 1).next_offset == 2
+    assert quarantined(store) == {"content_encoding": 1}
+    assert Archive(store).counts().undecodable == 1
+    assert times_of(store) == [30]
+
+
+def test_a_dropped_payload_keeps_its_place(store: Store, ingest: Ingest, van: Van) -> None:
+    van.seal(observe(0, 5.0))
+    van.seal(observe(30, 5.0))
+    receipts = ingest.take(van.deliveries([van.sealed[0].without_body(), van.sealed[1]]))
+    assert receipts[0].ack.epochs[0].next_offset == 2
+    assert Archive(store).counts().dropped == 1
+
+
+def test_two_segments_at_one_place_are_a_fork(store: Store, ingest: Ingest, van: Van) -> None:
+    van.seal(observe(0, 5.0))
+    other = Van()
+    other.seal(observe(0, 9.0))
+    ingest.take(van.deliveries())
+    receipts = ingest.take(other.deliveries())
+    assert receipts[0].ack.epochs == [EpochAck(van.epoch, 1, van.sealed[0].hash)]
+    assert quarantined(store) == {"segment_fork": 1}
+    assert alert_kinds(store) == ["log_forked"]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 1, 0)])
+def test_a_broken_chain_is_never_stored_as_truth(
+    store: Store, ingest: Ingest, van: Van, order: tuple[int, ...]
+) -> None:
+    van.seal(observe(0, 5.0))
+    van.previous = b"\x01" * 32
+    van.seal(observe(30, 5.0))
+    van.seal(observe(60, 5.0))
+    for i in order:
+        acknowledged = acked(ingest, van, i)
+    assert acknowledged.next_offset == 1
+    assert quarantined(store) == {"segment_chain": 1}
+    assert "log_forked" in alert_kinds(store)
+    assert times_of(store) == [0]
+
+
+def test_a_cloned_card_keeps_both_logs_and_alerts(store: Store, ingest: Ingest, van: Van) -> None:
+    van.seal(observe(0, 5.0))
+    one, two = van.restart(b"epoch--2"), van.restart(b"epoch--3")
+    one.seal(observe(30, 5.0))
+    two.seal(observe(60, 9.0))
+    ingest.take([*van.deliveries(), *one.deliveries(), *two.deliveries()])
+    assert times_of(store) == [0, 30, 60]
+    assert alert_kinds(store) == ["log_forked"]
+
+
+def test_a_second_log_from_nothing_alerts(store: Store, ingest: Ingest, van: Van) -> None:
+    van.seal(observe(0, 5.0))
+    replaced = Van(epoch=b"epoch--9")
+    replaced.seal(observe(30, 5.0))
+    ingest.take(van.deliveries())
+    ingest.take(replaced.deliveries())
+    assert times_of(store) == [0, 30]
+    assert alert_kinds(store) == ["log_restarted"]
+
+
+def test_a_parent_that_is_another_segment_is_refused(store: Store, ingest: Ingest, van: Van) -> None:
+    van.seal(observe(0, 5.0))
+    liar = Van(epoch=b"epoch--2", parent=Position(van.epoch, 0), previous=b"\x02" * 32)
+    liar.seal(observe(30, 5.0))
+    ingest.take([*van.deliveries(), *liar.deliveries()])
+    assert times_of(store) == [0]
+    assert quarantined(store) == {"segment_chain": 1}
+
+
+def test_a_span_finds_what_a_long_memory_read_holds(store: Store, ingest: Ingest, van: Van) -> None:
+    van.seal(*(observe(300 * i, 5.0) for i in range(12 * 48)))
+    ingest.take(van.deliveries())
+    found = Archive(store).observations(LOGGER, START_MS + 86_400_000, START_MS + 86_400_000 + 600_000)
+    assert [(o.measured_at_ms - START_MS) // 1000 for o in found] == [86_400, 86_700]
+
+
+def test_a_page_leaves_out_what_was_seen(store: Store, ingest: Ingest, van: Van) -> None:
+    van.seal(observe(0, 5.0))
+    ingest.take(van.deliveries())
+    archive = Archive(store)
+    first = archive.page(LOGGER, 0, 1 << 48)
+    van.seal(observe(30, 6.0))
+    ingest.take(van.deliveries())
+    news = archive.page(LOGGER, 0, 1 << 48, seen=first.segments)
+    assert [o.temperature_mc for o in news.observations] == [6000]
+    assert archive.watermarks() == {(van.name, van.epoch): 2}
+    assert [s.position.offset for s in archive.stored(LOGGER, 0, 1 << 48)] == [0, 1]
