@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -101,3 +102,19 @@ def test_simulate_explains_itself() -> None:
     done = _run("simulate", "--help")
     assert done.returncode == 0
     assert "coldchain simulate check" in done.stdout
+
+
+def test_simulate_relays_the_simulator_s_complaint_and_status(tmp_path: Path) -> None:
+    scenario = tmp_path / "trip.toml"
+    scenario.write_text("[clock]\nstart = 2026-03-10T08:00:00+01:00\n", encoding="utf-8")
+    done = _run("simulate", "check", str(scenario))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{scenario}: clock.stop: Field required")
+    assert done.stderr.count("\n") == 1
+
+
+def test_simulate_checks_the_day() -> None:
+    scenario = Path(__file__).parents[1] / "firmware_sim" / "scenarios" / "day.toml"
+    done = _run("simulate", "check", str(scenario), "--json")
+    assert done.returncode == 0
+    assert '"BOX-6"' in done.stdout
