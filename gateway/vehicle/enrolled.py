@@ -1,0 +1,73 @@
+"""From the configuration to what each logger's record needs: memory, thresholds, start of custody. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gateway.core.configuration import Configuration, Consignment, Logger
+from gateway.core.profiles import Profile
+from gateway.vehicle.recorder import Enrolled
+
+THRESHOLDS_MAX = 200
+"""Different limits watched in one box; 200 are beyond any load, and bisecting them costs nothing."""
+
+
+def enrolled_loggers(configuration: Configuration) -> dict[str, Enrolled]:
+    """Return what the recorder must know, by the logger's address."""
+    profiles = {profile.id: profile for profile in configuration.profiles}
+    return {logger.address: _enrolled(logger, configuration, profiles) for logger in configuration.loggers}
+
+
+def carried_in(configuration: Configuration, box: str) -> tuple[Consignment, ...]:
+    """Return the consignments that are, or will be, in `box` and are not yet received."""
+    return tuple(
+        consignment
+        for consignment in configuration.consignments
+        if consignment.received_at is None
+        and any(
+            carriage.box == box
+            for carriage in (*consignment.carriage, *(part for item in consignment.items for part in item.carriage))
+        )
+    )
+
+
+def _enrolled(logger: Logger, configuration: Configuration, profiles: dict[str, Profile]) -> Enrolled:
+    carried = carried_in(configuration, logger.box)
+    names = {
+        name
+        for consignment in carried
+        for item in consignment.items
+        for examination in item.examinations
+        for name in (examination.profile, *(switch.profile for switch in examination.switches))
+    }
+    names |= {box.default_profile for box in configuration.boxes if box.code == logger.box and box.default_profile}
+    offset_c = logger.calibration.offset_c if logger.calibration else 0.0
+    limits_c = _limits_c(profiles[name] for name in names if name in profiles)
+    return Enrolled(
+        memory_interval_s=logger.memory_interval_s,
+        thresholds_mc=tuple(sorted({round((limit_c - offset_c) * 1000) for limit_c in limits_c}))[:THRESHOLDS_MAX],
+        since_ms=_carried_since_ms(carried, logger.box),
+    )
+
+
+def _limits_c(profiles: Iterable[Profile]) -> set[float]:
+    limits: set[float | None] = set()
+    for profile in profiles:
+        for limit in profile.limits:
+            limits |= {limit.above_c, limit.below_c}
+        for threshold in profile.forbidden:
+            limits |= {threshold.above_c, threshold.below_c}
+        for band in profile.bands:
+            limits |= {band.from_c, band.to_c}
+    return {limit for limit in limits if limit is not None}
+
+
+def _carried_since_ms(consignments: Iterable[Consignment], box: str) -> int | None:
+    begins = [
+        carriage.begins
+        for consignment in consignments
+        for item in consignment.items
+        for carriage in consignment.carriage_of(item)
+        if carriage.box == box
+    ]
+    return round(min(begins).timestamp() * 1000) if begins else None

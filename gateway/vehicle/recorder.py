@@ -1,0 +1,242 @@
+"""Which measurements become observations, and which stretches are missing. Pure: time comes in with each call.
+
+One observation for each logger and recording interval (a *slot*): the first new measurement in it. Beyond that, where
+the temperature crosses a limit inside a slot, up to three more: the first one across, the lowest and the highest. So
+no excursion that the radio heard is invisible in the record, and no logger can flood it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.clock import Clock
+from gateway.core.observations import Observation, Source
+from gateway.vehicle.ruuvi import Measurement
+
+GAP_FACTOR = 1.5
+"""A silence longer than this many memory intervals holds at least one record that nothing heard live covers."""
+BUFFER_MAX = 50_000
+"""Observations waiting to be sealed: what 50 loggers yield in 8 h, should the disk refuse for so long (15 MB)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One reading of the clock: UTC and monotonic milliseconds, and whether UTC can be relied upon."""
+
+    at_ms: int
+    monotonic_ms: int
+    trusted: bool
+
+
+def read_moment(clock: Clock) -> Moment:
+    """Read the clock once."""
+    return Moment(clock.now_ms(), clock.monotonic_ms(), clock.trusted())
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """What the recorder must know of a logger.
+
+    memory_interval_s  spacing of its memory's records; None: it has no memory
+    thresholds_mc      limits of what is in its box, in raw millidegrees (calibration taken off), ascending
+    since_ms           since when its box carries something; None: it does not
+    """
+
+    memory_interval_s: int | None = None
+    thresholds_mc: tuple[int, ...] = ()
+    since_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Time of which only the logger's memory can tell, ends included."""
+
+    logger: str
+    from_ms: int
+    to_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one advertisement led to.
+
+    is_new   a new measurement, not the repetition of an old one
+    urgent   it lies on another side of a limit than the observation before: seal at once
+    missing  what was missed before it
+    """
+
+    is_new: bool = False
+    urgent: bool = False
+    missing: Stretch | None = None
+
+
+_NOTHING = Heard()
+
+
+@dataclass(slots=True)
+class _Track:
+    """What is known of one logger."""
+
+    enrolled: Enrolled
+    counter: int | None = None
+    observed_ms: int | None = None
+    """UTC of the last observation, sealed by an earlier run or recorded by this one."""
+    known_from_ms: int | None = None
+    """From when on this run has recorded, or asked for, everything."""
+    slot: int | None = None
+    zone: int | None = None
+    crossed: bool = False
+    lowest: Observation | None = None
+    highest: Observation | None = None
+    in_slot: list[Observation] = field(default_factory=list)
+
+
+class Recorder:
+    """Turns what is heard into observations. `interval_s` is the length of a slot, in domain seconds."""
+
+    def __init__(self, interval_s: int) -> None:
+        self.dropped = 0
+        """Observations that found the buffer full."""
+        self.without_temperature = 0
+        """New measurements whose temperature the logger calls not available."""
+        self._interval_s = interval_s
+        self._tracks: dict[str, _Track] = {}
+        self._waiting: list[Observation] = []
+
+    @property
+    def waiting(self) -> int:
+        """Observations not yet taken."""
+        return len(self._waiting)
+
+    def enrol(self, loggers: Mapping[str, Enrolled]) -> tuple[Stretch, ...]:
+        """Take over who is enrolled; others are forgotten. Returns what a late registration makes missing."""
+        self._tracks = {
+            logger: self._tracks.get(logger, _Track(enrolled)) for logger, enrolled in sorted(loggers.items())
+        }
+        missing = []
+        for logger, enrolled in loggers.items():
+            track = self._tracks[logger]
+            track.enrolled = enrolled
+            if track.known_from_ms is not None:
+                stretch = self._missing_since_custody(logger, track, track.known_from_ms)
+                if stretch is not None:
+                    track.known_from_ms = stretch.from_ms
+                    missing.append(stretch)
+        return tuple(missing)
+
+    def resume(self, logger: str, observed_ms: int, counter: int | None) -> None:
+        """Continue after the last sealed observation of an earlier run."""
+        track = self._tracks.get(logger)
+        if track is not None and track.observed_ms is None:
+            track.observed_ms = observed_ms
+            track.counter = counter
+
+    def hear(self, logger: str, measurement: Measurement, moment: Moment) -> Heard:
+        """Take one decoded advertisement of an enrolled logger; others are ignored."""
+        track = self._tracks.get(logger)
+        if track is None or (measurement.counter is not None and measurement.counter == track.counter):
+            return _NOTHING
+        track.counter = measurement.counter
+        if measurement.temperature_mc is None:
+            self.without_temperature += 1
+            return _NOTHING
+        slot = moment.monotonic_ms // (self._interval_s * 1000)
+        observation = self._observe(logger, measurement, measurement.temperature_mc, moment)
+        zone = bisect_left(track.enrolled.thresholds_mc, measurement.temperature_mc)
+        if slot == track.slot:
+            return self._hear_more(track, observation, zone)
+        self._close_slot(track)
+        track.slot = slot
+        urgent = track.zone is not None and zone != track.zone
+        missing = self._missing_before(logger, track, moment.at_ms)
+        self._record(track, observation, zone)
+        track.lowest = track.highest = observation
+        return Heard(is_new=True, urgent=urgent, missing=missing)
+
+    def close_slots(self, moment: Moment) -> None:
+        """Record the extremes of slots that are over, also of loggers that fell silent."""
+        slot = moment.monotonic_ms // (self._interval_s * 1000)
+        for track in self._tracks.values():
+            if track.slot is not None and track.slot != slot:
+                self._close_slot(track)
+
+    def take(self, maximum: int) -> tuple[Observation, ...]:
+        """Return the oldest waiting observations, which stay until `confirm`."""
+        return tuple(self._waiting[:maximum])
+
+    def confirm(self, count: int) -> None:
+        """Forget the oldest `count` observations: they are sealed."""
+        del self._waiting[:count]
+
+    # --- one logger
+
+    def _observe(self, logger: str, measurement: Measurement, temperature_mc: int, moment: Moment) -> Observation:
+        return Observation(
+            logger=logger,
+            source=Source.LIVE,
+            measured_at_ms=moment.at_ms,
+            clock_trusted=moment.trusted,
+            monotonic_ms=moment.monotonic_ms,
+            interval_s=self._interval_s,
+            temperature_mc=temperature_mc,
+            counter=measurement.counter,
+            humidity_cpct=measurement.humidity_cpct,
+            battery_mv=measurement.battery_mv,
+        )
+
+    def _hear_more(self, track: _Track, observation: Observation, zone: int) -> Heard:
+        """A further measurement within a slot."""
+        if track.lowest is None or observation.temperature_mc < track.lowest.temperature_mc:
+            track.lowest = observation
+        if track.highest is None or observation.temperature_mc > track.highest.temperature_mc:
+            track.highest = observation
+        if zone == track.zone or track.crossed:
+            return Heard(is_new=True)
+        track.crossed = True
+        self._record(track, observation, zone)
+        return Heard(is_new=True, urgent=True)
+
+    def _record(self, track: _Track, observation: Observation, zone: int) -> None:
+        track.zone = zone
+        track.observed_ms = observation.measured_at_ms
+        self._keep(track, observation)
+
+    def _keep(self, track: _Track, observation: Observation) -> None:
+        if len(self._waiting) >= BUFFER_MAX:
+            self.dropped += 1
+            return
+        track.in_slot.append(observation)
+        self._waiting.append(observation)
+
+    def _close_slot(self, track: _Track) -> None:
+        if track.crossed:
+            extremes = {o.measured_at_ms: o for o in (track.lowest, track.highest) if o is not None}
+            for _, observation in sorted(extremes.items()):
+                if observation not in track.in_slot:
+                    self._keep(track, observation)
+        track.crossed = False
+        track.lowest = track.highest = None
+        track.in_slot.clear()
+
+    # --- what is missing
+
+    def _missing_before(self, logger: str, track: _Track, at_ms: int) -> Stretch | None:
+        """What lies between the last observation, or the start of custody, and this one."""
+        if track.observed_ms is None:
+            stretch = self._missing_since_custody(logger, track, at_ms)
+            track.known_from_ms = at_ms if stretch is None else stretch.from_ms
+            return stretch
+        interval_s = track.enrolled.memory_interval_s
+        if interval_s is None or at_ms - track.observed_ms <= GAP_FACTOR * interval_s * 1000:
+            return None
+        return Stretch(logger, track.observed_ms, at_ms)
+
+    @staticmethod
+    def _missing_since_custody(logger: str, track: _Track, until_ms: int) -> Stretch | None:
+        """Since something is in the box; one interval before it, so that its first minutes are covered too."""
+        since_ms, interval_s = track.enrolled.since_ms, track.enrolled.memory_interval_s
+        if since_ms is None or interval_s is None or until_ms - since_ms <= GAP_FACTOR * interval_s * 1000:
+            return None
+        return Stretch(logger, since_ms - interval_s * 1000, until_ms)
