@@ -196,10 +196,12 @@ def parse(tables: dict[str, Any]) -> Scenario:
     try:
         scenario = Scenario.model_validate(tables)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        first, *others = error.errors(include_url=False)
         tags = {"network_down", "kill_vehicle"}
         field = ".".join(str(part) for part in first["loc"] if part not in tags)
-        raise ScenarioError(field or "scenario", first["msg"]) from error
+        reason = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        more = f" (and {len(others)} more)" if others else ""
+        raise ScenarioError(field or "scenario", f"{reason}{more}") from error
     _check(scenario)
     return scenario
 

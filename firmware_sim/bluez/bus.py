@@ -65,11 +65,18 @@ class Bus:
         self.service_is_running = True
 
     async def start(self) -> None:
-        """Listen at the address; a socket file that an earlier run left behind is replaced."""
+        """Listen at the address; a socket file that an earlier run left behind is replaced.
+
+        Raises ``OSError`` naming the path.
+        """
         self._path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.setblocking(False)
-        listener.bind(str(self._path))
+        try:
+            listener.bind(str(self._path))
+        except OSError as error:
+            listener.close()
+            raise OSError(error.errno, error.strerror or str(error), str(self._path)) from error
         listener.listen(BACKLOG)
         self._listener = listener
         self._keep(asyncio.create_task(self._accept(listener), name="bus accept"))

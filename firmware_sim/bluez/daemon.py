@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 KEPT_CALLS = 1000
 """Enough for a test to look back on; a long run must not grow."""
 
+TURNS_AT_END = 10
+"""Turns of the event loop in which clients that share it, as in a test, notice that the bus is gone."""
+
 
 class Call(NamedTuple):
     """A method call that a client made."""
@@ -64,6 +67,8 @@ class FakeBluez:
         self._die()
         await self._bus.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for _ in range(TURNS_AT_END):
+            await asyncio.sleep(0)
 
     # --- devices
 
