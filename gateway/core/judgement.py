@@ -37,16 +37,20 @@ def judge_recording(
     uncertainty_c: float,
     calibrated: bool,
     approved: bool = False,
+    begins_ms: int | None = None,
+    ends_ms: int | None = None,
 ) -> Judgement:
     """Judge a logger's file by itself, from its first reading to the end of its last one's interval.
 
     `uncertainty_c` is u; `calibrated` and `approved` say whether someone vouches for the logger and the profile.
+    `begins_ms` and `ends_ms` widen the time judged where the logger ran without a value: it was not monitored then.
     """
     if not readings:
         raise ValueError("a recording without readings cannot be judged")
-    end_ms = readings[-1].at_ms + readings[-1].interval_s * 1000
-    exposure = (Stretch(readings[0].at_ms, end_ms, "recording"),)
-    always = CalibrationSpan(readings[0].at_ms, end_ms) if calibrated else CalibrationSpan(None, None)
+    begin_ms = min(readings[0].at_ms, readings[0].at_ms if begins_ms is None else begins_ms)
+    end_ms = max(readings[-1].at_ms + readings[-1].interval_s * 1000, ends_ms or 0)
+    exposure = (Stretch(begin_ms, end_ms, "recording"),)
+    always = CalibrationSpan(begin_ms, end_ms) if calibrated else CalibrationSpan(None, None)
     evaluator = Evaluator(
         profile, exposure, uncertainty_by_box_c={"recording": uncertainty_c}, calibration_by_box={"recording": always}
     )

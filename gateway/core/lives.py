@@ -110,6 +110,17 @@ class _TableLife:
         self.name = name
         self._table = table
         self._used = frozenset(table.index[band] for band in used)
+        self._storage = frozenset(place for place, band in enumerate(table.bands) if band.storage)
+
+    def rests(self, track: Track, span: Span) -> bool:
+        """Whether a view sees the label's storage condition, in which no life is spent (proven: if it may be)."""
+        seen = range_seen(track, span) if self._storage else None
+        if seen is None:
+            return False
+        touched = self._table.touch(*seen)
+        if track is Track.PROVEN:
+            return not self._storage.isdisjoint(touched.bands)
+        return not touched.unstated and self._storage.issuperset(touched.bands)
 
     def _touch(self, spent: Spent, track: Track, span: Span) -> tuple[int, ...] | None:
         """Return the bands of this life that a view must reckon with, None if it sees nothing; count unstated time."""
@@ -118,7 +129,7 @@ class _TableLife:
             return None
         touched = self._table.touch(*seen)
         bands = tuple(band for band in touched.bands if band in self._used)
-        foreign = touched.unstated or len(bands) < len(touched.bands)
+        foreign = touched.unstated or not (self._used | self._storage).issuperset(touched.bands)
         if not bands if track is Track.PROVEN else foreign:
             spent.unstated_ms += span.ends_ms - span.begins_ms
         return bands
@@ -377,6 +388,8 @@ def begin_life(life: Life) -> LifeState:
 def spend_life(life: Life, state: LifeState, span: Span) -> None:
     """Let a span pass in all views, and note the moment at which a life is spent."""
     for track in TRACKS:
+        if isinstance(life, _TableLife) and life.rests(track, span):
+            continue
         spent = state.tracks[track]
         before = life.fraction(spent)
         life.spend(spent, track, span)

@@ -333,10 +333,16 @@ class Profile(Model):
         if self.approval is None:
             raise ValueError("status approved needs an approval (by, role, at, version)")
         if self.approval.version != self.version:
-            raise ValueError(f"the approval is for version {self.approval.version}, this is version {self.version}")
+            raise MisplacedError(
+                f"the approval is for version {self.approval.version}, this is version {self.version}",
+                "approval",
+                "version",
+            )
         role = {Kind.SAMPLE: "laboratory_doctor", Kind.MEDICINE: "pharmacist"}.get(self.kind, self.approval.role)
         if self.approval.role != role:
-            raise ValueError(f"a {self.kind} profile is approved by the {role}, not by the {self.approval.role}")
+            raise MisplacedError(
+                f"a {self.kind} profile is approved by the {role}, not by the {self.approval.role}", "approval", "role"
+            )
 
 
 def _check_bands(bands: tuple[Band, ...]) -> None:

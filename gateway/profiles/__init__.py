@@ -1,1 +1,10 @@
-"""The default profile library, as data."""
+"""The profile library: TOML files beside this module, and the loader that names file, line and field of a fault.
+
+Every profile here is an example with its source; the laboratory or the pharmacy approves its own copy.
+"""
+
+from __future__ import annotations
+
+from gateway.profiles.library import find_faults, load, load_all, load_file, names, read_profile, text_of
+
+__all__ = ["find_faults", "load", "load_all", "load_file", "names", "read_profile", "text_of"]
