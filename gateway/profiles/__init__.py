@@ -5,6 +5,16 @@ Every profile here is an example with its source; the laboratory or the pharmacy
 
 from __future__ import annotations
 
-from gateway.profiles.library import find_faults, load, load_all, load_file, names, read_profile, text_of
+from gateway.profiles.library import (
+    find,
+    find_faults,
+    is_path,
+    load,
+    load_all,
+    load_file,
+    names,
+    read_profile,
+    text_of,
+)
 
-__all__ = ["find_faults", "load", "load_all", "load_file", "names", "read_profile", "text_of"]
+__all__ = ["find", "find_faults", "is_path", "load", "load_all", "load_file", "names", "read_profile", "text_of"]

@@ -62,11 +62,23 @@ def load_file(path: Path) -> Profile:
     return read_profile(_read(path), str(path))
 
 
+def find(name_or_path: str) -> Profile:
+    """Return the profile that a person means: a file (anything with a slash or ending in .toml), else the library's."""
+    if is_path(name_or_path):
+        return load_file(Path(name_or_path))
+    return load(name_or_path)
+
+
+def is_path(name_or_path: str) -> bool:
+    """Whether what a person wrote means a file; names of the library have neither slash nor dot."""
+    return "/" in name_or_path or name_or_path.endswith(".toml")
+
+
 def text_of(name: str) -> str:
     """Return a profile of the library as it is written, comments included."""
     known = _sources()
     if name not in known:
-        near = get_close_matches(name, known, n=3, cutoff=0.4)
+        near = get_close_matches(name, known, n=3, cutoff=0.7)
         hint = f"did you mean {' or '.join(near)}?" if near else "see `coldchain profiles list`"
         raise InputError("profile", f"the library has no profile {name!r}; {hint}")
     return known[name]
