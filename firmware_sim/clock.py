@@ -1,6 +1,6 @@
 """Domain time: the one clock that all processes of a run share, which may run faster than real time.
 
-``COLDCHAIN_CLOCK`` holds JSON such as ``{"start": "2026-03-10T08:00:00+01:00", "rate": 240,
+``COLDCHAIN_CLOCK_JSON`` holds JSON such as ``{"start": "2026-03-10T08:00:00+01:00", "rate": 240,
 "anchor_ns": 123, "stop": "2026-03-10T13:00:00+01:00"}``: domain now = start + rate x (CLOCK_MONOTONIC - anchor),
 and it stands still at ``stop``, which may be missing. Without the variable domain time is real time.
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-VARIABLE = "COLDCHAIN_CLOCK"
+VARIABLE = "COLDCHAIN_CLOCK_JSON"
 NS_PER_MS = 1_000_000
 MS_PER_S = 1000
 

@@ -9,7 +9,7 @@ GOOD = {"start": "2026-03-10T08:00:00+01:00", "rate": 240, "anchor_ns": 5, "stop
 
 
 def clock(real_s: float, **changes: object) -> DomainClock:
-    made = clock_from({"COLDCHAIN_CLOCK": json.dumps({**GOOD, **changes})})
+    made = clock_from({"COLDCHAIN_CLOCK_JSON": json.dumps({**GOOD, **changes})})
     return DomainClock(made.start_ms, made.rate, made.anchor_ns, made.stop_ms, lambda: 5 + int(real_s * 1e9))
 
 
@@ -57,4 +57,4 @@ def test_each_mistake_is_named(changes: object, reason: str) -> None:
 @pytest.mark.parametrize("text", ["{", "[]", "1"])
 def test_no_json_object(text: str) -> None:
     with pytest.raises(ClockError, match="JSON"):
-        clock_from({"COLDCHAIN_CLOCK": text})
+        clock_from({"COLDCHAIN_CLOCK_JSON": text})

@@ -64,7 +64,7 @@ async def simulator(folder: Path, began_s: float, stop_s: float) -> AsyncIterato
         *("-m", "firmware_sim", *arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "COLDCHAIN_CLOCK": json.dumps(clock)},
+        env={**os.environ, "COLDCHAIN_CLOCK_JSON": json.dumps(clock)},
     )
     try:
         async with asyncio.timeout(DEADLINE_S):
@@ -221,7 +221,11 @@ def test_check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
         (["run", "{day}", "--bus", "tcp:host=x", "--truth", "{truth}"], None, "--bus: not a bus address of the form"),
         (["run", "{day}", "--bus", "unix:path=/nowhere/bus", "--truth", "{truth}"], None, "/nowhere/bus: No such file"),
         (["run", "{day}", "--bus", "unix:path={truth}", "--truth", "/nowhere/t"], None, "/nowhere/t: No such file"),
-        (["run", "{day}", "--bus", "unix:path={truth}", "--truth", "{truth}"], "{}", "COLDCHAIN_CLOCK: start: must be"),
+        (
+            ["run", "{day}", "--bus", "unix:path={truth}", "--truth", "{truth}"],
+            "{}",
+            "COLDCHAIN_CLOCK_JSON: start: must be",
+        ),
     ],
 )
 def test_wrong_input_is_one_clear_line(
@@ -236,7 +240,7 @@ def test_wrong_input_is_one_clear_line(
     bad.write_text("", encoding="utf-8")
     names = {"bad": bad, "day": DAY, "truth": tmp_path / "truth"}
     if variable is not None:
-        monkeypatch.setenv("COLDCHAIN_CLOCK", variable)
+        monkeypatch.setenv("COLDCHAIN_CLOCK_JSON", variable)
     assert command(monkeypatch, *(argument.format(**names) for argument in arguments)) == 2
     error = capsys.readouterr().err
     assert error.startswith(complaint.format(**names))
