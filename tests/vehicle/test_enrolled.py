@@ -18,7 +18,7 @@ PROFILE: dict[str, Any] = {
 }
 
 
-def configuration(**changes: Any) -> Configuration:
+def configuration(**changes: str) -> Configuration:
     consignment = {
         "code": "C1",
         "carriage": [{"box": "BOX-1", "begins": BEGINS}],

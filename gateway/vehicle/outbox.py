@@ -1,0 +1,386 @@
+"""The outbox: the gateway's append-only log of sealed segments, in SQLite.
+
+Each start opens a new epoch whose first segment names the last one found on disk. Segments are stored verbatim, sent
+oldest first, checked again before they are sent, and kept for a while after the hub holds them. A segment costs one
+durable write; acknowledgements are written along with the next segment, since losing one only means sending again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from gateway.core.contents import Content, decode_content, encode_content
+from gateway.core.errors import SegmentError
+from gateway.core.messages import Ack, EpochAck
+from gateway.core.records import DeviceFault
+from gateway.core.segments import (
+    EPOCH_BYTES,
+    NO_HASH,
+    Position,
+    Segment,
+    SegmentHeader,
+    check_segment,
+    parse_segment,
+    seal_segment,
+)
+from gateway.keys import SigningKey, VerifyKey
+from gateway.vehicle.database import transaction
+from gateway.vehicle.recorder import Moment, Stretch
+from gateway.vehicle.segment_rows import BATCH, Epoch, Row, SegmentRows
+
+log = logging.getLogger(__name__)
+
+_GENERATION = "hub_generation"
+_ALWAYS_MS = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A segment that is durable. `sequence` orders all segments of this outbox, across epochs."""
+
+    sequence: int
+    position: Position
+    sealed_at_ms: int
+    config_version: int
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What the hub does not hold yet, and what is stored in all."""
+
+    segments: int
+    bytes: int
+    stored_bytes: int
+
+
+class Outbox:
+    """The log on one database. Used from one thread; every method is a short, complete operation.
+
+    boot       eight bytes that name this boot of the machine
+    max_bytes  stored segments in all: beyond it acknowledged ones go first, then the oldest payloads
+    """
+
+    def __init__(
+        self,
+        database: sqlite3.Connection,
+        gateway: str,
+        key: SigningKey,
+        *,
+        boot: bytes,
+        max_bytes: int = 2 << 30,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.sealed_segments = 0
+        """Sealed since the start."""
+        self.corrupt_segments = 0
+        """Stored segments that no longer were what had been sealed."""
+        self.mismatched_acks = 0
+        """Acknowledgements of a log that is not ours: a fork, a copied card, or a hub that mixes gateways up."""
+        self.dropped_payloads = 0
+        """Payloads given up because the card is full."""
+        self._database = database
+        self._rows = SegmentRows(database)
+        self._gateway = gateway
+        self._key = key
+        self._check = VerifyKey(key.public_bytes).check
+        self._boot = boot
+        self._max_bytes = max_bytes
+        self._random_bytes = random_bytes
+        self._epochs = self._rows.load_epochs()
+        self._next = self._epochs[-1].written.stop if self._epochs else 0
+        self._generation = self._load_generation()
+        self._stored_bytes = self._rows.bytes_in(range(self._next))
+        self._waiting_bytes = sum(self._rows.bytes_in(epoch.waiting) for epoch in self._epochs)
+        self._headers_below = 0  # of the waiting segments below this sequence only headers are left
+        self._head, self._parent = self._find_head()
+        self._current: Epoch | None = None
+
+    # --- sealing
+
+    def seal(
+        self, content: Content, *, sealed_at_ms: int, config_version: int, resolved: Iterable[Stretch] = ()
+    ) -> Sealed:
+        """Make `content` durable as the next segment, and in the same transaction forget the `resolved` stretches.
+
+        Raises sqlite3.Error if the disk refuses; then nothing has changed.
+        """
+        epoch = self._current or Epoch(self._next, self._random_bytes(EPOCH_BYTES))
+        is_first = epoch.count == 0
+        header = SegmentHeader(
+            epoch=epoch.epoch,
+            offset=epoch.count,
+            sealed_at_ms=sealed_at_ms,
+            boot=self._boot,
+            config_version=config_version,
+            previous=self._head,
+            parent=self._parent if is_first else None,
+        )
+        segment = seal_segment(self._gateway, header, encode_content(content), self._key.sign)
+        data = segment.to_bytes()
+        self._make_room(len(data))
+        with transaction(self._database) as database:
+            if is_first:
+                self._rows.insert_epoch(epoch)
+            self._rows.insert(Row(self._next, data, segment.hash), sealed_at_ms)
+            database.executemany(
+                "DELETE FROM missing WHERE logger = ? AND from_ms = ? AND to_ms = ?",
+                [(stretch.logger, stretch.from_ms, stretch.to_ms) for stretch in resolved],
+            )
+            self._write_unwritten()
+        self._advance(epoch, segment, len(data))
+        return Sealed(self._next - 1, header.position, sealed_at_ms, config_version, content)
+
+    def _advance(self, epoch: Epoch, segment: Segment, size: int) -> None:
+        """The segment is on the disk: only now does memory follow."""
+        if self._current is None:
+            self._current = epoch
+            self._epochs.append(epoch)
+        epoch.count += 1
+        self._next += 1
+        self._stored_bytes += size
+        self._waiting_bytes += size
+        self._head, self._parent = segment.hash, segment.header.position
+        self.sealed_segments += 1
+        for written in self._epochs:
+            written.unwritten = False
+
+    # --- sending
+
+    def pending(self, window_bytes: int, after: int, now: Moment) -> tuple[Row, ...]:
+        """Return what to send next, oldest first: segments beyond sequence `after`.
+
+        What was sent before and is not acknowledged counts against the window, which always has room for one segment.
+        Each is checked again; from a corrupt one on, its epoch is closed and the rest is sealed again in a new one.
+        """
+        taken: list[Row] = []
+        used = sum(
+            self._rows.bytes_in(range(epoch.waiting.start, min(epoch.waiting.stop, after + 1)))
+            for epoch in self._epochs
+        )
+        for epoch in tuple(self._epochs):
+            for sequence in range(max(epoch.waiting.start, after + 1), epoch.waiting.stop):
+                if used >= window_bytes:
+                    return tuple(taken)
+                row = self._load_intact(epoch, sequence)
+                if row is None:
+                    self._close_epoch(epoch, sequence - epoch.first, now)
+                    break
+                taken.append(row)
+                used += len(row.data)
+        return tuple(taken)
+
+    def depth(self) -> Depth:
+        """How much waits for the hub."""
+        return Depth(sum(len(epoch.waiting) for epoch in self._epochs), self._waiting_bytes, self._stored_bytes)
+
+    def is_acknowledged(self, sequence: int) -> bool:
+        """Whether the hub holds the segment."""
+        return sequence < self._next and not any(sequence in epoch.waiting for epoch in self._epochs)
+
+    def acknowledge(self, ack: Ack) -> bool:
+        """Take over what the hub says it holds; returns whether anything advanced, or went back.
+
+        Within a generation the watermark only rises; a new generation (a restored hub) may lower it. A head that is
+        not the hash of our segment is counted and changes nothing.
+        """
+        if ack.gateway != self._gateway or ack.generation < self._generation:
+            return False
+        changed = ack.generation > self._generation and self._begin_generation(ack.generation)
+        by_epoch = {epoch.epoch: epoch for epoch in self._epochs}
+        for named in ack.epochs:
+            epoch = by_epoch.get(named.epoch)
+            if epoch is not None and named.next_offset > epoch.acknowledged and self._agrees(epoch, named):
+                before = self._rows.bytes_in(epoch.waiting)
+                epoch.acknowledged = min(named.next_offset, epoch.count)
+                self._waiting_bytes += self._rows.bytes_in(epoch.waiting) - before
+                epoch.unwritten = changed = True
+        return changed
+
+    # --- reading back
+
+    def contents(self, since_ms: int) -> Iterator[Sealed]:
+        """Yield what was sealed since `since_ms` and is still stored and readable, oldest first."""
+        return self._decode(self._rows.since(since_ms))
+
+    def newest_contents(self) -> Iterator[Sealed]:
+        """Yield what is stored and readable, newest first."""
+        return self._decode(self._rows.newest_first())
+
+    # --- keeping the card tidy
+
+    def trim(self, before_ms: int) -> int:
+        """Delete acknowledged segments sealed before `before_ms`, and epochs without any; returns how many segments."""
+        deleted = 0
+        for epoch in tuple(self._epochs):
+            while number := self._delete_acknowledged(epoch, before_ms):
+                deleted += number
+        while len(self._epochs) > 1 and self._is_spent(self._epochs[0]):
+            with transaction(self._database):
+                self._rows.delete_epoch(self._epochs[0])
+            del self._epochs[0]
+        return deleted
+
+    def write_watermarks(self) -> None:
+        """Put advanced watermarks on the disk: a clean end."""
+        with transaction(self._database):
+            self._write_unwritten()
+        for epoch in self._epochs:
+            epoch.unwritten = False
+
+    # --- inside
+
+    def _load_generation(self) -> int:
+        row = self._database.execute("SELECT value FROM facts WHERE name = ?", (_GENERATION,)).fetchone()
+        return 0 if row is None else int(bytes(row[0]))
+
+    def _find_head(self) -> tuple[bytes, Position | None]:
+        """The hash and place of the last segment on disk that is intact."""
+        for row in self._rows.newest_first():
+            try:
+                segment = parse_segment(self._gateway, row.data)
+                check_segment(segment, self._check)
+            except SegmentError as error:
+                log.warning("segment %d, among the last on disk, is corrupt: %s", row.sequence, error)
+                continue
+            return segment.hash, segment.header.position
+        return NO_HASH, None
+
+    def _decode(self, rows: Iterable[Row]) -> Iterator[Sealed]:
+        for row in rows:
+            try:
+                segment = parse_segment(self._gateway, row.data)
+                content = None if segment.body is None else decode_content(segment.body)
+            except SegmentError as error:
+                log.warning("segment %d on disk cannot be read back: %s", row.sequence, error)
+                continue
+            if content is not None:
+                header = segment.header
+                yield Sealed(row.sequence, header.position, header.sealed_at_ms, header.config_version, content)
+
+    def _load_intact(self, epoch: Epoch, sequence: int) -> Row | None:
+        """The segment, or None if it is not what was sealed there."""
+        row = self._rows.load(sequence)
+        if row is None:
+            return None
+        try:
+            segment = parse_segment(self._gateway, row.data)
+            check_segment(segment, self._check)
+        except SegmentError as error:
+            log.warning("stored segment %d is corrupt: %s", sequence, error)
+            return None
+        is_at_home = segment.header.position == Position(epoch.epoch, sequence - epoch.first)
+        return row if is_at_home and segment.hash == row.hash else None
+
+    def _close_epoch(self, epoch: Epoch, offset: int, now: Moment) -> None:
+        """Close an epoch before a corrupt segment; seal the intact ones behind it again, in the log's newest epoch."""
+        behind = range(epoch.first + offset + 1, epoch.written.stop)
+        intact = [row for sequence in behind if (row := self._load_intact(epoch, sequence)) is not None]
+        salvaged = tuple(self._decode(intact))
+        fault = DeviceFault(
+            at_ms=now.at_ms,
+            clock_trusted=now.trusted,
+            logger="",
+            code="outbox_corrupt",
+            detail={"offset": offset, "salvaged": len(salvaged), "unreadable": 1 + len(behind) - len(salvaged)},
+        )
+        log.error("epoch %s ends at offset %d: %s", epoch.epoch.hex(), offset, fault.detail)
+        self.corrupt_segments += 1
+        if epoch is self._current:
+            self._current = None  # the next segment begins a new epoch
+        self.seal(Content(records=(fault,)), sealed_at_ms=now.at_ms, config_version=0)
+        for sealed in salvaged:
+            self.seal(sealed.content, sealed_at_ms=now.at_ms, config_version=sealed.config_version)
+        # Closed last: if the power fails before this, the segments are only sealed a second time.
+        self._waiting_bytes -= self._rows.bytes_in(epoch.waiting)
+        epoch.cut = offset
+        self._waiting_bytes += self._rows.bytes_in(epoch.waiting)
+        with transaction(self._database):
+            self._rows.write_epoch(epoch)
+
+    def _agrees(self, epoch: Epoch, named: EpochAck) -> bool:
+        """Whether the hub's head is our segment at that place.
+
+        A hub that holds more than this disk (the disk was restored from an older copy) names a head we do not have.
+        An epoch is written by one run only, so what it holds at our offsets is what we have: nothing is sent again.
+        """
+        where = f"offset {named.next_offset - 1} of epoch {epoch.epoch.hex()}"
+        if named.next_offset > epoch.count:
+            self.mismatched_acks += 1
+            log.error("the hub holds %s, this disk ends at %d: is it an older copy?", where, epoch.count - 1)
+            return epoch is not self._current
+        row = self._rows.load(epoch.first + named.next_offset - 1)
+        if row is not None and row.hash == named.head:
+            return True
+        self.mismatched_acks += 1
+        log.error("the hub names another hash than ours at %s", where)
+        return False
+
+    def _begin_generation(self, generation: int) -> bool:
+        """The hub was restored: what it does not name, it does not hold. What was trimmed cannot be sent again."""
+        went_back = False
+        for epoch in self._epochs:
+            first = self._rows.first_stored(epoch.written)
+            acknowledged = epoch.count if first is None else first - epoch.first
+            went_back = went_back or acknowledged < epoch.acknowledged
+            epoch.acknowledged = acknowledged
+        with transaction(self._database) as database:
+            database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_GENERATION, str(generation).encode()))
+            for epoch in self._epochs:
+                self._rows.write_epoch(epoch)
+        self._generation = generation
+        self._waiting_bytes = sum(self._rows.bytes_in(epoch.waiting) for epoch in self._epochs)
+        return went_back
+
+    def _write_unwritten(self) -> None:
+        for epoch in self._epochs:
+            if epoch.unwritten:
+                self._rows.write_epoch(epoch)
+
+    # --- inside: room
+
+    def _make_room(self, wanted: int) -> None:
+        """Acknowledged segments go, oldest first; if that is not enough, the oldest payloads, headers staying."""
+        for epoch in self._epochs:
+            while self._stored_bytes + wanted > self._max_bytes and self._delete_acknowledged(epoch, _ALWAYS_MS):
+                pass
+        for epoch in self._epochs:
+            for sequence in range(max(epoch.waiting.start, self._headers_below), epoch.waiting.stop):
+                if self._stored_bytes + wanted <= self._max_bytes:
+                    return
+                self._drop_payload(epoch, sequence)
+                self._headers_below = sequence + 1
+
+    def _delete_acknowledged(self, epoch: Epoch, before_ms: int) -> int:
+        """Delete at most BATCH acknowledged segments; the newest of all stays, it is the next epoch's parent."""
+        held = range(epoch.first, min(epoch.waiting.start, self._next - 1))
+        sequences = self._rows.oldest(held, sealed_before_ms=before_ms, limit=BATCH)
+        if not sequences:
+            return 0
+        freed = self._rows.bytes_in(range(sequences[0], sequences[-1] + 1))
+        with transaction(self._database):
+            self._write_unwritten()  # or a restart would take what is gone for waiting
+            self._rows.delete(sequences)
+        self._stored_bytes -= freed - self._rows.bytes_in(range(sequences[0], sequences[-1] + 1))
+        return len(sequences)
+
+    def _drop_payload(self, epoch: Epoch, sequence: int) -> None:
+        row = self._load_intact(epoch, sequence)
+        segment = None if row is None else parse_segment(self._gateway, row.data)
+        if row is None or segment is None or segment.body is None:
+            return
+        header = segment.without_body().to_bytes()
+        with transaction(self._database):
+            self._rows.replace(sequence, header)
+        freed = len(row.data) - len(header)
+        self._stored_bytes -= freed
+        self._waiting_bytes -= freed
+        self.dropped_payloads += 1
+        log.error("the outbox is full: the payload of segment %d was dropped, its signed header stays", sequence)
+
+    def _is_spent(self, epoch: Epoch) -> bool:
+        return not epoch.waiting and self._rows.first_stored(epoch.written) is None
