@@ -47,7 +47,7 @@ class SimulatedLogger:
         self.tag = RuuviTag(_tag_settings(box.logger), run.start_ms, tag_random)
         self._dies_at_ms = math.inf if box.logger.dies_at is None else to_ms(box.logger.dies_at) + run.shift_ms
         self._events = _events(box, run.shift_ms)
-        self._transmits_at_ms: float = self.tag.due_at_ms
+        self._transmission_ms = self.tag.first_heartbeat_ms
         self._is_away = False
         self._tx = Characteristic(NUS_TX, ["notify"])
         rx = Characteristic(NUS_RX, ["write", "write-without-response"], on_write=self._take_request)
@@ -60,10 +60,11 @@ class SimulatedLogger:
 
     def wakes_at_ms(self, stop_ms: float) -> float:
         """Return when there is something to do; after ``stop_ms`` nothing is measured. Infinity for a dead tag."""
-        if self._transmits_at_ms >= self._dies_at_ms:
+        transmits_at_ms = self.tag.time_at(self._transmission_ms)
+        if transmits_at_ms >= self._dies_at_ms:
             return math.inf
         due_at_ms = self.tag.due_at_ms
-        return min(self._transmits_at_ms, due_at_ms if due_at_ms <= stop_ms else math.inf)
+        return min(transmits_at_ms, due_at_ms if due_at_ms <= stop_ms else math.inf)
 
     def measure(self, now_ms: float) -> Iterator[Measurement]:
         """Take every measurement that is due by now, also those that a stall of the machine delayed."""
@@ -84,11 +85,12 @@ class SimulatedLogger:
 
         What fell due before and was missed is gone, as it is for a receiver that did not listen.
         """
-        if running_ms < self._transmits_at_ms or running_ms >= self._dies_at_ms:
+        # By the tag's own oscillator, as its measurements: both stay in step however long they run.
+        late_ms = running_ms - round(self.tag.time_at(self._transmission_ms))
+        if late_ms < 0 or running_ms >= self._dies_at_ms:
             return
         interval_ms = self._settings.tx_interval_s * MS_PER_S
-        missed = int((running_ms - self._transmits_at_ms) // interval_ms)
-        self._transmits_at_ms += (missed + 1) * interval_ms
+        self._transmission_ms += (late_ms // interval_ms + 1) * interval_ms
         payload = self.tag.payload
         if payload is None or self._random.random() < self._settings.loss:
             return

@@ -95,7 +95,16 @@ class RuuviTag:
     @property
     def due_at_ms(self) -> int:
         """Return when the next measurement is to be taken."""
-        return self._booted_at_ms + round(self._due_uptime_ms / self._speed)
+        return round(self.time_at(self._due_uptime_ms))
+
+    @property
+    def first_heartbeat_ms(self) -> float:
+        """Return the uptime of the first measurement, by the tag's own oscillator."""
+        return self._first_ms
+
+    def time_at(self, uptime_ms: float) -> float:
+        """Return the domain time at which the tag's own oscillator has counted so far."""
+        return self._booted_at_ms + uptime_ms / self._speed
 
     def uptime_ms(self, now_ms: float) -> int:
         """Return how long the tag has been on, by its own oscillator."""
