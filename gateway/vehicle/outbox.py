@@ -239,8 +239,11 @@ class Outbox:
         return 0 if row is None else int(bytes(row[0]))
 
     def _find_head(self) -> tuple[bytes, Position | None]:
-        """The hash and place of the last segment on disk that is intact."""
+        """The hash and place of the last segment on disk that is intact and reaches the hub."""
+        cut_off = [range(e.first + e.cut, e.written.stop) for e in self._epochs if e.cut is not None]
         for row in self._rows.newest_first():
+            if any(row.sequence in sequences for sequences in cut_off):
+                continue
             try:
                 segment = parse_segment(self._gateway, row.data)
                 check_segment(segment, self._check)
@@ -277,30 +280,50 @@ class Outbox:
         return row if is_at_home and segment.hash == row.hash else None
 
     def _close_epoch(self, epoch: Epoch, offset: int, now: Moment) -> None:
-        """Close an epoch before a corrupt segment; seal the intact ones behind it again, in the log's newest epoch."""
-        behind = range(epoch.first + offset + 1, epoch.written.stop)
-        intact = [row for sequence in behind if (row := self._load_intact(epoch, sequence)) is not None]
+        """Close an epoch before a corrupt segment, and what descends from there; seal what is intact of it again.
+
+        The hub would wait for ever for the segment that is lost, so nothing may name it, or one behind it, as parent.
+        """
+        before = [(closed, closed.cut) for closed in self._epochs]
+        lost = self._cut(epoch, offset)
+        intact = [row for closed, sequence in lost if (row := self._load_intact(closed, sequence)) is not None]
         salvaged = tuple(self._decode(intact))
-        fault = DeviceFault(
-            at_ms=now.at_ms,
-            clock_trusted=now.trusted,
-            logger="",
-            code="outbox_corrupt",
-            detail={"offset": offset, "salvaged": len(salvaged), "unreadable": 1 + len(behind) - len(salvaged)},
-        )
-        log.error("epoch %s ends at offset %d: %s", epoch.epoch.hex(), offset, fault.detail)
+        detail = {"offset": offset, "salvaged": len(salvaged), "unreadable": len(lost) - len(salvaged)}
+        log.error("epoch %s ends at offset %d: %s", epoch.epoch.hex(), offset, detail)
+        fault = DeviceFault(now.at_ms, now.trusted, logger="", code="outbox_corrupt", detail=detail)
         self.corrupt_segments += 1
-        if epoch is self._current:
+        if self._current is None or self._current.cut is not None:
             self._current = None  # the next segment begins a new epoch
-        self.seal(Content(records=(fault,)), sealed_at_ms=now.at_ms, config_version=0)
-        for sealed in salvaged:
-            self.seal(sealed.content, sealed_at_ms=now.at_ms, config_version=sealed.config_version)
-        # Closed last: if the power fails before this, the segments are only sealed a second time.
-        self._waiting_bytes -= self._rows.bytes_in(epoch.waiting)
-        epoch.cut = offset
-        self._waiting_bytes += self._rows.bytes_in(epoch.waiting)
+            self._head, self._parent = self._find_head()
+        try:
+            self.seal(Content(records=(fault,)), sealed_at_ms=now.at_ms, config_version=0)
+            for sealed in salvaged:
+                self.seal(sealed.content, sealed_at_ms=now.at_ms, config_version=sealed.config_version)
+        except sqlite3.Error:
+            for closed, cut in before:
+                closed.cut = cut
+            raise
+        # Written last: if the power fails before this, the segments are only sealed a second time.
         with transaction(self._database):
-            self._rows.write_epoch(epoch)
+            for closed in self._epochs:
+                self._rows.write_epoch(closed)
+        self._waiting_bytes = sum(self._rows.bytes_in(kept.waiting) for kept in self._epochs)
+
+    def _cut(self, epoch: Epoch, offset: int) -> list[tuple[Epoch, int]]:
+        """Cut an epoch, and each later one whose parent is cut off; return what is lost to the hub thereby."""
+        lost = [(epoch, sequence) for sequence in range(epoch.first + offset, epoch.written.stop)]
+        epoch.cut = offset
+        cut_off = {Position(epoch.epoch, each) for each in range(offset, epoch.count)}
+        for later in self._epochs:
+            if later.first > epoch.first and later.cut is None and self._parent_of(later) in cut_off:
+                later.cut = later.acknowledged
+                lost += [(later, sequence) for sequence in later.written]
+                cut_off |= {Position(later.epoch, each) for each in range(later.count)}
+        return lost
+
+    def _parent_of(self, epoch: Epoch) -> Position | None:
+        row = self._load_intact(epoch, epoch.first)
+        return None if row is None else parse_segment(self._gateway, row.data).header.parent
 
     def _agrees(self, epoch: Epoch, named: EpochAck) -> bool:
         """Whether the hub's head is our segment at that place.

@@ -210,7 +210,8 @@ def test_a_corrupt_segment_closes_its_epoch_and_the_rest_is_sealed_again(
     assert counters([intact, *again]) == [0, 2, 3]
     assert len({segment.header.epoch for segment in again}) == 1
     assert again[0].header.epoch != intact.header.epoch
-    assert again[0].header.parent is not None
+    assert again[0].header.parent == intact.header.position, "the hub has it, and not what is lost"
+    assert again[0].header.previous == intact.hash
     assert outbox.corrupt_segments == 1
     body = again[0].body
     assert body is not None
@@ -218,7 +219,39 @@ def test_a_corrupt_segment_closes_its_epoch_and_the_rest_is_sealed_again(
     assert isinstance(fault, DeviceFault)
     assert (fault.code, fault.detail) == ("outbox_corrupt", {"offset": 1, "salvaged": 2, "unreadable": 1})
     assert outbox.depth().segments == 4
+    assert outbox.depth().bytes == sum(len(s.to_bytes()) for s in [intact, *again])
     assert counters(waiting(make())) == [0, 2, 3], "and it stays so after a restart"
+
+
+def test_epochs_that_descend_from_a_corrupt_segment_are_sealed_again(
+    make: Callable[..., Outbox], database: sqlite3.Connection
+) -> None:
+    seal(make(), 0, 1, 2)
+    seal(make(), 3)
+    outbox = make()
+    seal(outbox, 4)
+    database.execute("UPDATE segments SET data = x'00' WHERE sequence = 1")
+    assert counters(waiting(outbox)) == [0]
+    first, *again = waiting(outbox)
+    assert counters(again) == [2, 3, 4]
+    assert {segment.header.epoch for segment in again} == {again[0].header.epoch}
+    assert again[0].header.parent == first.header.position
+    seal(outbox, 5)
+    assert counters(waiting(outbox)) == [0, 2, 3, 4, 5]
+    assert counters(waiting(make())) == [0, 2, 3, 4, 5]
+
+
+def test_a_corrupt_first_segment_leads_back_to_the_epoch_before(
+    make: Callable[..., Outbox], database: sqlite3.Connection
+) -> None:
+    seal(make(), 0)
+    outbox = make()
+    seal(outbox, 1, 2)
+    database.execute("UPDATE segments SET data = x'00' WHERE sequence = 1")
+    waiting(outbox)
+    first, *again = waiting(outbox)
+    assert counters([first, *again]) == [0, 2]
+    assert again[0].header.parent == first.header.position
 
 
 def test_a_corrupt_last_segment_is_no_parent(make: Callable[..., Outbox], database: sqlite3.Connection) -> None:
