@@ -45,7 +45,8 @@ class Measured(msgspec.Struct):
     max_c: float = -math.inf
     max_at_ms: int = 0
     weighted_c: float = 0.0  # °C · ms
-    kinetic: float = 0.0  # e^(-B/T) · ms
+    kinetic: float = 0.0  # e^(-B/T) · ms, as a trapezoid between readings
+    kinetic_ms: int = 0
     monitored_ms: int = 0
     declared_ms: int = 0
     silent_ms: int = 0
@@ -160,7 +161,7 @@ class Evaluator:
             min_c=measured.min_c if measured.readings else None,
             max_c=measured.max_c if measured.readings else None,
             mean_c=measured.weighted_c / weight if weight else None,
-            mkt_c=kinetic_mean_c(measured.kinetic, weight, self._kinetic_k),
+            mkt_c=kinetic_mean_c(measured.kinetic, measured.kinetic_ms, self._kinetic_k),
             monitored_fraction=covered_ms / carried_ms if carried_ms else 0.0,
             unmonitored_ms=measured.unmonitored_ms,
             backfilled=measured.backfilled,
@@ -199,10 +200,11 @@ class Evaluator:
         duration_ms = span.ends_ms - span.begins_ms
         match span.kind:
             case SpanKind.MEASURED:
-                end_c = span.low_c if span.end_c is None else span.end_c
                 measured.monitored_ms += duration_ms
                 measured.weighted_c += duration_ms * span.low_c
-                measured.kinetic += duration_ms * (self._kinetic(span.low_c) + self._kinetic(end_c)) / 2
+                if span.end_c is not None:
+                    measured.kinetic_ms += duration_ms
+                    measured.kinetic += duration_ms * (self._kinetic(span.low_c) + self._kinetic(span.end_c)) / 2
             case SpanKind.DECLARED:
                 measured.declared_ms += duration_ms
             case SpanKind.SILENT:

@@ -44,7 +44,7 @@ class Span:
     """A piece of time with what its temperature was or may have been.
 
     low_c, high_c   measured: the reading, twice; else the range that is declared or possible
-    end_c           measured: the next reading, for trapezoids; else None
+    end_c           measured: the next reading, for trapezoids; None if none follows before a gap or the end
     uncertainty_c   u of the logger; 0 for declared spans
     muted           limits do not count in it
     """
@@ -306,7 +306,7 @@ class SpanBuilder:
             SpanKind.MEASURED,
             at_c,
             at_c,
-            at_c if end_c is None else end_c,
+            end_c,
             self._uncertainty_of(stretch),
             self._is_muted(stretch, begins_ms),
         )
