@@ -20,11 +20,13 @@ INTERRUPTED = 130
 
 _COMMANDS = {
     "demo": "A day of transport, played before your eyes.",
+    "export": "Write a part of the record that proves itself.",
     "evaluate": "Judge a recording that a logger wrote.",
     "hub": "Run the hub: archive, judge, alert, serve the pages.",
     "profiles": "List, show and check transport profiles.",
     "simulate": "Run simulated loggers, or check a scenario.",
     "vehicle": "Run the gateway of one vehicle.",
+    "verify": "Prove that a record is complete and unaltered.",
 }
 """Name → what stands in the list of commands. NAME lives in gateway/cli/NAME.py as `command`."""
 

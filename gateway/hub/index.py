@@ -14,17 +14,19 @@ ENTRY_MS_MAX = 6 * 3_600_000
 
 def index_content(connection: Connection, segment_id: int, content: Content) -> list[Span]:
     """Add the entries of one segment; return the stretch of each logger in it."""
-    times: dict[str, list[int]] = {}
-    for observation in content.observations:
-        times.setdefault(observation.logger, []).append(observation.measured_at_ms)
+    times = _times_by_logger(content)
     entries = [
-        {"logger": logger, "first_ms": first, "last_ms": last, "segment_id": segment_id}
-        for logger, measured in times.items()
-        for first, last in _split(sorted(measured))
+        {"logger": entry.logger, "first_ms": entry.first_ms, "last_ms": entry.last_ms, "segment_id": segment_id}
+        for entry in _entries(times)
     ]
     if entries:
         connection.execute(insert(segment_loggers), entries)
     return [Span(logger, min(measured), max(measured)) for logger, measured in times.items()]
+
+
+def entries_of(content: Content) -> list[Span]:
+    """Return what the index must say of a segment's content."""
+    return _entries(_times_by_logger(content))
 
 
 def find_segments(connection: Connection, logger: str, from_ms: int, to_ms: int) -> list[int]:
@@ -42,6 +44,17 @@ def find_segments(connection: Connection, logger: str, from_ms: int, to_ms: int)
         .order_by(entry.segment_id)
     )
     return [int(row.segment_id) for row in rows]
+
+
+def _times_by_logger(content: Content) -> dict[str, list[int]]:
+    times: dict[str, list[int]] = {}
+    for observation in content.observations:
+        times.setdefault(observation.logger, []).append(observation.measured_at_ms)
+    return times
+
+
+def _entries(times: dict[str, list[int]]) -> list[Span]:
+    return [Span(logger, *span) for logger, measured in times.items() for span in _split(sorted(measured))]
 
 
 def _split(times: list[int]) -> list[tuple[int, int]]:

@@ -44,6 +44,7 @@ class HubSettings(Settings):
     data_dir       keys, and the database unless `database` names another
     database       SQLAlchemy URL; "" is a SQLite file in data_dir
     broker         "embedded", or how to reach a broker
+    broker_port    of the embedded broker; 0 chooses a free one
     demonstration  count example profiles as approved, and say so on every page
     """
 
@@ -51,6 +52,7 @@ class HubSettings(Settings):
     clock: ClockSettings = ClockSettings()
     database: str = ""
     broker: Literal["embedded"] | MqttSettings = "embedded"
+    broker_port: Annotated[int, Field(ge=0, le=65535)] = 0
     http: HttpSettings = HttpSettings()
     influx: InfluxSettings = InfluxSettings()
     demonstration: bool = False
@@ -59,3 +61,8 @@ class HubSettings(Settings):
     def database_url(self) -> str:
         """The URL of the database in use."""
         return self.database or f"sqlite:///{self.data_dir / 'hub.sqlite3'}"
+
+    @property
+    def key_file(self) -> Path:
+        """Where the hub's signing key is."""
+        return self.data_dir / "hub.key"

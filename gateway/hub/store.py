@@ -78,6 +78,14 @@ def open_store(url: str) -> Store:
     return store
 
 
+def open_existing_store(url: str) -> Store:
+    """Open a database that must be there already; raises InputError naming `database`."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
+        raise InputError("database", f"there is none at {parsed.database}")
+    return open_store(url)
+
+
 def insert_or_skip(connection: Connection, table: Table, **values: Any) -> bool:  # noqa: ANN401  any column
     """Insert a row unless one with the same key is there; say whether it was new."""
     insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert

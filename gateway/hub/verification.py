@@ -1,0 +1,246 @@
+"""Verification of the hub's own store: every segment, chain, parent, index entry, earlier head and act on record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from sqlalchemy import Connection, Row, select
+
+from gateway.core.configuration import Consignment
+from gateway.core.contents import decode_content
+from gateway.core.exposure import exposure_of
+from gateway.core.segments import NO_HASH, Position, Segment
+from gateway.core.verification import (
+    EnrolledKey,
+    Extent,
+    Fault,
+    Finding,
+    StoredSegment,
+    Tally,
+    find_fault_of_head,
+    verify_extent,
+)
+from gateway.hub.audit import Act, hash_entry
+from gateway.hub.index import entries_of, find_segments
+from gateway.hub.schema import audit, consignments, epochs, gateway_keys, loggers, segment_loggers, segments
+from gateway.hub.store import Store
+from gateway.keys import VerifyKey
+
+FETCHED = 500
+"""Segments in memory at once: at most 128 MiB if every one is as large as allowed, usually half a MiB."""
+FINDINGS_MAX = 1000
+"""A store that is wrong in more places than this is wrong; the count goes on."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What was verified, and what is wrong. `findings` is bounded; `wrong` counts all."""
+
+    scope: str
+    epochs: int = 0
+    tally: Tally = field(default_factory=Tally)
+    acts: int = 0
+    heads: int = 0
+    wrong: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+    def add(self, findings: Iterable[Finding]) -> None:
+        """Take findings."""
+        for finding in findings:
+            self.wrong += 1
+            if len(self.findings) < FINDINGS_MAX:
+                self.findings.append(finding)
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.wrong == 0
+
+
+Progress = Callable[[int], None]
+"""Called with the number of segments checked so far."""
+
+
+def verify_store(
+    store: Store, *, gateway: str | None = None, heads: Sequence[Extent] = (), progress: Progress | None = None
+) -> Report:
+    """Verify the whole store, or the log of one gateway. `heads` were signed and left the hub earlier."""
+    report = Report(scope=f"gateway {gateway}" if gateway else "the entire store")
+    with store.read() as connection:
+        wanted = select(epochs).order_by(epochs.c.gateway, epochs.c.id)
+        rows = connection.execute(wanted if gateway is None else wanted.where(epochs.c.gateway == gateway)).all()
+        for row in rows:
+            _verify_epoch(connection, row, report, progress)
+        for head in heads:
+            if gateway in (None, head.gateway):
+                report.heads += 1
+                fault = find_fault_of_head(head, partial(hash_at, connection, head.gateway))
+                report.add([] if fault is None else [fault])
+        if gateway is None:
+            _verify_audit(connection, report)
+    return report
+
+
+def verify_consignment(store: Store, code: str, *, progress: Progress | None = None) -> Report | None:
+    """Verify the stretch of each log that holds a consignment's readings; None if there is no such consignment.
+
+    All segments between the first and the last that hold any of them are checked, so that none can be missing between.
+    """
+    report = Report(scope=f"consignment {code}")
+    with store.read() as connection:
+        document = connection.execute(
+            select(consignments.c.document).where(consignments.c.code == code)
+        ).scalar_one_or_none()
+        if document is None:
+            return None
+        wanted = segments_of(connection, Consignment.model_validate_json(document))
+        for row, first, last in extents_of(connection, wanted):
+            previous = hash_at(connection, row.gateway, Position(bytes(row.epoch), first - 1)) if first else None
+            extent = Extent(row.gateway, bytes(row.epoch), first, last + 1, previous)
+            _verify_rows(connection, row.id, extent, report, progress)
+            report.epochs += 1
+    return report
+
+
+def segments_of(connection: Connection, consignment: Consignment) -> list[int]:
+    """Return the ids of the segments that hold readings of a consignment's boxes while it was in them."""
+    wanted: set[int] = set()
+    stretches = {stretch for item in consignment.items for stretch in exposure_of(consignment, item)}
+    for stretch in stretches:
+        if stretch.box is None:
+            continue
+        for address in connection.execute(select(loggers.c.address).where(loggers.c.box == stretch.box)).scalars():
+            until_ms = stretch.ends_ms if stretch.ends_ms is not None else 1 << 62
+            wanted.update(find_segments(connection, address, stretch.begins_ms, until_ms))
+    return sorted(wanted)
+
+
+def extents_of(connection: Connection, wanted: Sequence[int]) -> Iterator[tuple[Row[tuple[object, ...]], int, int]]:
+    """Yield (epoch row, first offset, last offset) around the given segments."""
+    found: dict[int, tuple[int, int]] = {}
+    for start in range(0, len(wanted), FETCHED):
+        part = wanted[start : start + FETCHED]
+        rows = connection.execute(select(segments.c.epoch_id, segments.c.position).where(segments.c.id.in_(part)))
+        for epoch_id, position in rows:
+            first, last = found.get(epoch_id, (position, position))
+            found[epoch_id] = (min(first, position), max(last, position))
+    for epoch_id, (first, last) in sorted(found.items()):
+        yield connection.execute(select(epochs).where(epochs.c.id == epoch_id)).one(), first, last
+
+
+def read_segments(connection: Connection, epoch_id: int, first: int, next_offset: int) -> Iterator[StoredSegment]:
+    """Yield the chained segments of an epoch from `first` to before `next_offset`, in order of their offset."""
+    position = first
+    while position < next_offset:
+        rows = connection.execute(
+            select(segments.c.position, segments.c.received_at_ms, segments.c.verbatim)
+            .where(
+                segments.c.epoch_id == epoch_id,
+                segments.c.position >= position,
+                segments.c.position < next_offset,
+                segments.c.chained,
+            )
+            .order_by(segments.c.position)
+            .limit(FETCHED)
+        ).all()
+        if not rows:
+            return
+        for row in rows:
+            yield StoredSegment(row.position, row.received_at_ms, bytes(row.verbatim))
+        position = rows[-1].position + 1
+
+
+def read_enrolled_keys(connection: Connection, gateway: str) -> list[EnrolledKey]:
+    """Return every key that a gateway ever had."""
+    rows = connection.execute(
+        select(gateway_keys.c.public_key, gateway_keys.c.revoked_at_ms).where(gateway_keys.c.gateway == gateway)
+    )
+    return [EnrolledKey(VerifyKey(bytes(row.public_key)).check, row.revoked_at_ms) for row in rows]
+
+
+def _verify_epoch(
+    connection: Connection, row: Row[tuple[object, ...]], report: Report, progress: Progress | None
+) -> None:
+    report.epochs += 1
+    extent = Extent(row.gateway, bytes(row.epoch), 0, row.next_offset, None, bytes(row.head))
+    _verify_rows(connection, row.id, extent, report, progress)
+    if row.parent_epoch is not None and row.next_offset > 0:
+        parent = Position(bytes(row.parent_epoch), row.parent_offset)
+        if hash_at(connection, row.gateway, parent) is None:
+            reason = f"continues from epoch {parent.epoch.hex()} offset {parent.offset}, which is not here"
+            report.add([Finding(Fault.UNKNOWN_PARENT, reason, row.gateway, extent.epoch, 0)])
+    past = connection.execute(
+        select(segments.c.position).where(
+            segments.c.epoch_id == row.id, segments.c.chained, segments.c.position >= row.next_offset
+        )
+    ).scalars()
+    report.add(
+        Finding(Fault.REWRITTEN, "stands behind the end that the epoch states", row.gateway, extent.epoch, position)
+        for position in past
+    )
+
+
+def _verify_rows(
+    connection: Connection, epoch_id: int, extent: Extent, report: Report, progress: Progress | None
+) -> None:
+    keys = read_enrolled_keys(connection, extent.gateway)
+    misindexed: list[Finding] = []
+
+    def check_index(segment: Segment) -> None:
+        misindexed.extend(_verify_index(connection, epoch_id, segment))
+
+    def counted() -> Iterator[StoredSegment]:
+        for entry in read_segments(connection, epoch_id, extent.first_offset, extent.next_offset):
+            yield entry
+            if progress is not None:
+                progress(report.tally.segments)
+
+    report.add(verify_extent(extent, counted(), keys, report.tally, check_index))
+    report.add(misindexed)
+
+
+def _verify_index(connection: Connection, epoch_id: int, segment: Segment) -> Iterator[Finding]:
+    """A reading that the index does not find would be missing from a verdict though its segment is here."""
+    header = segment.header
+    row = connection.execute(
+        select(segments.c.id, segments.c.hash, segments.c.content).where(
+            segments.c.epoch_id == epoch_id, segments.c.position == header.offset
+        )
+    ).one()
+    content = None if segment.body is None else decode_content(segment.body)
+    expected = set() if content is None else {(e.logger, e.first_ms, e.last_ms) for e in entries_of(content)}
+    entry = segment_loggers.c
+    indexed = connection.execute(select(entry.logger, entry.first_ms, entry.last_ms).where(entry.segment_id == row.id))
+    same = expected == {tuple(found) for found in indexed}
+    if not same or bytes(row.hash) != segment.hash:
+        reason = "its index entries are not those of its content" if not same else "its stored hash is not its own"
+        yield Finding(Fault.MISINDEXED, reason, segment.gateway, header.epoch, header.offset)
+
+
+def hash_at(connection: Connection, gateway: str, place: Position) -> bytes | None:
+    """Return the hash of a chained segment, None if it is not here."""
+    found = connection.execute(
+        select(segments.c.hash)
+        .join(epochs, epochs.c.id == segments.c.epoch_id)
+        .where(
+            epochs.c.gateway == gateway,
+            epochs.c.epoch == place.epoch,
+            segments.c.position == place.offset,
+            segments.c.chained,
+        )
+    ).scalar()
+    return None if found is None else bytes(found)
+
+
+def _verify_audit(connection: Connection, report: Report) -> None:
+    previous = NO_HASH
+    for row in connection.execute(select(audit).order_by(audit.c.id).execution_options(yield_per=FETCHED)):
+        report.acts += 1
+        act = Act(row.who, row.act, row.subject, row.old, row.new, row.reason)
+        if bytes(row.previous) != previous:
+            report.add([Finding(Fault.BROKEN_CHAIN, f"audit entry {row.id} does not follow the one before it")])
+        if hash_entry(act, row.at_ms, bytes(row.previous)) != bytes(row.hash):
+            report.add([Finding(Fault.ALTERED, f"audit entry {row.id} was altered")])
+        previous = bytes(row.hash)
