@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -27,24 +28,26 @@ class Event:
 
 
 class Bell:
-    """Wakes whoever waits for something new. All in the event loop's thread."""
+    """Wakes whoever waits for something new. Made in the event loop; may be rung from any thread."""
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
 
     def ring(self) -> None:
         """Wake all who wait now."""
-        self._changed.set()
-        self._changed = asyncio.Event()
+        self._loop.call_soon_threadsafe(self._ring)
 
     async def wait(self, timeout_s: float) -> None:
         """Wait for the next ring, at most so many real seconds."""
         changed = self._changed
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await changed.wait()
-        except TimeoutError:
-            pass
+
+    def _ring(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
 
 def tell(connection: Connection, kind: str, data: Mapping[str, object], now_ms: int) -> None:

@@ -251,6 +251,7 @@ breaches = Table(
     Column("ended_at_ms", Milliseconds),
     Column("extreme_c", Float),
     Column("minutes", Float, nullable=False),
+    Column("proven", Boolean, nullable=False),
     Column("found_by", Code, nullable=False),  # "hub", or the gateway that flagged it first
     Column("found_at_ms", Milliseconds, nullable=False),
     Column("gateway", Code),
@@ -259,6 +260,7 @@ breaches = Table(
     Column("config_version", Integer),
     Column("settled_at_ms", Milliseconds),  # when it was confirmed or withdrawn
     Column("returns", Integer, nullable=False, server_default="0"),  # times it came back after being withdrawn
+    Column("merged_into", Key, ForeignKey("breaches.id")),
     Index("ix_breaches_subject", "consignment", "item", "examination", "rule"),
 )
 

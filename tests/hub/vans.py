@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Protocol
 
@@ -16,6 +17,11 @@ from gateway.keys import SigningKey
 START_MS = 1_782_000_000_000
 LOGGER = "C0:FF:EE:00:00:01"
 BOOT = b"bootboot"
+
+
+def iso(at_s: float) -> str:
+    """The moment so many seconds after START_MS, for JSON."""
+    return datetime.fromtimestamp(START_MS / 1000 + at_s, UTC).isoformat()
 
 
 def observe(at_s: float, temperature_c: float, *, logger: str = LOGGER, counter: int | None = None) -> Observation:

@@ -49,6 +49,7 @@ def upgrade() -> None:
         sa.Column("ended_at_ms", sa.BigInteger(), nullable=True),
         sa.Column("extreme_c", sa.Float(), nullable=True),
         sa.Column("minutes", sa.Float(), nullable=False),
+        sa.Column("proven", sa.Boolean(), nullable=False),
         sa.Column("found_by", sa.String(length=64), nullable=False),
         sa.Column("found_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("gateway", sa.String(length=64), nullable=True),
@@ -57,6 +58,8 @@ def upgrade() -> None:
         sa.Column("config_version", sa.Integer(), nullable=True),
         sa.Column("settled_at_ms", sa.BigInteger(), nullable=True),
         sa.Column("returns", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("merged_into", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.ForeignKeyConstraint(["merged_into"], ["breaches.id"], name=op.f("fk_breaches_merged_into_breaches")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_breaches")),
         sa.UniqueConstraint("key", name=op.f("uq_breaches_key")),
     )

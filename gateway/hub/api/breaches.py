@@ -1,0 +1,128 @@
+"""Breaches: flagged by gateways, listed for people and programs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Body, HTTPException, Query, Response
+from pydantic import BaseModel
+from sqlalchemy import select
+
+from gateway.core.flags import BreachFlag, breach_key
+from gateway.core.verdicts import BreachKind
+from gateway.hub.alerts import AlertKind
+from gateway.hub.api.access import CallingGateway, HubRooms
+from gateway.hub.api.problems import documented
+from gateway.hub.breaches import StoredBreach, flag, read_breach, read_breaches
+from gateway.hub.schema import alerts
+
+router = APIRouter(tags=["breaches"])
+
+_EXAMPLE: dict[str, Any] = {
+    "gateway": "VAN-1",
+    "consignment": "C-1001",
+    "item": "V-77",
+    "examination": "dose",
+    "profile": "vaccine-fridge",
+    "profile_version": 1,
+    "config_version": 12,
+    "rule": "too-warm",
+    "kind": "single",
+    "started_at_ms": 1_792_908_000_000,
+    "triggered_at_ms": 1_792_909_800_000,
+    "extreme_c": 11.4,
+    "minutes": 30.0,
+    "epoch": "5f0c6d1e2b3a4958",
+    "offset": 412,
+}
+_EXAMPLE["key"] = breach_key(
+    consignment=_EXAMPLE["consignment"],
+    item=_EXAMPLE["item"],
+    examination=_EXAMPLE["examination"],
+    rule=_EXAMPLE["rule"],
+    kind=BreachKind.SINGLE,
+    started_at_ms=_EXAMPLE["started_at_ms"],
+)
+
+
+class Accepted(BaseModel):
+    """Under which identity the hub keeps a flagged breach."""
+
+    id: int
+    key: str
+
+
+class AlertOut(BaseModel):
+    """An alert. `sent_at_ms` is None until it has left."""
+
+    id: int
+    kind: AlertKind
+    breach: int | None
+    created_at_ms: int
+    sent_at_ms: int | None
+    about: dict[str, Any]
+
+
+@router.post("/breaches", status_code=201, responses={200: {"model": Accepted}, **documented(401, 403, 413, 422)})
+def flag_breach(
+    flagged: Annotated[BreachFlag, Body(openapi_examples={"too warm": {"value": _EXAMPLE}})],
+    gateway: CallingGateway,
+    rooms: HubRooms,
+    response: Response,
+) -> Accepted:
+    """Flag a breach as soon as a gateway sees it. Idempotent: 201 the first time, 200 for the same again."""
+    if flagged.gateway != gateway:
+        raise HTTPException(403, f"this is the token of {gateway}")
+    with rooms.store.write() as connection:
+        breach_id, is_new = flag(connection, flagged, rooms.clock.now_ms())
+    if is_new:
+        rooms.bells.told.ring()
+        rooms.bells.arrived.ring()
+    else:
+        response.status_code = 200
+    return Accepted(id=breach_id, key=flagged.key)
+
+
+@router.get("/breaches")
+def list_breaches(
+    rooms: HubRooms,
+    consignment: Annotated[str | None, Query(max_length=64)] = None,
+    after: Annotated[int, Query(ge=0, description="return those with a greater id")] = 0,
+    limit: Annotated[int, Query(ge=1, le=500)] = 500,
+) -> list[StoredBreach]:
+    """List breaches by ascending id, withdrawn ones included."""
+    with rooms.store.read() as connection:
+        return read_breaches(connection, consignment=consignment, after=after, limit=limit)
+
+
+@router.get("/breaches/{breach_id}", responses=documented(404))
+def show_breach(breach_id: int, rooms: HubRooms) -> StoredBreach:
+    """Show one breach."""
+    with rooms.store.read() as connection:
+        found = read_breach(connection, breach_id)
+    if found is None:
+        raise HTTPException(404, f"no breach {breach_id}")
+    return found
+
+
+@router.get("/alerts")
+def list_alerts(
+    rooms: HubRooms,
+    after: Annotated[int, Query(ge=0, description="return those with a greater id")] = 0,
+    limit: Annotated[int, Query(ge=1, le=500)] = 500,
+) -> list[AlertOut]:
+    """List alerts by ascending id."""
+    with rooms.store.read() as connection:
+        rows = connection.execute(select(alerts).where(alerts.c.id > after).order_by(alerts.c.id).limit(limit)).all()
+    return [
+        AlertOut(
+            id=row.id,
+            kind=row.kind,
+            breach=row.breach_id,
+            created_at_ms=row.created_at_ms,
+            sent_at_ms=row.sent_at_ms,
+            about=msgspec.json.decode(row.document),
+        )
+        for row in rows
+    ]

@@ -1,0 +1,75 @@
+"""Live events, and the state of the hub itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel
+from sqlalchemy import func, select
+
+from gateway.hub.api.access import HubRooms
+from gateway.hub.events import Event, newest_event, read_events
+from gateway.hub.rooms import Rooms
+from gateway.hub.schema import quarantine
+
+router = APIRouter(tags=["live"])
+
+PAGE = 200
+POLL_S = 5.0
+"""Real seconds after which events are looked for unasked: another process may have written one."""
+
+
+class HubState(BaseModel):
+    """What the hub holds. `quarantined` counts by reason what could not be processed."""
+
+    now_ms: int
+    demonstration: bool
+    archive: dict[str, int]
+    quarantined: dict[str, int]
+
+
+@router.get("/status")
+def show_status(rooms: HubRooms) -> HubState:
+    """Show what the hub holds and what it had to set aside."""
+    with rooms.store.read() as connection:
+        rows = connection.execute(
+            select(quarantine.c.code, func.sum(quarantine.c.times).label("n")).group_by(quarantine.c.code)
+        ).all()
+    return HubState(
+        now_ms=rooms.clock.now_ms(),
+        demonstration=rooms.settings.demonstration,
+        archive=asdict(rooms.archive.counts()),
+        quarantined={row.code: int(row.n) for row in rows},
+    )
+
+
+@router.get("/events", response_class=EventSourceResponse)
+async def stream_events(
+    rooms: HubRooms,
+    last_event_id: Annotated[int | None, Header(ge=0)] = None,
+    after: Annotated[int | None, Query(ge=0, description="the same as Last-Event-ID, for a first connection")] = None,
+) -> AsyncIterator[ServerSentEvent]:
+    """Stream live events: breach, alert, judgement, consignment, gateway. Resumes after Last-Event-ID."""
+    start = last_event_id if last_event_id is not None else after
+    newest = await asyncio.to_thread(_newest, rooms) if start is None else start
+    while not rooms.closing.is_set():
+        for event in await asyncio.to_thread(_page, rooms, newest):
+            newest = event.id
+            yield ServerSentEvent(raw_data=event.data, event=event.kind, id=str(event.id))
+        if not await asyncio.to_thread(_page, rooms, newest):
+            await rooms.bells.told.wait(POLL_S)
+
+
+def _newest(rooms: Rooms) -> int:
+    with rooms.store.read() as connection:
+        return newest_event(connection)
+
+
+def _page(rooms: Rooms, after: int) -> list[Event]:
+    with rooms.store.read() as connection:
+        return read_events(connection, after, PAGE)

@@ -1,0 +1,75 @@
+"""Loggers, boxes and profiles."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, HTTPException
+
+from gateway.core.configuration import Box, Code, Logger
+from gateway.core.errors import InputError
+from gateway.core.profiles import Identifier, Profile
+from gateway.hub.api.access import Administrator, HubRooms
+from gateway.hub.api.problems import documented
+from gateway.hub.rooms import Rooms
+
+router = APIRouter(tags=["registry"])
+_WRITES = documented(401, 413, 422)
+
+
+@router.get("/loggers")
+def list_loggers(rooms: HubRooms) -> list[Logger]:
+    """List the enrolled loggers."""
+    return rooms.registry.loggers()
+
+
+@router.put("/loggers/{address}", responses=_WRITES)
+def put_logger(address: Code, logger: Logger, who: Administrator, rooms: HubRooms) -> Logger:
+    """Enrol a logger, or change its box or its calibration."""
+    _check_path("address", address, logger.address)
+    rooms.registry.put_logger(logger, who)
+    _ring(rooms)
+    return logger
+
+
+@router.get("/boxes")
+def list_boxes(rooms: HubRooms) -> list[Box]:
+    """List the registered boxes."""
+    return rooms.registry.boxes()
+
+
+@router.put("/boxes/{code}", responses=_WRITES)
+def put_box(code: Code, box: Box, who: Administrator, rooms: HubRooms) -> Box:
+    """Register a box, or change its state or default profile."""
+    _check_path("code", code, box.code)
+    rooms.registry.put_box(box, who)
+    _ring(rooms)
+    return box
+
+
+@router.get("/profiles")
+def list_profiles(rooms: HubRooms) -> list[Profile]:
+    """List the newest version of each profile: registered ones, and the library's others."""
+    return rooms.registry.profiles()
+
+
+@router.put("/profiles/{name}", responses=documented(401, 409, 413, 422))
+def put_profile(name: Identifier, profile: Profile, who: Administrator, rooms: HubRooms) -> Profile:
+    """Register a version of a profile. A version that exists can be sent again, but says the same for ever."""
+    _check_path("id", name, profile.id)
+    try:
+        rooms.registry.put_profile(profile, who)
+    except InputError as error:
+        if error.field != "version":
+            raise
+        raise HTTPException(409, error.reason) from error
+    _ring(rooms)
+    return profile
+
+
+def _check_path(field: str, in_path: str, in_body: str) -> None:
+    if in_path != in_body:
+        raise InputError(field, f"{in_body} is not the one in the address ({in_path})")
+
+
+def _ring(rooms: Rooms) -> None:
+    rooms.bells.registered.ring()
+    rooms.bells.arrived.ring()

@@ -1,0 +1,303 @@
+"""Breaches as the hub keeps them: flagged by gateways, found by the watch, one identity and one alert each."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from gateway.core.flags import KEY_LENGTH, BreachFlag, breach_key
+from gateway.core.verdicts import Breach, BreachKind, Judgement
+from gateway.hub.alerts import AlertKind, raise_alert
+from gateway.hub.dirty import mark_consignments
+from gateway.hub.events import tell
+from gateway.hub.reconciliation import Known, match_breaches
+from gateway.hub.schema import breach_keys, breaches, epochs
+from gateway.hub.store import insert_or_skip, inserted_id
+
+HUB = "hub"
+
+
+class BreachState(StrEnum):
+    """How far a breach is established."""
+
+    PROVISIONAL = "provisional"
+    CONFIRMED = "confirmed"
+    NOT_CONFIRMED = "not_confirmed"
+    SUPERSEDED = "superseded"
+
+
+_ACTIVE = (BreachState.PROVISIONAL, BreachState.CONFIRMED)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBreach:
+    """A breach with its identity. Moments in UTC milliseconds.
+
+    found_by    "hub", or the gateway that flagged it first
+    settled_at  when it was confirmed or withdrawn
+    """
+
+    id: int
+    key: str
+    consignment: str
+    item: str
+    examination: str
+    rule: str
+    kind: BreachKind
+    profile: str
+    profile_version: int
+    state: BreachState
+    started_at_ms: int
+    triggered_at_ms: int
+    ended_at_ms: int | None
+    extreme_c: float | None
+    minutes: float
+    proven: bool
+    found_by: str
+    found_at_ms: int
+    settled_at_ms: int | None
+    merged_into: int | None
+
+
+def flag(connection: Connection, flagged: BreachFlag, now_ms: int) -> tuple[int, bool]:
+    """Take a gateway's flag; return the breach's id and whether it is new. Alerted in the same transaction."""
+    known = connection.execute(select(breach_keys.c.breach_id).where(breach_keys.c.key == flagged.key)).scalar()
+    if known is None:
+        known = _overlapping(connection, flagged)
+        if known is None:
+            return _insert_flagged(connection, flagged, now_ms), True
+        insert_or_skip(connection, breach_keys, key=flagged.key, breach_id=known)
+    return int(known), False
+
+
+def read_covered(connection: Connection, consignment: str) -> frozenset[int]:
+    """Return the provisional breaches whose sealed trigger the archive holds. Read it before the observations."""
+    rows = connection.execute(
+        select(breaches.c.id)
+        .join(epochs, (epochs.c.gateway == breaches.c.gateway) & (epochs.c.epoch == breaches.c.epoch))
+        .where(
+            breaches.c.consignment == consignment,
+            breaches.c.state == BreachState.PROVISIONAL,
+            epochs.c.next_offset > breaches.c.position,
+        )
+    )
+    return frozenset(int(row.id) for row in rows)
+
+
+def reconcile(connection: Connection, judgement: Judgement, covered: frozenset[int], now_ms: int) -> bool:
+    """Bring the breaches of one examination in line with its judgement; say whether anything changed."""
+    rows = connection.execute(
+        select(breaches)
+        .where(
+            breaches.c.consignment == judgement.consignment,
+            breaches.c.item == judgement.item,
+            breaches.c.examination == judgement.examination,
+        )
+        .order_by(breaches.c.id)
+    ).all()
+    by_id = {int(row.id): row for row in rows}
+    match = match_breaches([_to_known(row) for row in rows], judgement.breaches)
+    changed = False
+    for known, breach in match.kept:
+        changed |= _keep(connection, by_id[known.id], breach, judgement, now_ms)
+    for breach, alerts in match.new:
+        _insert_found(connection, breach, judgement, now_ms, alerts=alerts)
+        changed = True
+    for breach_id, survivor in match.merged:
+        _withdraw(connection, by_id[breach_id], BreachState.SUPERSEDED, now_ms, merged_into=survivor)
+        changed = True
+    for breach_id in match.gone:
+        row = by_id[breach_id]
+        if row.state == BreachState.CONFIRMED:
+            _withdraw(connection, row, BreachState.SUPERSEDED, now_ms)
+            changed = True
+        elif breach_id in covered:
+            _withdraw(connection, row, BreachState.NOT_CONFIRMED, now_ms)
+            changed = True
+    return changed
+
+
+def read_breaches(
+    connection: Connection, *, consignment: str | None = None, after: int = 0, limit: int = 500
+) -> list[StoredBreach]:
+    """Return breaches by ascending id."""
+    query = select(breaches).where(breaches.c.id > after).order_by(breaches.c.id).limit(limit)
+    if consignment is not None:
+        query = query.where(breaches.c.consignment == consignment)
+    return [to_stored(row) for row in connection.execute(query)]
+
+
+def read_breach(connection: Connection, breach_id: int) -> StoredBreach | None:
+    """Return one breach, None if there is none of that id."""
+    row = connection.execute(select(breaches).where(breaches.c.id == breach_id)).first()
+    return None if row is None else to_stored(row)
+
+
+def to_stored(row: Row[tuple[object, ...]]) -> StoredBreach:
+    """Return the value of a row."""
+    fields = {name: value for name, value in _named(row).items() if name in StoredBreach.__slots__}
+    fields |= {"kind": BreachKind(fields["kind"]), "state": BreachState(fields["state"])}
+    return StoredBreach(**fields)
+
+
+def _insert_flagged(connection: Connection, flagged: BreachFlag, now_ms: int) -> int:
+    values = {
+        **flagged.model_dump(mode="json", exclude={"epoch", "offset"}),
+        "state": BreachState.PROVISIONAL,
+        "proven": False,
+        "found_by": flagged.gateway,
+        "epoch": flagged.position.epoch,
+        "position": flagged.position.offset,
+    }
+    breach_id = _insert(connection, values, now_ms)
+    _raise(connection, AlertKind.BREACH, breach_id, now_ms)
+    # Judged at once if the archive covers it already; otherwise when the log arrives.
+    mark_consignments(connection, [flagged.consignment], now_ms)
+    return breach_id
+
+
+def _insert_found(connection: Connection, breach: Breach, judgement: Judgement, now_ms: int, *, alerts: bool) -> None:
+    values: dict[str, object] = {
+        "key": _free_key(connection, _key(breach, judgement)),
+        "consignment": judgement.consignment,
+        "item": judgement.item,
+        "examination": judgement.examination,
+        "profile": judgement.profile,
+        "profile_version": judgement.profile_version,
+        **asdict(breach),
+        "state": BreachState.CONFIRMED,
+        "found_by": HUB,
+        "settled_at_ms": now_ms,
+    }
+    breach_id = _insert(connection, values, now_ms)
+    if alerts:
+        _raise(connection, AlertKind.BREACH, breach_id, now_ms)
+
+
+def _insert(connection: Connection, values: dict[str, object], now_ms: int) -> int:
+    breach_id = inserted_id(connection.execute(insert(breaches).values(**values, found_at_ms=now_ms)))
+    insert_or_skip(connection, breach_keys, key=values["key"], breach_id=breach_id)
+    _tell(connection, breach_id, now_ms)
+    return breach_id
+
+
+def _keep(
+    connection: Connection, row: Row[tuple[object, ...]], breach: Breach, judgement: Judgement, now_ms: int
+) -> bool:
+    """Write how a known breach looks now. One that had been withdrawn comes back, and alerts as a new occasion."""
+    now_is = {**asdict(breach), "profile": judgement.profile, "profile_version": judgement.profile_version}
+    known = _named(row)
+    insert_or_skip(connection, breach_keys, key=_key(breach, judgement), breach_id=known["id"])
+    settles = known["state"] != BreachState.CONFIRMED
+    if not settles and all(known[name] == value for name, value in now_is.items()):
+        return False
+    returns = known["state"] not in _ACTIVE
+    if settles:
+        now_is |= {"state": BreachState.CONFIRMED, "settled_at_ms": now_ms, "merged_into": None}
+        now_is |= {"returns": known["returns"] + 1} if returns else {}
+    connection.execute(update(breaches).where(breaches.c.id == known["id"]).values(**now_is))
+    if returns and known["merged_into"] is None:
+        _raise(connection, AlertKind.BREACH, known["id"], now_ms)
+    _tell(connection, known["id"], now_ms)
+    return True
+
+
+def _withdraw(
+    connection: Connection,
+    row: Row[tuple[object, ...]],
+    state: BreachState,
+    now_ms: int,
+    *,
+    merged_into: int | None = None,
+) -> None:
+    breach_id = _named(row)["id"]
+    connection.execute(
+        update(breaches)
+        .where(breaches.c.id == breach_id)
+        .values(state=state, settled_at_ms=now_ms, merged_into=merged_into)
+    )
+    if merged_into is None:
+        _raise(connection, AlertKind.RETRACTION, breach_id, now_ms)
+    _tell(connection, breach_id, now_ms)
+
+
+def _raise(connection: Connection, kind: AlertKind, breach_id: int, now_ms: int) -> None:
+    row = connection.execute(select(breaches).where(breaches.c.id == breach_id)).one()
+    raise_alert(connection, kind, _story(row), now_ms, breach_id=breach_id, occasion=row.returns)
+
+
+def _tell(connection: Connection, breach_id: int, now_ms: int) -> None:
+    row = connection.execute(select(breaches).where(breaches.c.id == breach_id)).one()
+    tell(connection, "breach", {"id": breach_id, **_story(row)}, now_ms)
+
+
+def _story(row: Row[tuple[object, ...]]) -> dict[str, object]:
+    told = ("consignment", "item", "examination", "rule", "kind", "state", "started_at_ms", "triggered_at_ms")
+    return {name: _named(row)[name] for name in (*told, "extreme_c", "minutes", "found_by")}
+
+
+def _named(row: Row[tuple[object, ...]]) -> dict[str, Any]:
+    return dict(row._mapping)  # noqa: SLF001  SQLAlchemy's documented access by name
+
+
+def _free_key(connection: Connection, key: str) -> str:
+    """Return `key`, or one derived from it where a piece of a split breach finds its start's key taken."""
+    while connection.execute(select(breaches.c.id).where(breaches.c.key == key)).scalar() is not None:
+        key = sha256(key.encode()).hexdigest()[:KEY_LENGTH]
+    return key
+
+
+def _overlapping(connection: Connection, flagged: BreachFlag) -> int | None:
+    """Return an active breach that the flag is about under another key: its start was seen differently."""
+    rows = connection.execute(
+        select(breaches)
+        .where(
+            breaches.c.consignment == flagged.consignment,
+            breaches.c.item == flagged.item,
+            breaches.c.examination == flagged.examination,
+            breaches.c.rule == flagged.rule,
+            breaches.c.state.in_(_ACTIVE),
+        )
+        .order_by(breaches.c.id)
+    ).all()
+    seen = Breach(
+        rule=flagged.rule,
+        kind=flagged.kind,
+        started_at_ms=flagged.started_at_ms,
+        triggered_at_ms=flagged.triggered_at_ms,
+        ended_at_ms=flagged.triggered_at_ms,
+        extreme_c=flagged.extreme_c,
+        minutes=flagged.minutes,
+    )
+    kept = match_breaches([_to_known(row) for row in rows], [seen]).kept
+    return kept[0][0].id if kept else None
+
+
+def _to_known(row: Row[tuple[object, ...]]) -> Known:
+    stored = to_stored(row)
+    flagged_only = stored.found_by != HUB and stored.state is not BreachState.CONFIRMED
+    return Known(
+        id=stored.id,
+        rule=stored.rule,
+        kind=stored.kind,
+        started_at_ms=stored.started_at_ms,
+        triggered_at_ms=stored.triggered_at_ms,
+        # A flag is not followed up: it proves its stretch up to the trigger and no further.
+        ended_at_ms=stored.triggered_at_ms if flagged_only else stored.ended_at_ms,
+        active=stored.state in _ACTIVE,
+    )
+
+
+def _key(breach: Breach, judgement: Judgement) -> str:
+    return breach_key(
+        consignment=judgement.consignment,
+        item=judgement.item,
+        examination=judgement.examination,
+        rule=breach.rule,
+        kind=breach.kind,
+        started_at_ms=breach.started_at_ms,
+    )

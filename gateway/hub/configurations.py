@@ -1,0 +1,99 @@
+"""Configurations: what each gateway obeys, and what the hub itself judges by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, or_, select
+
+from gateway.core.configuration import Configuration, Consignment
+from gateway.hub import schema
+from gateway.hub.rows import boxes_of, read_boxes, read_loggers, read_profiles, read_registered
+from gateway.hub.store import Store
+
+AFTER_RECEIPT_MS = 24 * 3_600_000
+"""A gateway keeps a consignment for a day after its receipt: what its loggers still hold belongs to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All that is needed to judge one consignment. `identity` changes when any of it does."""
+
+    consignment: Consignment
+    configuration: Configuration
+    identity: str
+
+
+class Configurations:
+    """Makes configurations from the registry. Blocking: call it from a thread."""
+
+    def __init__(self, store: Store, now_ms: Callable[[], int], *, demonstration: bool = False) -> None:
+        self._store = store
+        self._now_ms = now_ms
+        self._demonstration = demonstration
+
+    def case(self, code: str) -> Case | None:
+        """Return what is needed to judge a consignment, None if it is unknown."""
+        with self._store.read() as connection:
+            known = read_registered(connection, code)
+            if known is None:
+                return None
+            boxes = boxes_of(known.consignment)
+            loggers = [logger for logger in read_loggers(connection, boxes) if logger.box in boxes]
+            configuration = Configuration(
+                version=1,
+                gateway="hub",
+                demonstration=self._demonstration,
+                loggers=tuple(loggers),
+                profiles=read_profiles(connection, [known.consignment], ()),
+            )
+        return Case(known.consignment, configuration, configuration.model_dump_json() + f"#{known.version}")
+
+    def refresh(self) -> list[Configuration]:
+        """Give each gateway whose configuration would now differ a new version; return the newest of every gateway."""
+        with self._store.write() as connection:
+            names = connection.execute(
+                select(schema.gateways.c.name).where(schema.gateways.c.revoked_at_ms.is_(None))
+            ).scalars()
+            wanted = self._wanted(connection)
+            return [self._refresh(connection, name, wanted) for name in sorted(names)]
+
+    def _wanted(self, connection: Connection) -> Configuration:
+        table, now_ms = schema.consignments, self._now_ms()
+        rows = connection.execute(
+            select(table.c.document)
+            .where(or_(table.c.received_at_ms.is_(None), table.c.received_at_ms > now_ms - AFTER_RECEIPT_MS))
+            .order_by(table.c.code)
+        )
+        consignments = [Consignment.model_validate_json(row.document) for row in rows]
+        boxes = read_boxes(connection)
+        return Configuration(
+            version=1,
+            gateway="hub",
+            demonstration=self._demonstration,
+            loggers=tuple(read_loggers(connection)),
+            boxes=tuple(boxes),
+            consignments=tuple(consignments),
+            profiles=read_profiles(connection, consignments, boxes),
+        )
+
+    def _refresh(self, connection: Connection, gateway: str, wanted: Configuration) -> Configuration:
+        table = schema.configurations
+        row = connection.execute(
+            select(table).where(table.c.gateway == gateway).order_by(table.c.version.desc()).limit(1)
+        ).first()
+        version = 0 if row is None else row.version
+        current = wanted.model_copy(update={"version": max(1, version), "gateway": gateway})
+        if row is not None and row.document == current.model_dump_json():
+            return current
+        changed = current.model_copy(update={"version": version + 1})
+        connection.execute(
+            insert(table).values(
+                gateway=gateway,
+                version=changed.version,
+                document=changed.model_dump_json(),
+                created_at_ms=self._now_ms(),
+            )
+        )
+        return changed

@@ -1,0 +1,43 @@
+"""Sends alerts: drains the saved ones, and marks each sent after sending. Sent twice after a crash, never lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from gateway.clock import Clock
+from gateway.hub.alerts import Alert, mark_sent, read_unsent
+from gateway.hub.events import Bell
+from gateway.hub.store import Store
+
+log = logging.getLogger(__name__)
+
+BATCH = 50
+IDLE_S = 2.0
+"""Real seconds after which unsent alerts are looked for unasked: another process may have saved one."""
+
+
+async def send_alerts(store: Store, clock: Clock, work: Bell, told: Bell) -> None:
+    """Send for ever: when `work` rings, and now and then. Rings `told` when listeners have something to read."""
+    while True:
+        sent = await asyncio.to_thread(_send_waiting, store, clock)
+        if sent:
+            told.ring()
+        if sent < BATCH:
+            await work.wait(IDLE_S)
+
+
+def _send_waiting(store: Store, clock: Clock) -> int:
+    with store.read() as connection:
+        waiting = read_unsent(connection, BATCH)
+    for alert in waiting:
+        _send(alert)
+    if waiting:
+        with store.write() as connection:
+            for alert in waiting:
+                mark_sent(connection, alert, clock.now_ms())
+    return len(waiting)
+
+
+def _send(alert: Alert) -> None:
+    log.warning("alert %d %s %s", alert.id, alert.kind, alert.document)

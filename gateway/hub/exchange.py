@@ -1,0 +1,151 @@
+"""The hub's side of MQTT: takes logs and statuses, answers with signed acknowledgements, publishes configurations.
+
+A message is acknowledged to the broker only after it is durable, so that what the hub loses in a crash comes again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy.exc import OperationalError
+
+from gateway.core.configuration import Configuration
+from gateway.core.errors import InputError
+from gateway.core.messages import ENVELOPE_BYTES_MAX, encode_ack, sign_envelope
+from gateway.core.topics import ACK, CONFIG, LOG, PREFIX, STATUS, parse_topic, topic_of
+from gateway.hub.configurations import Configurations
+from gateway.hub.enrolment import Enrolment
+from gateway.hub.events import Bell
+from gateway.hub.ingest import Delivery, Ingest, Receipt
+from gateway.keys import SigningKey
+from gateway.mqtt import Message, MqttClient
+
+log = logging.getLogger(__name__)
+
+BATCH_MAX = 256
+"""Messages that share one commit: at 60 KiB for the fullest segments some 15 MiB."""
+QUEUE_MAX = 256
+"""Messages read ahead of the transaction under way; the broker keeps the rest."""
+RETRY_S = 1.0
+"""A database that does not answer is tried again each second; until then nothing is acknowledged."""
+GATHER_S = 0.2
+"""Changes of the registry within so many real seconds make one new version of a configuration."""
+LOOK_S = 5.0
+"""Real seconds after which configurations are looked at unasked: another process may have changed the registry."""
+
+
+class _Status(msgspec.Struct, frozen=True):
+    online: bool
+    at_ms: int | None = None
+
+
+_decode_status = msgspec.json.Decoder(_Status).decode
+
+
+class Exchange:
+    """Everything the hub says and hears over one connection to the broker."""
+
+    def __init__(
+        self,
+        client: MqttClient,
+        ingest: Ingest,
+        configurations: Configurations,
+        enrolment: Enrolment,
+        key: SigningKey,
+    ) -> None:
+        self._client = client
+        self._ingest = ingest
+        self._configurations = configurations
+        self._enrolment = enrolment
+        self._key = key
+        self._queue: asyncio.Queue[Message] = asyncio.Queue(QUEUE_MAX)
+        self._published: dict[str, int] = {}
+
+    async def run(self, registered: Bell, arrived: Bell) -> None:
+        """Serve for ever. `registered` tells of a changed registry; `arrived` rings after each commit."""
+        await self._client.subscribe(f"{PREFIX}/+/{LOG}", qos=1)
+        await self._client.subscribe(f"{PREFIX}/+/{STATUS}", qos=1)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._read(), name="hub reads the broker")
+            tasks.create_task(self._take(arrived), name="hub ingest")
+            tasks.create_task(self._publish_configurations(registered), name="hub configurations")
+
+    async def _read(self) -> None:
+        async for message in self._client.messages:
+            await self._queue.put(message)
+
+    async def _take(self, arrived: Bell) -> None:
+        while True:
+            batch = [await self._queue.get()]
+            while len(batch) < BATCH_MAX and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            await self._take_batch(batch)
+            arrived.ring()
+
+    async def _take_batch(self, batch: Sequence[Message]) -> None:
+        deliveries = []
+        for message in batch:
+            try:
+                gateway, leaf = parse_topic(message.topic)
+            except InputError as error:
+                log.warning("a message was left aside: %s", error)
+                continue
+            if leaf == LOG:
+                deliveries.append(Delivery(gateway, message.payload))
+            elif leaf == STATUS:
+                await self._take_status(gateway, message.payload)
+        if deliveries:
+            for receipt in await self._store(deliveries):
+                await self._acknowledge(receipt)
+        for message in batch:
+            self._client.acknowledge(message)
+
+    async def _store(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
+        while True:
+            try:
+                return await asyncio.to_thread(self._ingest.take, deliveries)
+            except OperationalError as error:
+                log.error("the database does not take %d segments, trying again: %s", len(deliveries), error.orig)  # noqa: TRY400  a trace says no more
+                await asyncio.sleep(RETRY_S)
+
+    async def _acknowledge(self, receipt: Receipt) -> None:
+        payload = sign_envelope(ACK, receipt.gateway, encode_ack(receipt.ack), self._key.sign)
+        await self._client.publish(topic_of(receipt.gateway, ACK), payload, qos=1)
+
+    async def _take_status(self, gateway: str, payload: bytes) -> None:
+        try:
+            status = _decode_status(payload)
+        except msgspec.MsgspecError as error:
+            log.warning("the status of %s was left aside: %s", gateway, error)
+            return
+        await asyncio.to_thread(self._enrolment.note_status, gateway, online=status.online, at_ms=status.at_ms)
+
+    async def _publish_configurations(self, registered: Bell) -> None:
+        connection = 0
+        while True:
+            now_on = await self._client.connection_after(0)
+            if now_on != connection:  # a broker that has restarted may have forgotten what it retained
+                connection = now_on
+                self._published.clear()
+            for configuration in await asyncio.to_thread(self._configurations.refresh):
+                if self._published.get(configuration.gateway) != configuration.version:
+                    await self._publish(configuration)
+            await registered.wait(LOOK_S)
+            await asyncio.sleep(GATHER_S)
+
+    async def _publish(self, configuration: Configuration) -> None:
+        payload = configuration.model_dump_json().encode()
+        envelope = sign_envelope(CONFIG, configuration.gateway, payload, self._key.sign)
+        if len(envelope) > ENVELOPE_BYTES_MAX:
+            log.error(
+                "the configuration of %s has %d bytes, at most %d can be sent",
+                configuration.gateway,
+                len(envelope),
+                ENVELOPE_BYTES_MAX,
+            )
+            self._published[configuration.gateway] = configuration.version
+        elif await self._client.publish(topic_of(configuration.gateway, CONFIG), envelope, qos=1, retain=True):
+            self._published[configuration.gateway] = configuration.version

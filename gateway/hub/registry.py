@@ -1,0 +1,210 @@
+"""The registry: loggers, boxes, profiles and consignments.
+
+Every change is an audited act in one transaction, and marks what must be judged anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, or_, select
+
+from gateway import profiles as library
+from gateway.core.configuration import Box, Consignment, Logger
+from gateway.core.errors import InputError
+from gateway.core.exposure import to_ms
+from gateway.core.profiles import Model, Profile
+from gateway.hub import schema
+from gateway.hub.audit import Act, record_act
+from gateway.hub.dirty import mark_consignments
+from gateway.hub.events import tell
+from gateway.hub.rows import (
+    Registered,
+    boxes_of,
+    examinations_of,
+    mark_boxes,
+    read_boxes,
+    read_codes_under_way,
+    read_document,
+    read_loggers,
+    read_profile,
+    read_registered,
+    read_registered_profile,
+    refuse_identities,
+    save_items,
+    to_registered,
+)
+from gateway.hub.store import Store, replace_row
+
+LISTED_MAX = 500
+
+
+class Registry:
+    """Reads and acts. Blocking: call it from a thread."""
+
+    def __init__(self, store: Store, now_ms: Callable[[], int]) -> None:
+        self._store = store
+        self._now_ms = now_ms
+
+    # --- acts
+
+    def put_logger(self, logger: Logger, who: str) -> None:
+        """Enrol a logger, or change what is known of it."""
+        with self._store.write() as connection:
+            old = read_document(connection, schema.loggers, logger.address)
+            replace_row(
+                connection, schema.loggers, address=logger.address, box=logger.box, document=logger.model_dump_json()
+            )
+            self._record(connection, who, "register", f"logger {logger.address}", old, logger)
+            mark_boxes(connection, {logger.box}, self._now_ms())
+
+    def put_box(self, box: Box, who: str) -> None:
+        """Register a box, or change it."""
+        with self._store.write() as connection:
+            old = read_document(connection, schema.boxes, box.code)
+            replace_row(connection, schema.boxes, code=box.code, document=box.model_dump_json())
+            self._record(connection, who, "register", f"box {box.code}", old, box)
+
+    def put_profile(self, profile: Profile, who: str) -> None:
+        """Add a version of a profile; raises InputError if that version says something else already."""
+        document = profile.model_dump_json()
+        with self._store.write() as connection:
+            newest = read_registered_profile(connection, profile.id)
+            if newest is not None and newest.version >= profile.version:
+                if newest == profile:
+                    return
+                raise InputError("version", f"profile {profile.id} has version {newest.version}: write a higher one")
+            connection.execute(
+                insert(schema.profiles).values(
+                    id=profile.id, version=profile.version, document=document, added_at_ms=self._now_ms()
+                )
+            )
+            self._record(connection, who, "register", f"profile {profile.id}", newest, profile)
+            # A correction concerns what is still on its way; finished trips are judged anew on request.
+            mark_consignments(connection, read_codes_under_way(connection), self._now_ms())
+
+    def put_consignment(self, consignment: Consignment, who: str) -> Registered:
+        """Register a consignment, or a new version of it; raises InputError for an unknown profile or box.
+
+        What was received stays received, also where the new version does not know of it.
+        """
+        with self._store.write() as connection:
+            self._check_references(connection, consignment)
+            known = read_registered(connection, consignment.code)
+            if known is not None and consignment.received_at is None:
+                consignment = consignment.model_copy(update={"received_at": known.consignment.received_at})
+            if known is not None and known.consignment == consignment:
+                return known
+            return self._save(connection, consignment, known, who, "register")
+
+    def receive(self, code: str, at: datetime, who: str) -> Registered:
+        """Note that a consignment has arrived. Again: what was noted first stays. Raises InputError if unknown."""
+        with self._store.write() as connection:
+            known = read_registered(connection, code)
+            if known is None:
+                raise InputError("code", f"no consignment {code}")
+            if known.consignment.received_at is not None:
+                return known
+            received = known.consignment.model_copy(update={"received_at": at})
+            return self._save(connection, received, known, who, "receive")
+
+    # --- reads
+
+    def loggers(self) -> list[Logger]:
+        """Return every logger."""
+        with self._store.read() as connection:
+            return read_loggers(connection)
+
+    def boxes(self) -> list[Box]:
+        """Return every box."""
+        with self._store.read() as connection:
+            return read_boxes(connection)
+
+    def profiles(self) -> list[Profile]:
+        """Return the newest version of each profile: registered ones, and the library's others."""
+        with self._store.read() as connection:
+            newest = dict.fromkeys(library.names())
+            newest |= dict.fromkeys(connection.execute(select(schema.profiles.c.id).distinct()).scalars())
+            return [profile for name in sorted(newest) if (profile := read_profile(connection, name)) is not None]
+
+    def consignment(self, code: str) -> Registered | None:
+        """Return a consignment, None if there is none of that code."""
+        with self._store.read() as connection:
+            return read_registered(connection, code)
+
+    def consignments(self, limit: int = LISTED_MAX) -> list[Registered]:
+        """Return the consignments registered last, newest first."""
+        with self._store.read() as connection:
+            table = schema.consignments
+            rows = connection.execute(
+                select(table).order_by(table.c.registered_at_ms.desc(), table.c.code).limit(min(limit, LISTED_MAX))
+            )
+            return [to_registered(row.document, row.version, row.registered_at_ms) for row in rows]
+
+    def find(self, code: str) -> list[Registered]:
+        """Return what a scanned code stands for: a consignment, the one that an item or a box is in; newest first."""
+        with self._store.read() as connection:
+            table, items, carriages = schema.consignments, schema.consignment_items, schema.carriages
+            rows = connection.execute(
+                select(table)
+                .where(
+                    or_(
+                        table.c.code == code,
+                        table.c.code.in_(select(items.c.consignment).where(items.c.item == code)),
+                        table.c.code.in_(select(carriages.c.consignment).where(carriages.c.box == code)),
+                    )
+                )
+                .order_by((table.c.code != code), table.c.registered_at_ms.desc())
+                .limit(10)
+            )
+            return [to_registered(row.document, row.version, row.registered_at_ms) for row in rows]
+
+    def under_way(self) -> list[str]:
+        """Return the codes of the consignments that have set out and are not received."""
+        with self._store.read() as connection:
+            return read_codes_under_way(connection, self._now_ms())
+
+    # --- parts of acts
+
+    def _save(
+        self, connection: Connection, consignment: Consignment, known: Registered | None, who: str, act: str
+    ) -> Registered:
+        now_ms = self._now_ms()
+        version = 1 if known is None else known.version + 1
+        registered_at_ms = now_ms if known is None else known.registered_at_ms
+        carried = [carriage for item in consignment.items for carriage in consignment.carriage_of(item)]
+        received_ms = None if consignment.received_at is None else to_ms(consignment.received_at)
+        replace_row(
+            connection,
+            schema.consignments,
+            code=consignment.code,
+            version=version,
+            document=consignment.model_dump_json(),
+            begins_ms=min((to_ms(carriage.begins) for carriage in carried), default=None),
+            received_at_ms=received_ms,
+            registered_at_ms=registered_at_ms,
+        )
+        save_items(connection, consignment, received_ms)
+        old = None if known is None else known.consignment
+        self._record(connection, who, act, f"consignment {consignment.code}", old, consignment)
+        mark_consignments(connection, [consignment.code], now_ms)
+        tell(connection, "consignment", {"consignment": consignment.code, "version": version, "act": act}, now_ms)
+        return Registered(consignment, version, registered_at_ms)
+
+    def _check_references(self, connection: Connection, consignment: Consignment) -> None:
+        for field, examination in examinations_of(consignment):
+            for name in (examination.profile, *(switch.profile for switch in examination.switches)):
+                if read_profile(connection, name) is None:
+                    raise InputError(f"{field}.profile", f"no profile {name}")
+        known = set(connection.execute(select(schema.boxes.c.code)).scalars())
+        unknown = sorted(boxes_of(consignment) - known)
+        if unknown:
+            raise InputError("carriage", f"no box {unknown[0]} is registered")
+
+    def _record(
+        self, connection: Connection, who: str, act: str, subject: str, old: str | Model | None, new: Model
+    ) -> None:
+        refuse_identities(new)
+        before = old.model_dump_json() if isinstance(old, Model) else old
+        record_act(connection, Act(who, act, subject, before, new.model_dump_json()), self._now_ms())

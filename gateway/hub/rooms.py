@@ -1,0 +1,82 @@
+"""The hub's rooms, opened together and shared by its tasks and pages."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from gateway.clock import Clock, open_clock
+from gateway.hub.archive import Archive
+from gateway.hub.configurations import Configurations
+from gateway.hub.enrolment import Enrolment
+from gateway.hub.events import Bell
+from gateway.hub.ingest import Ingest
+from gateway.hub.registry import Registry
+from gateway.hub.settings import HubSettings
+from gateway.hub.store import Store, open_store
+from gateway.hub.tokens import hash_secret, load_or_create_admin_token, load_or_create_secret
+from gateway.hub.watch import Watch
+from gateway.keys import SigningKey, load_or_create_key
+
+
+@dataclass(frozen=True, slots=True)
+class Bells:
+    """Who wakes whom. All may be rung from any thread.
+
+    arrived     something to judge or to project is in the store
+    registered  the registry or the list of gateways changed
+    told        events wait for listeners, and alerts for being sent
+    """
+
+    arrived: Bell
+    registered: Bell
+    told: Bell
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """Everything that is open."""
+
+    settings: HubSettings
+    clock: Clock
+    store: Store
+    archive: Archive
+    registry: Registry
+    configurations: Configurations
+    enrolment: Enrolment
+    ingest: Ingest
+    watch: Watch
+    key: SigningKey
+    admin_token_hash: bytes
+    bells: Bells
+    closing: asyncio.Event
+    """Set when the hub stops, so that streams end."""
+
+
+def open_rooms(settings: HubSettings) -> Rooms:
+    """Open keys, database and rooms; to be called in the event loop. Raises InputError for what cannot be opened."""
+    clock = open_clock(settings.clock)
+    store = open_store(settings.database_url)
+    archive = Archive(store)
+    registry = Registry(store, clock.now_ms)
+    configurations = Configurations(store, clock.now_ms, demonstration=settings.demonstration)
+    return Rooms(
+        settings=settings,
+        clock=clock,
+        store=store,
+        archive=archive,
+        registry=registry,
+        configurations=configurations,
+        enrolment=open_enrolment(settings, store, clock),
+        ingest=Ingest(store, clock.now_ms),
+        watch=Watch(store, archive, registry, configurations, clock),
+        key=load_or_create_key(settings.data_dir / "hub.key"),
+        admin_token_hash=hash_secret(load_or_create_admin_token(settings.data_dir)),
+        bells=Bells(Bell(), Bell(), Bell()),
+        closing=asyncio.Event(),
+    )
+
+
+def open_enrolment(settings: HubSettings, store: Store, clock: Clock) -> Enrolment:
+    """Open what enrols gateways."""
+    return Enrolment(store, load_or_create_secret(settings.data_dir), clock.now_ms)

@@ -1,0 +1,161 @@
+"""Rows of the registry, read and written within a caller's transaction; documents become models here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Table, delete, insert, or_, select
+
+from gateway import profiles as library
+from gateway.core.configuration import Box, Consignment, Examination, Logger
+from gateway.core.exposure import to_ms
+from gateway.core.identifiers import refuse_identity_number
+from gateway.core.profiles import Model, Profile
+from gateway.hub import schema
+from gateway.hub.dirty import mark_consignments
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A consignment with what the registry knows of it."""
+
+    consignment: Consignment
+    version: int
+    registered_at_ms: int
+
+
+def boxes_of(consignment: Consignment) -> set[str]:
+    """Return the boxes that any of the items was in."""
+    return {carriage.box for item in consignment.items for carriage in consignment.carriage_of(item)}
+
+
+def refuse_identities(model: Model) -> None:
+    """Raise InputError, naming the field, if any text of a document looks like an identity number."""
+    for field, text in _texts("", model.model_dump(mode="json")):
+        refuse_identity_number(field, text)
+
+
+def _texts(field: str, value: object) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield field, value
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            yield from _texts(f"{field}.{name}".removeprefix("."), part)
+    elif isinstance(value, list):
+        for place, part in enumerate(value):
+            yield from _texts(f"{field}[{place}]", part)
+
+
+def examinations_of(consignment: Consignment) -> Iterator[tuple[str, Examination]]:
+    """Yield each examination with the path of its field."""
+    for i, item in enumerate(consignment.items):
+        for j, examination in enumerate(item.examinations):
+            yield f"items[{i}].examinations[{j}]", examination
+
+
+def save_items(connection: Connection, consignment: Consignment, received_ms: int | None) -> None:
+    """Replace the rows by which a consignment is found: its items and its stretches in boxes."""
+    items, carriages = schema.consignment_items, schema.carriages
+    connection.execute(delete(items).where(items.c.consignment == consignment.code))
+    connection.execute(
+        insert(items), [{"item": item.code, "consignment": consignment.code} for item in consignment.items]
+    )
+    connection.execute(delete(carriages).where(carriages.c.consignment == consignment.code))
+    rows = {
+        (carriage.box, to_ms(carriage.begins), _end_ms(carriage.ends, received_ms))
+        for item in consignment.items
+        for carriage in consignment.carriage_of(item)
+    }
+    if rows:
+        connection.execute(
+            insert(carriages),
+            [
+                {"consignment": consignment.code, "box": box, "begins_ms": begins, "ends_ms": ends}
+                for box, begins, ends in rows
+            ],
+        )
+
+
+def _end_ms(ends: datetime | None, received_ms: int | None) -> int | None:
+    known = [moment for moment in (None if ends is None else to_ms(ends), received_ms) if moment is not None]
+    return min(known, default=None)
+
+
+def mark_boxes(connection: Connection, boxes: Iterable[str], now_ms: int) -> None:
+    """Mark each consignment that was ever in one of the boxes."""
+    carriages = schema.carriages
+    codes = connection.execute(select(carriages.c.consignment).where(carriages.c.box.in_(set(boxes)))).scalars()
+    mark_consignments(connection, codes, now_ms)
+
+
+def read_codes_under_way(connection: Connection, now_ms: int | None = None) -> list[str]:
+    """Return the codes of consignments not received; with `now_ms`, only those that have set out."""
+    table = schema.consignments
+    query = select(table.c.code).where(table.c.received_at_ms.is_(None))
+    if now_ms is not None:
+        query = query.where(or_(table.c.begins_ms.is_(None), table.c.begins_ms <= now_ms))
+    return list(connection.execute(query.order_by(table.c.code)).scalars())
+
+
+def read_document(connection: Connection, table: Table, key: str) -> str | None:
+    """Return the document of a table with one key, None if there is none."""
+    (column,) = table.primary_key
+    found = connection.execute(select(table.c.document).where(column == key)).scalar()
+    return None if found is None else str(found)
+
+
+def read_registered(connection: Connection, code: str) -> Registered | None:
+    """Return a consignment, None if it is unknown."""
+    table = schema.consignments
+    row = connection.execute(select(table).where(table.c.code == code)).first()
+    return None if row is None else to_registered(row.document, row.version, row.registered_at_ms)
+
+
+def to_registered(document: str, version: int, registered_at_ms: int) -> Registered:
+    """Return the value of a row."""
+    return Registered(Consignment.model_validate_json(document), version, registered_at_ms)
+
+
+def read_loggers(connection: Connection, boxes: Iterable[str] | None = None) -> list[Logger]:
+    """Return every logger, or those of some boxes."""
+    query = select(schema.loggers.c.document).order_by(schema.loggers.c.address)
+    if boxes is not None:
+        query = query.where(schema.loggers.c.box.in_(set(boxes)))
+    return [Logger.model_validate_json(document) for document in connection.execute(query).scalars()]
+
+
+def read_boxes(connection: Connection) -> list[Box]:
+    """Return every box."""
+    documents = connection.execute(select(schema.boxes.c.document).order_by(schema.boxes.c.code)).scalars()
+    return [Box.model_validate_json(document) for document in documents]
+
+
+def read_profiles(
+    connection: Connection, consignments: Iterable[Consignment], boxes: Iterable[Box]
+) -> tuple[Profile, ...]:
+    """Return the newest version of each profile that is referred to."""
+    names = {box.default_profile for box in boxes if box.default_profile is not None}
+    for consignment in consignments:
+        for _, examination in examinations_of(consignment):
+            names |= {examination.profile, *(switch.profile for switch in examination.switches)}
+    found = (read_profile(connection, name) for name in sorted(names))
+    return tuple(profile for profile in found if profile is not None)
+
+
+def read_profile(connection: Connection, name: str) -> Profile | None:
+    """Return the newest version of a profile: a registered one before the library's."""
+    registered = read_registered_profile(connection, name)
+    if registered is not None:
+        return registered
+    return library.load(name) if name in library.names() else None
+
+
+def read_registered_profile(connection: Connection, name: str) -> Profile | None:
+    """Return the newest registered version of a profile."""
+    table = schema.profiles
+    document = connection.execute(
+        select(table.c.document).where(table.c.id == name).order_by(table.c.version.desc()).limit(1)
+    ).scalar()
+    return None if document is None else Profile.model_validate_json(document)

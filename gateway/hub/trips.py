@@ -1,0 +1,92 @@
+"""Trips: the readings of a consignment's loggers while they carried it, and how complete they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from gateway.core.configuration import Consignment, Logger
+from gateway.core.exposure import to_ms
+from gateway.core.readings import Reading, merge_observations
+from gateway.hub.archive import Archive
+from gateway.hub.schema import epochs, gateways, segment_loggers, segments
+from gateway.hub.watch import carried_span
+
+SEAL_MS = 30_000
+BEHIND_MS = 3 * SEAL_MS
+"""A vehicle seals every 30 s; what is three seals old may still be on its way, more is a backlog."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """One logger's part: readings with calibration applied, in order of time, within [from_ms, to_ms)."""
+
+    logger: str
+    box: str
+    from_ms: int
+    to_ms: int
+    readings: tuple[Reading, ...]
+    repeated: int
+    conflicts: int
+
+
+def read_trips(archive: Archive, consignment: Consignment, loggers: Sequence[Logger], now_ms: int) -> list[Trip]:
+    """Return the trip of each logger that was in one of the consignment's boxes. Blocking."""
+    carried = [carriage for item in consignment.items for carriage in consignment.carriage_of(item)]
+    until_ms = now_ms if consignment.received_at is None else to_ms(consignment.received_at)
+    trips = []
+    for logger in loggers:
+        mine = [carriage for carriage in carried if carriage.box == logger.box]
+        if not mine:
+            continue
+        begins_ms = min(to_ms(carriage.begins) for carriage in mine)
+        ends_ms = max(until_ms if carriage.ends is None else to_ms(carriage.ends) for carriage in mine)
+        offset_c = logger.calibration.offset_c if logger.calibration else 0.0
+        merged = merge_observations(archive.observations(logger.address, begins_ms, ends_ms), offset_c=offset_c)
+        trips.append(
+            Trip(
+                logger=logger.address,
+                box=logger.box,
+                from_ms=begins_ms,
+                to_ms=ends_ms,
+                readings=merged.readings,
+                repeated=merged.repeated,
+                conflicts=len(merged.conflicts),
+            )
+        )
+    return trips
+
+
+def behind_ms(connection: Connection, consignment: Consignment, loggers: Sequence[Logger], now_ms: int) -> int:
+    """Return how far the archive is behind for a consignment: 0 while everything due has arrived.
+
+    Counted from what the gateways that heard its loggers have delivered without a hole; while nobody has delivered
+    anything of them, from what any gateway has.
+    """
+    span = carried_span(consignment, now_ms)
+    if span is None:
+        return 0
+    delivered_ms = _delivered_ms(connection, [logger.address for logger in loggers], span)
+    if delivered_ms is None:
+        delivered_ms = connection.execute(select(func.max(gateways.c.sealed_at_ms))).scalar()
+    if delivered_ms is None:
+        delivered_ms = span[0]
+    late_ms = min(span[1], now_ms) - delivered_ms
+    return late_ms if late_ms > BEHIND_MS else 0
+
+
+def _delivered_ms(connection: Connection, addresses: Sequence[str], span: tuple[int, int]) -> int | None:
+    heard = (
+        select(epochs.c.gateway)
+        .join(segments, segments.c.epoch_id == epochs.c.id)
+        .join(segment_loggers, segment_loggers.c.segment_id == segments.c.id)
+        .where(
+            segment_loggers.c.logger.in_(addresses),
+            segment_loggers.c.first_ms >= span[0],
+            segment_loggers.c.first_ms <= span[1],
+        )
+    )
+    found = connection.execute(select(func.max(gateways.c.sealed_at_ms)).where(gateways.c.name.in_(heard))).scalar()
+    return None if found is None else int(found)

@@ -1,0 +1,128 @@
+"""Judgements as the hub keeps them: versions for each examination, the newest of them current, the older readable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from hashlib import sha256
+
+import msgspec
+from sqlalchemy import Connection, Row, Select, insert, select, update
+
+from gateway.core.verdicts import Judgement, Reason
+from gateway.hub.events import tell
+from gateway.hub.schema import judgements
+
+_TELLING = ("rule", "life", "band", "certainty", "event", "profile", "otherwise")
+"""Parameters that make a reason another reason. The others are figures, which move while a consignment is under way."""
+
+_decode = msgspec.json.Decoder(Judgement).decode
+
+
+@dataclass(frozen=True, slots=True)
+class VersionedJudgement:
+    """A judgement with its place in the history."""
+
+    id: int
+    version: int
+    current: bool
+    judged_at_ms: int
+    judgement: Judgement
+
+
+def save_judgement(connection: Connection, judgement: Judgement, now_ms: int, *, received: bool) -> bool:
+    """Keep what is new; say whether a new version was made.
+
+    While a consignment is under way, moving figures only update the current version. After its receipt any change
+    of the evidence makes a new one, so that what a receiver saw stays readable.
+    """
+    fingerprint = fingerprint_of(judgement, whole=received)
+    document = msgspec.json.encode(judgement).decode()
+    current = connection.execute(_of(judgement).where(judgements.c.current)).first()
+    if current is not None and bytes(current.fingerprint) == fingerprint:
+        if current.document != document:
+            connection.execute(
+                update(judgements).where(judgements.c.id == current.id).values(document=document, judged_at_ms=now_ms)
+            )
+        return False
+    if current is not None:
+        connection.execute(update(judgements).where(judgements.c.id == current.id).values(current=False))
+    version = 1 if current is None else current.version + 1
+    connection.execute(
+        insert(judgements).values(
+            consignment=judgement.consignment,
+            item=judgement.item,
+            examination=judgement.examination,
+            version=version,
+            current=True,
+            verdict=judgement.verdict,
+            fingerprint=fingerprint,
+            document=document,
+            judged_at_ms=now_ms,
+        )
+    )
+    told = {
+        "consignment": judgement.consignment,
+        "item": judgement.item,
+        "examination": judgement.examination,
+        "verdict": judgement.verdict,
+        "version": version,
+        "before": None if current is None else current.verdict,
+    }
+    tell(connection, "judgement", told, now_ms)
+    return True
+
+
+def read_current(connection: Connection, consignment: str) -> list[VersionedJudgement]:
+    """Return the current judgements of a consignment, in order of items and examinations."""
+    rows = connection.execute(
+        select(judgements)
+        .where(judgements.c.consignment == consignment, judgements.c.current)
+        .order_by(judgements.c.item, judgements.c.examination)
+    )
+    return [_to_versioned(row) for row in rows]
+
+
+def read_versions(connection: Connection, consignment: str, item: str, examination: str) -> list[VersionedJudgement]:
+    """Return every version of one judgement, newest first."""
+    rows = connection.execute(
+        select(judgements)
+        .where(
+            judgements.c.consignment == consignment,
+            judgements.c.item == item,
+            judgements.c.examination == examination,
+        )
+        .order_by(judgements.c.version.desc())
+    )
+    return [_to_versioned(row) for row in rows]
+
+
+def fingerprint_of(judgement: Judgement, *, whole: bool) -> bytes:
+    """Return a hash of what matters of a judgement: all but its moment, or without the figures that move."""
+    if whole:
+        return sha256(msgspec.json.encode(replace(judgement, through_ms=0))).digest()
+    matters = (
+        judgement.profile,
+        judgement.profile_version,
+        judgement.verdict,
+        judgement.urgent,
+        sorted(_telling(reason) for reason in judgement.reasons),
+        [(b.rule, b.kind, b.started_at_ms, b.ended_at_ms is None, b.proven) for b in judgement.breaches],
+    )
+    return sha256(msgspec.json.encode(matters)).digest()
+
+
+def _telling(reason: Reason) -> tuple[str, str, list[str]]:
+    told = [f"{name}={reason.parameters[name]}" for name in _TELLING if name in reason.parameters]
+    return reason.code, reason.verdict, told
+
+
+def _of(judgement: Judgement) -> Select[tuple[object, ...]]:
+    return select(judgements).where(
+        judgements.c.consignment == judgement.consignment,
+        judgements.c.item == judgement.item,
+        judgements.c.examination == judgement.examination,
+    )
+
+
+def _to_versioned(row: Row[tuple[object, ...]]) -> VersionedJudgement:
+    return VersionedJudgement(row.id, row.version, row.current, row.judged_at_ms, _decode(row.document))

@@ -1,0 +1,215 @@
+"""The watch: judges what changed, keeps verdicts and breaches in line with the archive, and lets nothing wait.
+
+It takes dirty marks, and once a domain minute everything under way, since deadlines pass by themselves. Judging
+runs in a thread; each consignment is judged at most once in SPACING_S real seconds, however much arrives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway.clock import Clock
+from gateway.core.configuration import Configuration, Consignment
+from gateway.core.exposure import to_ms
+from gateway.core.judgement import ConsignmentJudge
+from gateway.core.observations import Observation
+from gateway.core.verdicts import Judgement
+from gateway.hub.archive import Archive
+from gateway.hub.breaches import HUB, read_covered, reconcile
+from gateway.hub.configurations import Case, Configurations
+from gateway.hub.dirty import MARGIN_MS, Mark, clear_mark, read_marks
+from gateway.hub.events import Bell
+from gateway.hub.quarantine import set_aside
+from gateway.hub.registry import Registry
+from gateway.hub.store import Store
+from gateway.hub.verdict_history import save_judgement
+
+log = logging.getLogger(__name__)
+
+SPACING_S = 0.4
+"""Real seconds between two judgements of one consignment: faster than anyone reads, and a bound on the work."""
+PATROL_S = 60
+"""Domain seconds between looks at everything under way: deadlines are stated in minutes."""
+PATROL_REAL_S = 1.0
+"""The same in real seconds at least, where domain time runs fast."""
+IDLE_S = 2.0
+"""Real seconds after which marks are looked for unasked: another process may have set them."""
+BATCH = 50
+"""Consignments judged between two commits; a commit's cost is shared, and a stop waits for no more."""
+CASES_KEPT = 500
+"""Consignments whose fold is kept in memory; others are read from the archive again when something new comes."""
+
+
+class Judge(Protocol):
+    """What judges one consignment; see gateway.core.judgement."""
+
+    def add(self, observations: Iterable[Observation]) -> None:
+        """Take observations."""
+
+    def judgements(self, now_ms: int) -> tuple[Judgement, ...]:
+        """Say how things stand."""
+
+
+MakeJudge = Callable[[Consignment, Configuration], Judge]
+
+
+@dataclass(slots=True)
+class _Folded:
+    """A consignment as far as it has been judged."""
+
+    identity: str
+    judge: Judge
+    seen: dict[str, set[int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    mark: Mark
+    judgements: Sequence[Judgement]
+    covered: frozenset[int]
+    received: bool
+    fault: str = ""
+
+
+class Watch:
+    """Judges. `judge_marked` blocks and is for one thread at a time; `run` calls it."""
+
+    def __init__(
+        self,
+        store: Store,
+        archive: Archive,
+        registry: Registry,
+        configurations: Configurations,
+        clock: Clock,
+        *,
+        make_judge: MakeJudge = ConsignmentJudge,
+    ) -> None:
+        self._store = store
+        self._archive = archive
+        self._registry = registry
+        self._configurations = configurations
+        self._clock = clock
+        self._make_judge = make_judge
+        self._folded: OrderedDict[str, _Folded] = OrderedDict()
+
+    async def run(self, work: Bell, done: Bell) -> None:
+        """Judge for ever: when `work` rings, and now and then. Rings `done` after each commit."""
+        loop = asyncio.get_running_loop()
+        patrolled_at_s = 0.0
+        while True:
+            began_s = loop.time()
+            if began_s - patrolled_at_s >= max(PATROL_REAL_S, PATROL_S / self._clock.rate):
+                patrolled_at_s = began_s
+                judged = await asyncio.to_thread(self.patrol)
+            else:
+                judged = await asyncio.to_thread(self.judge_marked)
+            if judged:
+                done.ring()
+            await asyncio.sleep(max(0.0, SPACING_S - (loop.time() - began_s)))
+            if judged < BATCH:
+                patrol_in_s = max(PATROL_REAL_S, PATROL_S / self._clock.rate) - (loop.time() - patrolled_at_s)
+                await self._wait_for_work(work, max(0.0, min(IDLE_S, patrol_in_s)))
+
+    async def _wait_for_work(self, work: Bell, timeout_s: float) -> None:
+        if timeout_s > 0 and not await asyncio.to_thread(self._has_marks):
+            await work.wait(timeout_s)
+
+    def patrol(self) -> int:
+        """Judge what is marked and what is under way; return how many."""
+        with self._store.read() as connection:
+            marks = read_marks(connection, BATCH)
+        marked = {mark.consignment for mark in marks}
+        unmarked = [Mark(code, 0) for code in self._registry.under_way() if code not in marked]
+        for start in range(0, len(unmarked), BATCH):
+            self._judge(unmarked[start : start + BATCH])
+        self._judge(marks)
+        return len(marks) + len(unmarked)
+
+    def judge_marked(self) -> int:
+        """Judge the consignments marked longest; return how many."""
+        with self._store.read() as connection:
+            marks = read_marks(connection, BATCH)
+        self._judge(marks)
+        return len(marks)
+
+    def _has_marks(self) -> bool:
+        with self._store.read() as connection:
+            return bool(read_marks(connection, 1))
+
+    def _judge(self, marks: Sequence[Mark]) -> None:
+        findings = [self._find_safely(mark) for mark in marks]
+        now_ms = self._clock.now_ms()
+        if not findings:
+            return
+        with self._store.write() as connection:
+            for finding in findings:
+                for judgement in finding.judgements:
+                    save_judgement(connection, judgement, now_ms, received=finding.received)
+                    reconcile(connection, judgement, finding.covered, now_ms)
+                if finding.fault:
+                    code = finding.mark.consignment
+                    set_aside(
+                        connection,
+                        source="judging",
+                        gateway=HUB,
+                        code="not_judged",
+                        reason=finding.fault,
+                        data=code.encode(),
+                        now_ms=now_ms,
+                    )
+                clear_mark(connection, finding.mark)
+
+    def _find(self, mark: Mark) -> _Finding:
+        with self._store.read() as connection:
+            covered = read_covered(connection, mark.consignment)
+        case = self._configurations.case(mark.consignment)
+        if case is None:  # a gateway flagged something that is not registered here (yet)
+            return _Finding(mark, (), covered, received=False)
+        folded = self._fold(case)
+        for logger in case.configuration.loggers:
+            self._feed(folded, case.consignment, logger.address)
+        judgements = folded.judge.judgements(self._clock.now_ms())
+        return _Finding(mark, judgements, covered, received=case.consignment.received_at is not None)
+
+    def _find_safely(self, mark: Mark) -> _Finding:
+        try:
+            return self._find(mark)
+        except Exception as error:  # one consignment that cannot be judged must not keep the others from it
+            log.exception("consignment %s cannot be judged", mark.consignment)
+            self._folded.pop(mark.consignment, None)
+            return _Finding(mark, (), frozenset(), received=False, fault=f"{type(error).__name__}: {error}")
+
+    def _fold(self, case: Case) -> _Folded:
+        code = case.consignment.code
+        folded = self._folded.get(code)
+        if folded is None or folded.identity != case.identity:
+            folded = _Folded(case.identity, self._make_judge(case.consignment, case.configuration))
+            self._folded[code] = folded
+        self._folded.move_to_end(code)
+        if len(self._folded) > CASES_KEPT:
+            self._folded.popitem(last=False)
+        return folded
+
+    def _feed(self, folded: _Folded, consignment: Consignment, logger: str) -> None:
+        span = carried_span(consignment, self._clock.now_ms())
+        if span is None:
+            return
+        seen = folded.seen.setdefault(logger, set())
+        page = self._archive.page(logger, span[0] - MARGIN_MS, span[1] + MARGIN_MS, seen=seen)
+        folded.judge.add(page.observations)
+        seen |= page.segments
+
+
+def carried_span(consignment: Consignment, now_ms: int) -> tuple[int, int] | None:
+    """Return from when to when any item was in a box, in UTC milliseconds; None if none was."""
+    carried = [carriage for item in consignment.items for carriage in consignment.carriage_of(item)]
+    if not carried:
+        return None
+    until_ms = now_ms if consignment.received_at is None else to_ms(consignment.received_at)
+    ends = [until_ms if carriage.ends is None else to_ms(carriage.ends) for carriage in carried]
+    return min(to_ms(carriage.begins) for carriage in carried), max(ends)
