@@ -1,0 +1,317 @@
+"""The Bluetooth adapter: hearing loggers, and connecting to them. The only user of bleak.
+
+Most of what is heard is foreign. It is told apart by manufacturer identifier and address before anything is decoded;
+a payload equal to the one before costs no decoding either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import Counter, deque
+from collections.abc import Callable, Collection
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from bleak import BleakClient, BleakScanner
+from bleak.args.bluez import BlueZScannerArgs, OrPattern
+from bleak.assigned_numbers import AdvertisementDataType
+from bleak.exc import BleakError
+
+from gateway.clock import Clock
+from gateway.core.errors import ColdchainError
+from gateway.mqtt import backoff_s
+from gateway.vehicle import ruuvi, ruuvi_log
+from gateway.vehicle.recorder import Moment, read_moment
+from gateway.vehicle.ruuvi_log import LogDownload, LogProtocolError, LogRecord, Progress, RequestTiming
+from gateway.vehicle.settings import RadioSettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bleak.backends.characteristic import BleakGATTCharacteristic
+    from bleak.backends.device import BLEDevice
+    from bleak.backends.scanner import AdvertisementData
+
+log = logging.getLogger(__name__)
+
+RADIO_ERRORS = (BleakError, OSError, EOFError, TimeoutError)
+"""What BlueZ, the bus or the link may do to us; anything else is a mistake of ours."""
+START_TIMEOUT_S = 10.0
+"""StartDiscovery answers within milliseconds; after ten seconds the daemon hangs."""
+RESTART_MAX_S = 30.0
+"""Longest pause before the scan is tried again."""
+CONNECT_TIMEOUT_S = 20.0
+"""A logger advertises every 1.3 s; 20 s of trying is also the kernel's own limit."""
+DISCONNECT_TIMEOUT_S = 3.0
+"""Real BlueZ takes 2.0 s for it."""
+IDLE_TIMEOUT_S = 5.0
+"""Log frames follow each other within tens of milliseconds; five seconds without one is a stalled download."""
+DOWNLOAD_TIMEOUT_S = 300.0
+"""Ten days of records, 8,640 frames, at the slowest connection interval."""
+REQUESTS = 3
+"""A request whose journey took too long to know the records' times is repeated so often."""
+QUARANTINE = 20
+"""Malformed payloads kept for a look; all are counted."""
+_RUUVI_PATTERN = OrPattern(0, AdvertisementDataType.MANUFACTURER_SPECIFIC_DATA, b"\x99\x04")
+
+
+class RadioError(ColdchainError):
+    """A logger's memory could not be read; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A payload with an enrolled logger's address that could not be decoded."""
+
+    address: str
+    reason: str
+    payload: bytes
+
+
+@dataclass(slots=True)
+class RadioHealth:
+    """How the scan does. `reason` is why it is down, or why it was last; `mode` is how it listens."""
+
+    scanning: bool = False
+    mode: str = ""
+    reason: str = "not started"
+    heard: int = 0
+    foreign: int = 0
+    repeated: int = 0
+    decoded: int = 0
+    restarts: int = 0
+    malformed: Counter[str] = field(default_factory=Counter)
+    quarantine: deque[Malformed] = field(default_factory=lambda: deque(maxlen=QUARANTINE))
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryAnswer:
+    """What a logger's memory said. `complete` only if its end mark came; `asked` is when the request was written."""
+
+    records: tuple[LogRecord, ...]
+    timing: RequestTiming
+    asked: Moment
+    complete: bool
+
+
+class Radio:
+    """One adapter. `on_measurement(address, measurement)` is called for each payload that differs from the last."""
+
+    def __init__(
+        self,
+        settings: RadioSettings,
+        on_measurement: Callable[[str, ruuvi.Measurement], None],
+        *,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.health = RadioHealth()
+        self._settings = settings
+        self._on_measurement = on_measurement
+        self._rng = rng or random.Random()  # noqa: S311  jitter, no secret
+        self._mode: Literal["active", "passive"] = "active" if settings.scanning == "active" else "passive"
+        self._enrolled: frozenset[str] = frozenset()
+        self._payloads: dict[str, bytes] = {}
+        self._devices: dict[str, BLEDevice] = {}
+        self._heard_s = 0.0
+        self._scan_wanted = asyncio.Event()
+        self._scan_wanted.set()
+        self._scan_down = asyncio.Event()
+        self._scan_down.set()
+        self._connect_alone = False
+
+    def enrol(self, addresses: Collection[str]) -> None:
+        """Listen for these loggers only."""
+        self._enrolled = frozenset(addresses)
+        for known in (self._payloads, self._devices):
+            for address in known.keys() - self._enrolled:
+                del known[address]
+
+    def present(self) -> list[str]:
+        """The enrolled loggers that were heard since the start, whom it makes sense to call."""
+        return list(self._devices)
+
+    # --- hearing
+
+    async def scan(self) -> None:
+        """Keep scanning; a scan that fails, or hears nothing at all for `silence_s`, is started anew. Never returns."""
+        failures = 0
+        while True:
+            await self._scan_wanted.wait()
+            try:
+                heard_something = await self._scan_once()
+                failures = 0 if heard_something else failures + 1
+            except RADIO_ERRORS as error:
+                failures += 1
+                self._report_down(f"{type(error).__name__}: {error}")
+                if self._settings.scanning == "auto" and self._mode == "passive" and isinstance(error, BleakError):
+                    self._mode = "active"  # this BlueZ cannot listen passively: experimental features are off
+            if self._scan_wanted.is_set():
+                self.health.restarts += 1
+                await asyncio.sleep(backoff_s(failures, RESTART_MAX_S, self._rng))
+
+    async def _scan_once(self) -> bool:
+        """Scan until silence or until a connection needs the adapter for itself; say whether anything was heard."""
+        scanner = self._make_scanner()
+        heard_before = self.health.heard
+        async with asyncio.timeout(START_TIMEOUT_S):
+            await scanner.start()
+        self._scan_down.clear()
+        self.health.scanning, self.health.mode, self.health.reason = True, self._mode, ""
+        self._heard_s = asyncio.get_running_loop().time()
+        try:
+            await self._watch_silence()
+        finally:
+            self.health.scanning = False
+            self._scan_down.set()
+            with suppress(*RADIO_ERRORS):
+                async with asyncio.timeout(START_TIMEOUT_S):
+                    await scanner.stop()
+        return self.health.heard > heard_before
+
+    async def _watch_silence(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._scan_wanted.is_set():
+            left_s = self._heard_s + self._settings.silence_s - loop.time()
+            if left_s <= 0:
+                self._report_down(f"heard nothing at all for {self._settings.silence_s:g} s")
+                return
+            await asyncio.sleep(min(left_s, 0.25 if self._connect_alone else 1.0))
+
+    def _make_scanner(self) -> BleakScanner:
+        arguments = BlueZScannerArgs(adapter=self._settings.adapter)
+        if self._mode == "passive":
+            arguments["or_patterns"] = [_RUUVI_PATTERN]
+        return BleakScanner(self._on_advertisement, scanning_mode=self._mode, bluez=arguments)
+
+    def _report_down(self, reason: str) -> None:
+        if reason != self.health.reason:
+            log.warning("radio: %s", reason)
+        self.health.reason = reason
+
+    def _on_advertisement(self, device: BLEDevice, advertisement: AdvertisementData) -> None:
+        health = self.health
+        health.heard += 1
+        self._heard_s = asyncio.get_running_loop().time()
+        payload = advertisement.manufacturer_data.get(ruuvi.MANUFACTURER_ID)
+        address = device.address
+        if payload is None or address not in self._enrolled:
+            health.foreign += 1
+            return
+        self._devices[address] = device
+        if payload == self._payloads.get(address):
+            health.repeated += 1
+            return
+        self._payloads[address] = payload
+        try:
+            measurement = ruuvi.decode_advertisement(payload)
+        except ruuvi.AdvertisementError as error:
+            self._set_aside(address, error, payload)
+            return
+        health.decoded += 1
+        self._on_measurement(address, measurement)
+
+    def _set_aside(self, address: str, error: ruuvi.AdvertisementError, payload: bytes) -> None:
+        if not self.health.malformed[error.code]:
+            log.warning("radio: %s sent a malformed advertisement: %s", address, error)
+        self.health.malformed[error.code] += 1
+        self.health.quarantine.append(Malformed(address, str(error), payload))
+
+    # --- reading memories
+
+    async def read_memory(self, address: str, *, from_ms: int, interval_s: int, clock: Clock) -> MemoryAnswer:
+        """Connect and download what the logger remembers since `from_ms`; raises RadioError.
+
+        Records' times derive from the time in the request. A request whose write took so long that this is worse than
+        a quarter of the memory's interval is repeated, REQUESTS times at most.
+        """
+        device = self._devices.get(address)
+        if device is None:
+            raise RadioError(f"{address} has not been heard")
+        try:
+            inbox = _Inbox()
+            async with self._connected(device, inbox.lose) as client:
+                return await self._download(client, inbox, from_ms, interval_s, clock)
+        except LogProtocolError as error:
+            raise RadioError(f"{address}: {error}") from error
+        except RADIO_ERRORS as error:
+            if "InProgress" in str(error):
+                self._connect_alone = True  # this adapter cannot scan and connect at once
+            raise RadioError(f"{address}: {type(error).__name__}: {error}") from error
+
+    @asynccontextmanager
+    async def _connected(self, device: BLEDevice, on_lost: Callable[[BleakClient], None]) -> AsyncIterator[BleakClient]:
+        client = BleakClient(device, on_lost, timeout=CONNECT_TIMEOUT_S)
+        if self._connect_alone:
+            self._scan_wanted.clear()
+            await self._scan_down.wait()
+        try:
+            await client.connect()
+        finally:
+            self._scan_wanted.set()
+        try:
+            yield client
+        finally:
+            with suppress(*RADIO_ERRORS):
+                async with asyncio.timeout(DISCONNECT_TIMEOUT_S):
+                    await client.disconnect()
+
+    async def _download(
+        self, client: BleakClient, inbox: _Inbox, from_ms: int, interval_s: int, clock: Clock
+    ) -> MemoryAnswer:
+        await client.start_notify(ruuvi_log.TX, inbox.receive)
+        for attempt in range(1, REQUESTS + 1):
+            inbox.begin()
+            asked = read_moment(clock)
+            request = ruuvi_log.encode_request(asked.at_ms // 1000, from_ms // 1000)
+            await client.write_gatt_char(ruuvi_log.RX, request, response=True)
+            timing = RequestTiming(asked.at_ms, clock.monotonic_ms() - asked.monotonic_ms)
+            await inbox.wait()
+            if timing.error_ms * 4 <= interval_s * 1000 or attempt == REQUESTS:
+                break
+            log.info("radio: the request took %d ms, the records' times would be unknown: asked again", timing.write_ms)
+        complete = inbox.download.progress is Progress.COMPLETE
+        return MemoryAnswer(inbox.download.records(), timing, asked, complete)
+
+
+class _Inbox:
+    """Receives the notifications of a download."""
+
+    def __init__(self) -> None:
+        self.download = LogDownload()
+        self._error: LogProtocolError | None = None
+        self._is_lost = False
+        self._arrived = asyncio.Event()
+
+    def begin(self) -> None:
+        """Begin a new download."""
+        self.download = LogDownload()
+        self._arrived.clear()
+
+    def receive(self, _characteristic: BleakGATTCharacteristic, data: bytearray) -> None:
+        """Take a notification."""
+        heartbeats = self.download.heartbeats
+        try:
+            self.download.feed(bytes(data))
+        except LogProtocolError as error:
+            self._error = error
+        if self.download.heartbeats == heartbeats:  # a heartbeat is no sign of a living download
+            self._arrived.set()
+
+    def lose(self, _client: BleakClient) -> None:
+        """The link is gone."""
+        self._is_lost = True
+        self._arrived.set()
+
+    async def wait(self) -> None:
+        """Wait for the end mark, a stall, or the loss of the link."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DOWNLOAD_TIMEOUT_S):
+                while self.download.progress is Progress.RECEIVING and not self._is_lost:
+                    async with asyncio.timeout(IDLE_TIMEOUT_S):
+                        await self._arrived.wait()
+                    self._arrived.clear()
+                    if self._error is not None:
+                        raise self._error
