@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -58,13 +59,6 @@ class Memos:
         rows = self._database.execute("SELECT logger, from_ms, to_ms FROM missing ORDER BY from_ms").fetchall()
         return tuple(Stretch(*row) for row in rows)
 
-    def keep_missing(self, stretch: Stretch) -> None:
-        """Remember a stretch until the outbox seals what the memory says of it."""
-        with transaction(self._database) as database:
-            database.execute(
-                "INSERT OR IGNORE INTO missing VALUES (?, ?, ?)", (stretch.logger, stretch.from_ms, stretch.to_ms)
-            )
-
     def add_flag(self, stored: StoredFlag) -> bool:
         """Keep a new flag; False if one with its key is there already, in whatever state."""
         with transaction(self._database) as database:
@@ -89,3 +83,15 @@ class Memos:
         """Note what became of a flag."""
         with transaction(self._database) as database:
             database.execute("UPDATE flags SET state = ?, answer = ? WHERE key = ?", (state.value, answer, key))
+
+
+def write_missing(database: sqlite3.Connection, *, resolved: Iterable[Stretch], missing: Iterable[Stretch]) -> None:
+    """Forget stretches that a memory has told, remember new ones; within the caller's transaction."""
+    database.executemany(
+        "DELETE FROM missing WHERE logger = ? AND from_ms = ? AND to_ms = ?",
+        [(stretch.logger, stretch.from_ms, stretch.to_ms) for stretch in resolved],
+    )
+    database.executemany(
+        "INSERT OR IGNORE INTO missing VALUES (?, ?, ?)",
+        [(stretch.logger, stretch.from_ms, stretch.to_ms) for stretch in missing],
+    )

@@ -29,6 +29,7 @@ from gateway.core.segments import (
 )
 from gateway.keys import SigningKey, VerifyKey
 from gateway.vehicle.database import transaction
+from gateway.vehicle.memos import write_missing
 from gateway.vehicle.recorder import Moment, Stretch
 from gateway.vehicle.segment_rows import BATCH, Epoch, Row, SegmentRows
 
@@ -103,11 +104,18 @@ class Outbox:
     # --- sealing
 
     def seal(
-        self, content: Content, *, sealed_at_ms: int, config_version: int, resolved: Iterable[Stretch] = ()
+        self,
+        content: Content,
+        *,
+        sealed_at_ms: int,
+        config_version: int,
+        resolved: Iterable[Stretch] = (),
+        missing: Iterable[Stretch] = (),
     ) -> Sealed:
-        """Make `content` durable as the next segment, and in the same transaction forget the `resolved` stretches.
+        """Make `content` durable as the next segment.
 
-        Raises sqlite3.Error if the disk refuses; then nothing has changed.
+        In the same transaction the `resolved` stretches are forgotten and the `missing` ones remembered. Raises
+        sqlite3.Error if the disk refuses; then nothing has changed.
         """
         epoch = self._current or Epoch(self._next, self._random_bytes(EPOCH_BYTES))
         is_first = epoch.count == 0
@@ -123,14 +131,11 @@ class Outbox:
         segment = seal_segment(self._gateway, header, encode_content(content), self._key.sign)
         data = segment.to_bytes()
         self._make_room(len(data))
-        with transaction(self._database) as database:
+        with transaction(self._database):
             if is_first:
                 self._rows.insert_epoch(epoch)
             self._rows.insert(Row(self._next, data, segment.hash), sealed_at_ms)
-            database.executemany(
-                "DELETE FROM missing WHERE logger = ? AND from_ms = ? AND to_ms = ?",
-                [(stretch.logger, stretch.from_ms, stretch.to_ms) for stretch in resolved],
-            )
+            write_missing(self._database, resolved=resolved, missing=missing)
             self._write_unwritten()
         self._advance(epoch, segment, len(data))
         return Sealed(self._next - 1, header.position, sealed_at_ms, config_version, content)

@@ -334,12 +334,12 @@ def test_a_full_outbox_then_drops_payloads_and_keeps_signed_headers(
 def test_sealing_forgets_the_stretches_that_it_resolves(
     make: Callable[..., Outbox], database: sqlite3.Connection
 ) -> None:
-    memos = Memos(database)
+    outbox = make()
     one, other = Stretch(TAG, 1, 2), Stretch(TAG, 3, 4)
-    for stretch in (one, other, one):
-        memos.keep_missing(stretch)
-    make().seal(content(0), sealed_at_ms=T0, config_version=3, resolved=[one])
-    assert memos.missing() == (other,)
+    outbox.seal(content(0), sealed_at_ms=T0, config_version=3, missing=[one, other, one])
+    assert Memos(database).missing() == (one, other)
+    outbox.seal(content(1), sealed_at_ms=T0, config_version=3, resolved=[one])
+    assert Memos(database).missing() == (other,)
 
 
 def test_newest_contents_come_first(make: Callable[..., Outbox]) -> None:

@@ -1,0 +1,139 @@
+"""Backfill: asks loggers' memories for what was missed, one at a time, and seals the answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from gateway.clock import Clock
+from gateway.core.observations import Observation
+from gateway.core.records import MemoryRead
+from gateway.vehicle.backlog import Backlog, count_new, select_records
+from gateway.vehicle.radio import MemoryAnswer, RadioError
+from gateway.vehicle.recorder import Stretch
+from gateway.vehicle.sealer import Sealer
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.25
+"""Real seconds between looks at whose pause is over."""
+MARGIN_INTERVALS = 2
+"""Memory intervals asked for beyond the start of a stretch: some firmware leaves out the first record it is asked for,
+and the logger rounds times."""
+
+
+class MemoryRadio(Protocol):
+    """What backfill needs of the radio."""
+
+    def present(self) -> list[str]:
+        """The loggers that can be called."""
+
+    async def read_memory(self, address: str, *, from_ms: int, interval_s: int, clock: Clock) -> MemoryAnswer:
+        """Download; raises RadioError."""
+
+
+class Backfill:
+    """Works off a backlog."""
+
+    def __init__(self, radio: MemoryRadio, backlog: Backlog, sealer: Sealer, clock: Clock) -> None:
+        self.intervals_s: dict[str, int] = {}
+        """Spacing of each logger's memory; loggers without one are absent."""
+        self.reads = 0
+        """Downloads that came to their end."""
+        self.failures = 0
+        """Connections that failed, and downloads that broke off."""
+        self.records = 0
+        """Records sealed that nothing heard live covers."""
+        self.reading = ""
+        """The logger being read now."""
+        self._radio = radio
+        self._backlog = backlog
+        self._sealer = sealer
+        self._clock = clock
+        self._news = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._backlog)
+
+    def add(self, stretch: Stretch) -> None:
+        """Ask for a stretch."""
+        self._backlog.add(stretch)
+        self._news.set()
+
+    def heard(self, logger: str) -> None:
+        """The logger is there."""
+        self._backlog.heard(logger)
+
+    async def run(self) -> None:
+        """Ask for ever."""
+        while True:
+            present = [logger for logger in self._radio.present() if logger in self.intervals_s]
+            logger = self._backlog.choose(asyncio.get_running_loop().time(), present)
+            if logger is not None:
+                await self._ask(logger)
+                continue
+            self._news.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S if len(self._backlog) else None):
+                    await self._news.wait()
+
+    async def _ask(self, logger: str) -> None:
+        stretches = self._backlog.stretches(logger)
+        interval_s = self.intervals_s[logger]
+        from_ms = min(stretch.from_ms for stretch in stretches) - MARGIN_INTERVALS * interval_s * 1000
+        self.reading = logger
+        try:
+            answer = await self._radio.read_memory(logger, from_ms=from_ms, interval_s=interval_s, clock=self._clock)
+            await self._keep(logger, stretches, answer, interval_s)
+        except (RadioError, sqlite3.Error) as error:
+            log.info("the memory of %s is not read yet: %s", logger, error)
+            self._fail(logger)
+        finally:
+            self.reading = ""
+
+    async def _keep(self, logger: str, stretches: Sequence[Stretch], answer: MemoryAnswer, interval_s: int) -> None:
+        observations = select_records(
+            answer.records, stretches, timing=answer.timing, asked=answer.asked, interval_s=interval_s
+        )
+        left = () if answer.complete else still_missing(stretches, observations)
+        if left == tuple(stretches):
+            raise RadioError(f"{logger}: the download broke off before anything new")
+        new = count_new(observations, stretches)
+        record = MemoryRead(
+            at_ms=answer.asked.at_ms,
+            clock_trusted=answer.asked.trusted,
+            logger=logger,
+            from_ms=min(stretch.from_ms for stretch in stretches),
+            to_ms=max(stretch.to_ms for stretch in stretches),
+            records=len(observations),
+            new_records=new,
+            complete=answer.complete,
+        )
+        await self._sealer.seal_memory(observations, record, resolved=stretches, missing=left)
+        self.records += new
+        self._backlog.resolved(logger, stretches, asyncio.get_running_loop().time())
+        for stretch in left:
+            self._backlog.add(stretch)
+        if answer.complete:
+            self.reads += 1
+            log.info("the memory of %s told %d records, %d of them new", logger, len(observations), new)
+        else:
+            self._fail(logger)
+
+    def _fail(self, logger: str) -> None:
+        self.failures += 1
+        self._backlog.failed(logger, asyncio.get_running_loop().time())
+
+
+def still_missing(stretches: Sequence[Stretch], observations: Sequence[Observation]) -> tuple[Stretch, ...]:
+    """What is left of the stretches after a download that broke off: memories answer oldest first."""
+    through_ms = max((observation.measured_at_ms for observation in observations), default=0)
+    return tuple(
+        Stretch(stretch.logger, max(stretch.from_ms, through_ms), stretch.to_ms)
+        for stretch in stretches
+        if stretch.to_ms > through_ms
+    )
