@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from gateway.core.exposure import Cursor, Span, SpanBuilder, SpanKind, Stretch
+from gateway.core.exposure import Stretch
 from gateway.core.lives import BandTable, Life, LifeState, begin_life, lives_of, spend_life
 from gateway.core.observations import Source
 from gateway.core.profiles import Profile
 from gateway.core.readings import Reading
+from gateway.core.spans import Cursor, Span, SpanBuilder, SpanKind
 from gateway.core.stability import GAS_CONSTANT_KJ_MOL_K, KELVIN, kinetic_mean_c
 from gateway.core.thresholds import Threshold, ThresholdState
 from gateway.core.tracks import TRACKS, Track, range_seen
@@ -135,9 +136,10 @@ class Evaluator:
     def push(self, state: State, box: str, readings: Iterable[Reading]) -> None:
         """Fold the next readings of a box, in order of time."""
         for reading in readings:
-            for span in self._builder.push(state.cursor, box, reading):
+            spans, is_within = self._builder.push(state.cursor, box, reading)
+            for span in spans:
                 self._step(state, span)
-            if self._is_of_interest(box, reading.at_ms):
+            if is_within:
                 self._note(state.measured, box, reading)
 
     def close(self, state: State, until_ms: int) -> State:
@@ -201,10 +203,10 @@ class Evaluator:
         match span.kind:
             case SpanKind.MEASURED:
                 measured.monitored_ms += duration_ms
-                measured.weighted_c += duration_ms * span.low_c
+                measured.weighted_c += duration_ms * span.nominal_c
                 if span.end_c is not None:
                     measured.kinetic_ms += duration_ms
-                    measured.kinetic += duration_ms * (self._kinetic(span.low_c) + self._kinetic(span.end_c)) / 2
+                    measured.kinetic += duration_ms * (self._kinetic(span.nominal_c) + self._kinetic(span.end_c)) / 2
             case SpanKind.DECLARED:
                 measured.declared_ms += duration_ms
             case SpanKind.SILENT:
@@ -215,12 +217,6 @@ class Evaluator:
 
     def _kinetic(self, temperature_c: float) -> float:
         return math.exp(-self._kinetic_k / (temperature_c + KELVIN))
-
-    def _is_of_interest(self, box: str, at_ms: int) -> bool:
-        return any(
-            stretch.box == box and stretch.begins_ms <= at_ms and (stretch.ends_ms is None or at_ms < stretch.ends_ms)
-            for stretch in self.exposure
-        )
 
     def _note(self, measured: Measured, box: str, reading: Reading) -> None:
         measured.readings += 1

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from gateway.core.exposure import HOUR_MS, Span, SpanKind
+from gateway.core.exposure import HOUR_MS
 from gateway.core.profiles import (
     AlternativeLife,
     Band,
@@ -23,6 +23,7 @@ from gateway.core.profiles import (
     Profile,
     SequentialLife,
 )
+from gateway.core.spans import Span
 from gateway.core.stability import GAS_CONSTANT_KJ_MOL_K, Rate, arrhenius_rate, q10_rate
 from gateway.core.tracks import TRACKS, Track, range_seen
 
@@ -324,9 +325,7 @@ class Modelled:
         if outside if track is Track.PROVEN else low_c < self._from_c or high_c > self._to_c:
             spent.unstated_ms += duration_ms
         start_c = low_c if track is Track.PROVEN else high_c
-        end_c = start_c
-        if span.kind is SpanKind.MEASURED and span.end_c is not None:
-            end_c = span.end_c + (start_c - span.low_c)
+        end_c = start_c if span.end_c is None else span.end_c + (start_c - span.nominal_c)
         spent.clocks[0] += duration_ms / HOUR_MS * (self._rate(start_c) + self._rate(end_c)) / 2
 
     def fraction(self, spent: Spent) -> float:

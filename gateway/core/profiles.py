@@ -129,7 +129,7 @@ class Limit(Model):
 
 
 class Forbidden(Model):
-    """A threshold that must not be passed: at once (dwell "0 s"), or for longer than `dwell` in one stretch."""
+    """A threshold that must not be passed: at once (dwell "0 s"), or for `dwell` or longer in one stretch."""
 
     name: Identifier
     above_c: Celsius | None = None
@@ -238,14 +238,13 @@ Life = Annotated[
 class GapPolicy(Model):
     """What counts as a gap and what may have happened in it.
 
-    A silence longer than max(factor × interval, minimum) is a gap. Up to `hold` the worse of both ends is assumed;
-    beyond, the temperature may have moved by `slew_c_per_h` from each end, within the worst ambient; an open end
-    relaxes towards the worst ambient with time constant `relaxation`.
+    A silence longer than max(factor × interval, minimum) is a gap. It is at least as bad as the worse of its ends, and
+    the temperature may have moved by `slew_c_per_h` from each, within the worst ambient; an open end relaxes towards
+    the worst ambient with time constant `relaxation`.
     """
 
     factor: Annotated[float, Field(ge=1)] = 2
     minimum: Duration = 600_000
-    hold: Duration = 1_800_000
     slew_c_per_h: Annotated[float, Field(gt=0)] = 3
     ambient_low_c: Celsius = -20
     ambient_high_c: Celsius = 40

@@ -1,7 +1,7 @@
 """Limits and forbidden thresholds: time spent beyond them, in one stretch and in all.
 
 Comparison is strict (a maximum of exactly 8.0 is not above 8.0) unless the rule includes its limit. A gap ends a proven
-run; it never ends a possible one.
+run; it never ends a possible one. Silence that is no gap neither ends a run nor adds to it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from gateway.core.exposure import Span
 from gateway.core.profiles import Forbidden, Limit, Severity
+from gateway.core.spans import Span, SpanKind
 from gateway.core.tracks import TRACKS, Track, range_seen
 from gateway.core.verdicts import Excursion
 
@@ -93,9 +93,10 @@ class Threshold:
     def step(self, state: ThresholdState, span: Span) -> None:
         """Follow one span in all views."""
         for track in TRACKS:
-            seen = None if span.muted else range_seen(track, span)
+            seen = range_seen(track, span) if span.limits_from_ms < span.ends_ms else None
             if seen is None:
-                self._leave(state, track)
+                if span.kind is not SpanKind.SILENT:
+                    self._leave(state, track)
                 continue
             hottest = (track is Track.PROVEN) == (self.sign < 0)
             value_c = seen[1] if hottest else seen[0]
@@ -120,8 +121,8 @@ class Threshold:
     def _extend(self, state: ThresholdState, track: Track, span: Span, value_c: float) -> None:
         run = state.runs[track]
         if run.started_ms is None:
-            run.started_ms, run.extreme_c, run.degree_ms = span.begins_ms, value_c, 0.0
-        duration_ms = span.ends_ms - span.begins_ms
+            run.started_ms, run.extreme_c, run.degree_ms = span.limits_from_ms, value_c, 0.0
+        duration_ms = span.ends_ms - span.limits_from_ms
         run.ended_ms = span.ends_ms
         run.total_ms += duration_ms
         run.degree_ms += duration_ms * self.sign * (value_c - self.limit_c)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from gateway.core.exposure import Span, SpanKind
+from gateway.core.spans import Span, SpanKind
 
 
 class Track(IntEnum):
@@ -30,6 +30,5 @@ def range_seen(track: Track, span: Span) -> tuple[float, float] | None:
     if span.kind >= SpanKind.SILENT and track is not Track.POSSIBLE:
         return None
     if track is Track.NOMINAL:
-        middle_c = (span.low_c + span.high_c) / 2
-        return middle_c, middle_c
-    return span.low_c - span.uncertainty_c, span.high_c + span.uncertainty_c
+        return span.nominal_c, span.nominal_c
+    return span.low_c, span.high_c

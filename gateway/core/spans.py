@@ -1,0 +1,275 @@
+"""Spans: the pieces of time that readings make of an exposure.
+
+A builder takes the readings of the carried stretches in order and yields spans that cover the exposure's time once:
+
+* measured: a reading stands for the time until the next one;
+* declared: a named sender vouches for it;
+* silent:   time without a reading that is not (yet) a gap: after the last reading's interval, before the first reading;
+* gap:      silence longer than the profile's gap policy allows: unmonitored, at its worst between its ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+
+import msgspec
+
+from gateway.core.courses import Range, possible_course
+from gateway.core.exposure import Stretch
+from gateway.core.profiles import GapPolicy
+from gateway.core.readings import Reading
+
+_PLACES = 6
+"""Decimals of a temperature with its uncertainty: 2.3 less 0.3 is 2.0, whatever binary fractions make of it."""
+
+
+class SpanKind(IntEnum):
+    """How a span's temperature is known."""
+
+    MEASURED = 0
+    DECLARED = 1
+    SILENT = 2
+    GAP = 3
+
+
+class Span(msgspec.Struct, frozen=True, gc=False):
+    """A piece of time with what its temperature was or may have been.
+
+    nominal_c       the reading; declared or possible: the middle of the range
+    end_c           measured: the next reading, for trapezoids, None if it stands alone; else None
+    low_c, high_c   the range, with the logger's uncertainty
+    limits_from_ms  limits count from here on (ends_ms if it is muted as a whole)
+    """
+
+    begins_ms: int
+    ends_ms: int
+    kind: SpanKind
+    nominal_c: float
+    end_c: float | None
+    low_c: float
+    high_c: float
+    limits_from_ms: int
+
+
+class Cursor(msgspec.Struct):
+    """Where a builder stands: all that it remembers of the readings so far.
+
+    stretch    index into the exposure
+    covered_ms time up to which spans were yielded
+    at_ms      time of the last reading of this stretch's box, None if there was none
+    last_c     its temperature; interval_ms the time it stands for at least
+    known_c    what is known of the temperature where this stretch began, None if nothing
+    """
+
+    stretch: int = 0
+    covered_ms: int = 0
+    at_ms: int | None = None
+    last_c: float = 0.0
+    interval_ms: int = 0
+    known_c: Range | None = None
+
+
+class SpanBuilder:
+    """Turns readings into spans. Its whole memory is its cursor, which can be stored and resumed."""
+
+    def __init__(
+        self,
+        exposure: Sequence[Stretch],
+        policy: GapPolicy,
+        uncertainty_by_box_c: Mapping[str, float],
+        *,
+        default_uncertainty_c: float,
+        muted_phases: Sequence[str] = (),
+        start_delay_ms: int = 0,
+    ) -> None:
+        self._exposure = exposure
+        self._policy = policy
+        self._factor, self._minimum_ms = policy.factor, policy.minimum
+        begins_ms = exposure[0].begins_ms if exposure else 0
+        self._limits_from_ms = [
+            stretch.ends_ms if stretch.phase in muted_phases else begins_ms + start_delay_ms for stretch in exposure
+        ]
+        self._uncertainty_c = [
+            uncertainty_by_box_c.get(stretch.box or "", default_uncertainty_c) for stretch in exposure
+        ]
+
+    def begin(self) -> Cursor:
+        """Return the cursor of a fresh start.
+
+        A beginning that nobody speaks for and that is too short to be a gap belongs to the stretch that follows.
+        """
+        if not self._exposure:
+            return Cursor()
+        first = self._exposure[0]
+        leads_in = (
+            len(self._exposure) > 1
+            and _is_unknown(first)
+            and first.ends_ms is not None
+            and first.ends_ms - first.begins_ms <= self._minimum_ms
+        )
+        return Cursor(stretch=int(leads_in), covered_ms=first.begins_ms)
+
+    def push(self, cursor: Cursor, box: str, reading: Reading) -> tuple[Sequence[Span], bool]:
+        """Take the next reading in order of time; return the spans it ends, and whether it lies within the exposure."""
+        spans: list[Span] = []
+        self._leave_before(cursor, reading.at_ms, spans)
+        if cursor.stretch >= len(self._exposure):
+            return spans, False
+        stretch = self._exposure[cursor.stretch]
+        if stretch.box != box:
+            return spans, False
+        is_within = reading.at_ms >= stretch.begins_ms
+        if is_within:
+            self._cover(cursor, stretch, reading, spans)
+        cursor.at_ms = reading.at_ms
+        cursor.last_c = reading.temperature_c
+        cursor.interval_ms = reading.interval_s * 1000
+        return spans, is_within
+
+    def close(self, cursor: Cursor, until_ms: int) -> list[Span]:
+        """Return the rest of the exposure up to `until_ms`."""
+        spans: list[Span] = []
+        self._leave_before(cursor, until_ms, spans)
+        if cursor.stretch < len(self._exposure):
+            self._finish(cursor, self._exposure[cursor.stretch], until_ms, spans)
+        return spans
+
+    def is_settled(self, cursor: Cursor) -> bool:
+        """Whether the exposure has ended."""
+        return cursor.stretch >= len(self._exposure)
+
+    def _leave_before(self, cursor: Cursor, at_ms: int, spans: list[Span]) -> None:
+        """Finish every stretch that has ended by `at_ms`."""
+        while cursor.stretch < len(self._exposure):
+            stretch = self._exposure[cursor.stretch]
+            if stretch.ends_ms is None or stretch.ends_ms > at_ms:
+                return
+            cursor.known_c = self._finish(cursor, stretch, stretch.ends_ms, spans)
+            cursor.stretch += 1
+            following = self._exposure[cursor.stretch] if cursor.stretch < len(self._exposure) else None
+            if following is None or following.box != stretch.box:
+                cursor.at_ms = None
+
+    def _cover(self, cursor: Cursor, stretch: Stretch, reading: Reading, spans: list[Span]) -> None:
+        """Cover the time from the cursor to a reading within the stretch."""
+        reached_c = (reading.temperature_c, reading.temperature_c)
+        if cursor.covered_ms < stretch.begins_ms:
+            self._lead_in(cursor, stretch, reached_c, spans)
+        begins_ms, ends_ms = cursor.covered_ms, reading.at_ms
+        if ends_ms <= begins_ms:
+            return
+        cursor.covered_ms = ends_ms
+        if cursor.at_ms is None:
+            if self._is_gap(ends_ms - begins_ms, reading.interval_s * 1000):
+                self._lose(cursor, (begins_ms, begins_ms, ends_ms), cursor.known_c, reached_c, spans)
+            else:
+                spans.append(self._silent(cursor, begins_ms, ends_ms, _hull(cursor.known_c or reached_c, reached_c)))
+            return
+        if not self._is_gap(ends_ms - cursor.at_ms, cursor.interval_ms):
+            spans.append(self._measured(cursor, begins_ms, ends_ms, reading.temperature_c))
+            return
+        lost_ms = self._stand_alone(cursor, begins_ms, ends_ms, spans)
+        self._lose(cursor, (cursor.at_ms, lost_ms, ends_ms), (cursor.last_c, cursor.last_c), reached_c, spans)
+
+    def _finish(self, cursor: Cursor, stretch: Stretch, until_ms: int, spans: list[Span]) -> Range | None:
+        """Cover the time from the cursor to `until_ms`, with no reading after; return what is known there."""
+        if stretch.range_c is not None:
+            return self._declare(cursor, stretch, stretch.range_c, until_ms, spans)
+        begins_ms = cursor.covered_ms
+        cursor.covered_ms = max(begins_ms, until_ms)
+        if cursor.at_ms is None:
+            known_ms, interval_ms, known_c = begins_ms, 0, cursor.known_c
+        else:
+            known_ms, interval_ms, known_c = cursor.at_ms, cursor.interval_ms, (cursor.last_c, cursor.last_c)
+            begins_ms = self._stand_alone(cursor, begins_ms, until_ms, spans)
+        if _is_unknown(stretch) or self._is_gap(until_ms - known_ms, interval_ms):
+            self._lose(cursor, (known_ms, begins_ms, until_ms), known_c, None, spans)
+            return None
+        if until_ms > begins_ms:
+            anything_c = (self._policy.ambient_low_c, self._policy.ambient_high_c)
+            spans.append(self._silent(cursor, begins_ms, until_ms, known_c or anything_c))
+        return known_c
+
+    def _is_gap(self, duration_ms: int, interval_ms: int) -> bool:
+        return duration_ms > max(self._factor * interval_ms, self._minimum_ms)
+
+    def _lead_in(self, cursor: Cursor, stretch: Stretch, known_c: Range, spans: list[Span]) -> None:
+        """Cover a short beginning that nobody speaks for: what is known first holds."""
+        spans.append(self._silent(cursor, cursor.covered_ms, stretch.begins_ms, known_c))
+        cursor.covered_ms = stretch.begins_ms
+
+    def _declare(self, cursor: Cursor, stretch: Stretch, range_c: Range, until_ms: int, spans: list[Span]) -> Range:
+        if cursor.covered_ms < stretch.begins_ms:
+            self._lead_in(cursor, stretch, range_c, spans)
+        if until_ms > cursor.covered_ms:
+            spans.append(self._ranging(cursor, SpanKind.DECLARED, cursor.covered_ms, until_ms, range_c))
+            cursor.covered_ms = until_ms
+        return range_c
+
+    def _stand_alone(self, cursor: Cursor, begins_ms: int, until_ms: int, spans: list[Span]) -> int:
+        """Let the last reading stand for its interval, no longer; return where silence begins."""
+        stands_ms = max(begins_ms, min(until_ms, (cursor.at_ms or 0) + cursor.interval_ms))
+        if stands_ms > begins_ms:
+            spans.append(self._measured(cursor, begins_ms, stands_ms, None))
+        return stands_ms
+
+    def _measured(self, cursor: Cursor, begins_ms: int, ends_ms: int, end_c: float | None) -> Span:
+        at_c, uncertainty_c = cursor.last_c, self._uncertainty_c[cursor.stretch]
+        return Span(
+            begins_ms,
+            ends_ms,
+            SpanKind.MEASURED,
+            at_c,
+            end_c,
+            round(at_c - uncertainty_c, _PLACES),
+            round(at_c + uncertainty_c, _PLACES),
+            self._limits_from(cursor, begins_ms, ends_ms),
+        )
+
+    def _silent(self, cursor: Cursor, begins_ms: int, ends_ms: int, range_c: Range) -> Span:
+        return self._ranging(cursor, SpanKind.SILENT, begins_ms, ends_ms, range_c)
+
+    def _lose(
+        self,
+        cursor: Cursor,
+        times_ms: tuple[int, int, int],
+        start_c: Range | None,
+        end_c: Range | None,
+        spans: list[Span],
+    ) -> None:
+        """Cover a gap. The times are of the last known temperature, of the gap's beginning and of its end."""
+        known_ms, begins_ms, ends_ms = times_ms
+        if ends_ms <= begins_ms:
+            return
+        for from_ms, until_ms, low_c, high_c in possible_course(self._policy, known_ms, ends_ms, start_c, end_c):
+            if until_ms > begins_ms:
+                spans.append(self._ranging(cursor, SpanKind.GAP, max(begins_ms, from_ms), until_ms, (low_c, high_c)))
+
+    def _ranging(self, cursor: Cursor, kind: SpanKind, begins_ms: int, ends_ms: int, range_c: Range) -> Span:
+        low_c, high_c = range_c
+        uncertainty_c = 0.0 if kind is SpanKind.DECLARED else self._uncertainty_c[cursor.stretch]
+        return Span(
+            begins_ms,
+            ends_ms,
+            kind,
+            (low_c + high_c) / 2,
+            None,
+            round(low_c - uncertainty_c, _PLACES),
+            round(high_c + uncertainty_c, _PLACES),
+            self._limits_from(cursor, begins_ms, ends_ms),
+        )
+
+    def _limits_from(self, cursor: Cursor, begins_ms: int, ends_ms: int) -> int:
+        muted_until_ms = self._limits_from_ms[cursor.stretch]
+        if muted_until_ms is None or muted_until_ms > ends_ms:
+            return ends_ms
+        return max(begins_ms, muted_until_ms)
+
+
+def _hull(one: Range, other: Range) -> Range:
+    return min(one[0], other[0]), max(one[1], other[1])
+
+
+def _is_unknown(stretch: Stretch) -> bool:
+    return stretch.box is None and stretch.range_c is None
