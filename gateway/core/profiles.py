@@ -250,6 +250,10 @@ class GapPolicy(Model):
     ambient_high_c: Celsius = 40
     relaxation: Duration = 21_600_000
 
+    def threshold_ms(self, interval_ms: int) -> float:
+        """The longest silence after a reading of this interval that is no gap."""
+        return max(self.factor * interval_ms, self.minimum)
+
 
 class CalibrationPolicy(Model):
     """Whether Accept needs a calibrated logger."""

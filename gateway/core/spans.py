@@ -85,7 +85,6 @@ class SpanBuilder:
     ) -> None:
         self._exposure = exposure
         self._policy = policy
-        self._factor, self._minimum_ms = policy.factor, policy.minimum
         begins_ms = exposure[0].begins_ms if exposure else 0
         self._limits_from_ms = [
             stretch.ends_ms if stretch.phase in muted_phases else begins_ms + start_delay_ms for stretch in exposure
@@ -106,7 +105,7 @@ class SpanBuilder:
             len(self._exposure) > 1
             and _is_unknown(first)
             and first.ends_ms is not None
-            and first.ends_ms - first.begins_ms <= self._minimum_ms
+            and first.ends_ms - first.begins_ms <= self._policy.minimum
         )
         return Cursor(stretch=int(leads_in), covered_ms=first.begins_ms)
 
@@ -192,7 +191,7 @@ class SpanBuilder:
         return known_c
 
     def _is_gap(self, duration_ms: int, interval_ms: int) -> bool:
-        return duration_ms > max(self._factor * interval_ms, self._minimum_ms)
+        return duration_ms > self._policy.threshold_ms(interval_ms)
 
     def _lead_in(self, cursor: Cursor, stretch: Stretch, known_c: Range, spans: list[Span]) -> None:
         """Cover a short beginning that nobody speaks for: what is known first holds."""
