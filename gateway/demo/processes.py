@@ -11,7 +11,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 READY_WITHIN_S = 60
 """Importing and opening everything takes 2 s on a laptop; a Pi with a slow card and a full load takes many more."""
@@ -30,8 +30,8 @@ class ChildDied(Exception):  # noqa: N818  it names what happened
 class Child:
     """One process and its log file, both named `name`.
 
-    Its standard error goes to the log; so does its standard output, where the line ``READY {json}`` is awaited.
-    It ends with its parent, however that ends.
+    Its standard error goes to the log; so does its standard output, where the line ``READY`` or ``READY {json}`` is
+    awaited. It ends with its parent, however that ends.
     """
 
     name: str
@@ -41,7 +41,12 @@ class Child:
     starts: int = 0
     _process: asyncio.subprocess.Process | None = field(default=None, repr=False)
     _reader: asyncio.Task[None] | None = field(default=None, repr=False)
-    _is_expected_to_end: bool = False
+    _runs: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it is meant to run now."""
+        return self._runs.is_set()
 
     @property
     def log(self) -> Path:
@@ -50,12 +55,11 @@ class Child:
 
     async def start(self) -> dict[str, Any]:
         """Start it and return what it announces; raises ChildDied if it ends or is silent too long."""
-        self._is_expected_to_end = False
         self.starts += 1
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self.command,
-                env={**os.environ, **self.environment},
+                env={**_inherited(), **self.environment},
                 cwd=self.folder,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
@@ -68,19 +72,23 @@ class Child:
         self._reader = asyncio.create_task(self._read(self._process, ready), name=f"output of {self.name}")
         try:
             async with asyncio.timeout(READY_WITHIN_S):
-                return await ready
+                announced = await ready
         except TimeoutError:
             await self.kill()
             raise ChildDied(f"{self.name} was not ready within {READY_WITHIN_S} s\n{self.tail()}") from None
+        self._runs.set()
+        return announced
 
-    async def watch(self) -> None:
-        """Return when it ends as expected; raises ChildDied when it ends by itself."""
-        process = self._process
-        if process is None:
-            return
-        status = await process.wait()
-        if not self._is_expected_to_end:
-            raise ChildDied(f"{self.name} {_describe_status(status)}\n{self.tail()}")
+    async def watch(self) -> NoReturn:
+        """Raise ChildDied when it ends by itself; being stopped, killed and started again is as it should be."""
+        while True:
+            await self._runs.wait()
+            process = self._process
+            if process is None:
+                continue
+            status = await process.wait()
+            if self._runs.is_set() and process is self._process:
+                raise ChildDied(f"{self.name} {_describe_status(status)}\n{self.tail()}")
 
     async def stop(self) -> int | None:
         """End it cleanly and return its status; kills it if it does not end."""
@@ -99,7 +107,8 @@ class Child:
         return "\n".join(f"  {self.name}: {line}" for line in lines[-TAIL_LINES:])
 
     async def _end(self, with_signal: signal.Signals) -> int | None:
-        process, self._is_expected_to_end = self._process, True
+        process = self._process
+        self._runs.clear()
         if process is None:
             return None
         if process.returncode is None:
@@ -124,11 +133,16 @@ class Child:
         with self.log.open("ab", buffering=0) as log:
             while line := await output.readline():
                 log.write(line)
-                if line.startswith(b"READY ") and not ready.done():
-                    ready.set_result(json.loads(line.removeprefix(b"READY ")))
+                if line.startswith(b"READY") and not ready.done():
+                    ready.set_result(json.loads(line.removeprefix(b"READY").strip() or b"{}"))
         status = await process.wait()
         if not ready.done():
             ready.set_exception(ChildDied(f"{self.name} {_describe_status(status)} at its start\n{self.tail()}"))
+
+
+def _inherited() -> dict[str, str]:
+    """This process's environment without what would configure the children behind our back."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("COLDCHAIN_", "DBUS_"))}
 
 
 def _describe_status(status: int) -> str:

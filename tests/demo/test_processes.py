@@ -33,7 +33,8 @@ async def test_a_child_announces_itself_and_stops_cleanly(tmp_path: Path) -> Non
     assert await child.start() == {"port": 7}
     watch = asyncio.create_task(child.watch())
     assert await child.stop() == 0
-    await watch
+    assert not watch.done()
+    watch.cancel()
     assert "stopped cleanly" in child.log.read_text()
     assert "serving" in child.log.read_text()
 
@@ -41,10 +42,15 @@ async def test_a_child_announces_itself_and_stops_cleanly(tmp_path: Path) -> Non
 async def test_a_killed_child_starts_again(tmp_path: Path) -> None:
     child = _child(tmp_path, SERVE)
     await child.start()
+    watch = asyncio.create_task(child.watch())
     await child.kill()
+    assert not child.is_running
     assert await child.start() == {"port": 7}
     assert child.starts == 2
+    assert child.is_running
     assert await child.stop() == 0
+    assert not watch.done()
+    watch.cancel()
 
 
 async def test_a_child_that_dies_by_itself_is_told_with_its_last_lines(tmp_path: Path) -> None:
