@@ -85,6 +85,8 @@ class _File:
         measured = [(at_ms, value_c) for at_ms, value_c in rows if value_c is not None]
         step_ms = (interval_s or 0) * 1000
         delay = self._conf.find("Start Delay")
+        days = tuple(self._days())
+        covered = [(rows[0][0], rows[-1][0] + step_ms)] if rows else [(day.begins_ms, day.ends_ms) for day in days]
         return Recording(
             form=FORM,
             device=self._root.need("Device").text,
@@ -94,14 +96,14 @@ class _File:
             start_delay_s=None if delay is None else _whole(self._conf, "Start Delay", delay) * 60,
             zone=self._clock.zone,
             zone_name=self._clock.name,
-            begins_ms=rows[0][0] if rows else None,
-            ends_ms=rows[-1][0] + step_ms if rows else None,
+            begins_ms=covered[0][0] if covered else None,
+            ends_ms=covered[-1][1] if covered else None,
             readings=tuple(_reading(at_ms, value_c, interval_s or 0) for at_ms, value_c in measured),
             missing=tuple(_stretches([at_ms for at_ms, value_c in rows if value_c is None], step_ms)),
             limits=tuple(self._limits()),
             alarms=tuple(self._alarms()),
             figures=self._figures(),
-            days=tuple(self._days()),
+            days=days,
             markers=tuple(self._markers()),
             notes=tuple(self._notes()),
         )

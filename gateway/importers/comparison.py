@@ -55,8 +55,10 @@ class Difference:
 
     @property
     def agrees(self) -> bool:
-        """Whether the minutes differ by no more than the tolerance."""
-        return self.minutes is None or abs(self.minutes) <= self.tolerance_min
+        """Whether the minutes differ by no more than the tolerance; what the device does not list was shorter."""
+        if self.minutes is None:
+            return True
+        return self.minutes < self.tolerance_min if self.device is None else abs(self.minutes) <= self.tolerance_min
 
     @property
     def same_alarm(self) -> bool:

@@ -14,7 +14,7 @@ from gateway.importers.recording import Recording
 FILE_SIZE_MAX = 2 * 1024**3
 """Some 60 million rows: more than any logger holds, less than what a disk can fill memory with."""
 Progress = Callable[[int], None]
-"""Is told how many bytes were read since the last time."""
+"""Is told now and then how much has been done so far."""
 
 
 def read_recording(
@@ -23,7 +23,7 @@ def read_recording(
     mapping: Mapping | None = None,
     clock: LocalClock | None = None,
     encoding: str = "utf-8",
-    progress: Progress = lambda _: None,
+    progress: Progress | None = None,
 ) -> Recording:
     """Return the recording in a file: a Berlinger text by itself, anything else by the mapping of its columns.
 
@@ -55,13 +55,15 @@ def read_recording(
 _LINES_PER_REPORT = 4096
 
 
-def _counted(lines: Iterable[str], progress: Progress) -> Iterator[str]:
-    """Pass lines on, reporting their size now and then."""
-    size = 0
+def _counted(lines: Iterable[str], progress: Progress | None) -> Iterator[str]:
+    """Pass lines on, telling now and then how many characters have been read."""
+    if progress is None:
+        yield from lines
+        return
+    read = 0
     for number, line in enumerate(lines):
-        size += len(line)
+        read += len(line)
         if number % _LINES_PER_REPORT == 0:
-            progress(size)
-            size = 0
+            progress(read)
         yield line
-    progress(size)
+    progress(read)

@@ -119,7 +119,7 @@ class Recording:
     interval_s            logging interval; None if the file has summaries only
     start_delay_s         how long the logger waited after it was started; its readings begin after that
     zone, zone_name       in which the file's times were read; zone_name says where that is known from
-    begins_ms, ends_ms    the time that the rows of the file cover, rows without a value included; None without rows
+    begins_ms, ends_ms    the time that the rows cover, those without a value included; without rows, that of the days
     missing               stretches in which the logger ran but the sensor gave no value
     repeated              rows that said the same as an earlier row, and were dropped
     notes                 what a person should know about the file
