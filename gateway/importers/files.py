@@ -48,6 +48,8 @@ def read_recording(
             return parse_delimited(_counted(file, progress), where, mapping)
     except OSError as error:
         raise InputError("file", error.strerror or str(error), where=where) from error
+    except LookupError as error:
+        raise InputError("--encoding", f"{encoding!r} is no encoding of text") from error
     except UnicodeDecodeError as error:
         raise InputError("file", f"is not {encoding} text; say --encoding", where=where) from error
 

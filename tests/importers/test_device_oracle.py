@@ -50,7 +50,7 @@ class TestQTag:
         assert (recording.readings[-1].at_ms, recording.readings[-1].temperature_c) == (at("2022-11-09 01:19"), 24.1)
         assert len(recording.limits) == 4  # alarm 3 is switched off
         assert len(recording.alarms) == 6
-        assert not (recording.missing or recording.notes or recording.markers)
+        assert (len(recording.missing), len(recording.notes), len(recording.markers)) == (0, 0, 0)
 
     def test_figures(self, recording: Recording) -> None:
         """Mean and MKT appear truncated to one decimal; the MKT is computed with the device's own ΔH."""
