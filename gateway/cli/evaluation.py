@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 from gateway.core.errors import InputError
@@ -135,7 +135,13 @@ def evaluate(file: str, recording: Recording, criteria: Criteria, progress: Prog
         )
     else:
         raise InputError("file", "holds no readings and no daily summaries", where=file)
-    comparison = compare_with_device(recording) if criteria.compare and recording.limits else None
+    comparison = None
+    if criteria.compare and recording.limits:
+        comparison = compare_with_device(recording)
+    elif criteria.compare:
+        recording = replace(
+            recording, notes=(*recording.notes, "the file states no alarms of a device to compare with")
+        )
     return Evaluation(file, recording, profile, uncertainty_c, judgement, comparison)
 
 

@@ -35,6 +35,8 @@ _SENTENCES: dict[str, str] = {
     "not_calibrated": "nothing says that the logger was calibrated (--calibrated, if its certificate was checked)",
     "conflicting_readings": "measurements with conflicting values",
     "profile_not_approved": "profile {profile}, version {version}, is not approved",
+    "profile_unknown": "profile {profile} is not known here",
+    "registered_late": "registered after it had been carried: judged from stored readings",
     "profile_general_knowledge": "the figures of profile {profile} are general knowledge, not checked",
     "irreplaceable": "cannot be taken again: do not discard, call the requester",
     "summaries_only": "the file has {days} daily summaries and no single readings",

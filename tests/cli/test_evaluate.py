@@ -240,3 +240,9 @@ def test_limits_become_rules_named_high_and_low() -> None:
     ]
     with pytest.raises(InputError, match="given twice"):
         parse_limits("high=8,high=9")
+
+
+def test_a_file_without_alarms_of_a_device_says_so(good: Path) -> None:
+    judged = document(good, *COLUMNS, "--limits", "high=8", "--calibrated", "--compare-device")
+    assert judged["notes"] == ["the file states no alarms of a device to compare with"]
+    assert judged["verdict"] == "accept"
