@@ -103,13 +103,13 @@ class MqttClient:
         self._unconfirmed: dict[int, tuple[str, ...]] = {}
         self._in_flight: dict[int, str] = {}
         self._in_flight_max = IN_FLIGHT
-        self._tasks = asyncio.TaskGroup()
+        self._tasks: asyncio.TaskGroup | None = None
         self._task: asyncio.Task[None] | None = None
         self._paho = self._make_engine(client_id, will)
 
     async def __aenter__(self) -> Self:
         """Begin to connect; does not wait for the link."""
-        await self._tasks.__aenter__()
+        self._tasks = await asyncio.TaskGroup().__aenter__()
         self._task = self._tasks.create_task(self._keep_connected(), name="mqtt link")
         return self
 
@@ -123,7 +123,8 @@ class MqttClient:
             self._paho.disconnect()
             self._paho.loop_write()
         self._close_socket()
-        await self._tasks.__aexit__(kind, error, trace)
+        if self._tasks is not None:
+            await self._tasks.__aexit__(kind, error, trace)
 
     @property
     def connected(self) -> bool:

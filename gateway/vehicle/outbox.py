@@ -94,7 +94,8 @@ class Outbox:
         self._random_bytes = random_bytes
         self._epochs = self._rows.load_epochs()
         self._next = self._epochs[-1].written.stop if self._epochs else 0
-        self._generation = self._load_generation()
+        self.generation = self._load_generation()
+        """Of the hub's archive; it grows when the hub is restored from a backup."""
         self._stored_bytes = self._rows.bytes_in(range(self._next))
         self._waiting_bytes = sum(self._rows.bytes_in(epoch.waiting) for epoch in self._epochs)
         self._headers_below = 0  # of the waiting segments below this sequence only headers are left
@@ -193,9 +194,9 @@ class Outbox:
         Within a generation the watermark only rises; a new generation (a restored hub) may lower it. A head that is
         not the hash of our segment is counted and changes nothing.
         """
-        if ack.gateway != self._gateway or ack.generation < self._generation:
+        if ack.gateway != self._gateway or ack.generation < self.generation:
             return False
-        changed = ack.generation > self._generation and self._begin_generation(ack.generation)
+        changed = ack.generation > self.generation and self._begin_generation(ack.generation)
         by_epoch = {epoch.epoch: epoch for epoch in self._epochs}
         for named in ack.epochs:
             epoch = by_epoch.get(named.epoch)
@@ -360,7 +361,7 @@ class Outbox:
             database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_GENERATION, str(generation).encode()))
             for epoch in self._epochs:
                 self._rows.write_epoch(epoch)
-        self._generation = generation
+        self.generation = generation
         self._waiting_bytes = sum(self._rows.bytes_in(epoch.waiting) for epoch in self._epochs)
         return went_back
 

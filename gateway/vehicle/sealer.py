@@ -101,6 +101,7 @@ class Sealer:
         limit = RECORDS_MAX - 1
         batches = [tuple(observations[start : start + limit]) for start in range(0, len(observations), limit)] or [()]
         async with self._lock:
+            self._missing = [stretch for stretch in self._missing if stretch not in resolved]
             for batch in batches[:-1]:
                 await self._seal(Content(batch))
             await self._seal(Content(batches[-1], (record,)), resolved=resolved, missing=missing)

@@ -19,15 +19,16 @@ from gateway.core.errors import EnvelopeError
 from gateway.core.messages import decode_ack, open_envelope
 from gateway.core.segments import Check
 from gateway.core.topics import ACK, CONFIG, LOG, STATUS, topic_of
-from gateway.mqtt import Message, MqttClient, MqttSettings, Will
+from gateway.mqtt import Message, MqttClient, Will
 from gateway.vehicle.adoption import Adoption
-from gateway.vehicle.database import DiskThread
-from gateway.vehicle.memos import Memos
-from gateway.vehicle.outbox import Outbox
 from gateway.vehicle.recorder import read_moment
-from gateway.vehicle.settings import UplinkSettings
+from gateway.vehicle.settings import VehicleSettings
+from gateway.vehicle.storage import Storage
 
 log = logging.getLogger(__name__)
+
+GOODBYE_S = 0.5
+"""For the last message; if it does not go, the broker's last will says the same."""
 
 
 class Uplink:
@@ -35,16 +36,12 @@ class Uplink:
 
     def __init__(
         self,
-        gateway: str,
-        settings: UplinkSettings,
-        broker: MqttSettings,
-        *,
-        outbox: Outbox,
-        memos: Memos,
-        disk: DiskThread,
+        settings: VehicleSettings,
+        storage: Storage,
         adoption: Adoption,
         check: Check,
         clock: Clock,
+        *,
         rng: random.Random | None = None,
     ) -> None:
         self.sent = 0
@@ -53,19 +50,21 @@ class Uplink:
         """Times that nothing moved and the window was sent again."""
         self.rejected_acks = 0
         """Malformed or forged acknowledgements."""
-        self._gateway = gateway
-        self._settings = settings
-        self._outbox = outbox
-        self._memos = memos
-        self._disk = disk
+        self._gateway = settings.gateway
+        self._settings = settings.uplink
+        self._outbox = storage.outbox
+        self._memos = storage.memos
+        self._disk = storage.disk
         self._adoption = adoption
         self._check = check
         self._clock = clock
         self._news = asyncio.Event()
         self._progress = False
-        self._topics = {leaf: topic_of(gateway, leaf) for leaf in (LOG, ACK, CONFIG, STATUS)}
+        self._topics = {leaf: topic_of(settings.gateway, leaf) for leaf in (LOG, ACK, CONFIG, STATUS)}
         will = Will(self._topics[STATUS], _encode_status(online=False, at_ms=None))
-        self.client = MqttClient(broker, f"coldchain-{gateway}", will=will, repeat_in_flight=False, rng=rng)
+        self.client = MqttClient(
+            settings.broker, f"coldchain-{settings.gateway}", will=will, repeat_in_flight=False, rng=rng
+        )
 
     def tell_sealed(self) -> None:
         """There is a new segment."""
@@ -81,7 +80,9 @@ class Uplink:
                     tasks.create_task(self._receive(), name="uplink receive")
                     tasks.create_task(self._send(), name="uplink send")
             finally:
-                await self._publish_status(online=False)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(GOODBYE_S):
+                        await self._publish_status(online=False)
 
     # --- sending
 
@@ -94,19 +95,27 @@ class Uplink:
 
     async def _send_while_connected(self) -> None:
         """Send from the watermark on; come back when the link is lost."""
-        after, stall_s = -1, self._settings.stall_s
+        loop = asyncio.get_running_loop()
+        after, generation = -1, self._outbox.generation
+        stall_s, moved_s = self._settings.stall_s, loop.time()
         while self.client.connected:
             self._news.clear()
+            if self._outbox.generation != generation:  # a restored hub: what was sent before may be missing there
+                after, generation = -1, self._outbox.generation
             try:
                 after = await self._send_window(after)
             except sqlite3.Error as error:
                 log.error("the outbox cannot be read: %s", error)  # noqa: TRY400  the reason is all there is to say
-            if await self._wait_for_news(stall_s):
-                if self._progress:
-                    self._progress, stall_s = False, self._settings.stall_s
-            elif self._outbox.depth().segments:
+            await self._wait_for_news(moved_s + stall_s - loop.time())
+            if self._progress:
+                self._progress = False
+                stall_s, moved_s = self._settings.stall_s, loop.time()
+            elif not self._outbox.depth().segments:
+                moved_s = loop.time()
+            elif loop.time() >= moved_s + stall_s:
                 self.stalls += 1
-                after, stall_s = -1, min(2 * stall_s, self._settings.stall_max_s)
+                after, moved_s = -1, loop.time()
+                stall_s = min(2 * stall_s, self._settings.stall_max_s)
 
     async def _send_window(self, after: int) -> int:
         """Send what the window allows beyond sequence `after`; return the last sequence sent."""
@@ -120,16 +129,14 @@ class Uplink:
                 self.sent += 1
         return after
 
-    async def _wait_for_news(self, stall_s: float) -> bool:
-        """Wait for a new segment, an acknowledgement, or the loss of the link; False when nothing came in time."""
-        news = asyncio.create_task(self._news.wait())
-        loss = asyncio.create_task(self.client.loss())
+    async def _wait_for_news(self, timeout_s: float) -> None:
+        """Wait for a new segment, an acknowledgement, the loss of the link, or the end of patience."""
+        waits = [asyncio.create_task(self._news.wait()), asyncio.create_task(self.client.loss())]
         try:
-            done, _ = await asyncio.wait((news, loss), timeout=stall_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, timeout=max(0.0, timeout_s), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            news.cancel()
-            loss.cancel()
-        return bool(done)
+            for wait in waits:
+                wait.cancel()
 
     async def _publish_status(self, *, online: bool) -> None:
         status = _encode_status(online=online, at_ms=self._clock.now_ms())

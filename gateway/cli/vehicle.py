@@ -1,0 +1,126 @@
+"""``coldchain vehicle``: the gateway of one vehicle."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+from gateway.clock import open_clock
+from gateway.core.errors import InputError
+from gateway.keys import SigningKey, load_or_create_key
+from gateway.settings import load_settings
+from gateway.vehicle.alarm import make_hub_client
+from gateway.vehicle.enrolment import Enrolment, enrol, load_enrolment, save_enrolment
+from gateway.vehicle.settings import VehicleSettings
+from gateway.vehicle.storage import Storage
+from gateway.vehicle.vehicle import run_vehicle
+
+KEY_FILE = "gateway.key"
+
+
+@click.command("vehicle")
+@click.option(
+    "--settings",
+    "-s",
+    "path",
+    type=click.Path(path_type=Path),
+    help="TOML file; without it everything comes from COLDCHAIN_… variables.",
+)
+@click.option("--enrol", "code", metavar="CODE", help="One-time code from the hub; needed at the first start only.")
+@click.option("--verbose", "-v", is_flag=True, help="Say more in the log.")
+def command(path: Path | None, code: str | None, *, verbose: bool) -> None:
+    """Run the gateway of one vehicle: hear the loggers, keep each reading, tell the hub.
+
+    It records as long as it has Bluetooth and a disk; network and hub may be missing for days. Its first start needs
+    a one-time code: `coldchain hub enrol NAME` prints one. Prints one line, READY {"port": …}, when it serves its
+    state on http://HOST:PORT/api/v1/state; the log goes to standard error. SIGTERM and Ctrl-C seal what was heard
+    and stop.
+
+    \b
+    Settings (TOML; each also as a variable, for example COLDCHAIN_HUB__URL):
+      gateway = "VAN-1"                    its name at the hub
+      data_dir = "/var/lib/coldchain"      key, log, configuration
+      [hub]     url, enrolment_code, ca_file
+      [broker]  url, username, password, ca_file, cert_file, key_file, keepalive_s
+      [radio]   adapter = "hci0", scanning = "auto" (or "active", "passive"), silence_s
+      [recording] interval_s, seal_interval_s, health_interval_s
+      [outbox]  max_bytes, keep_acknowledged_h
+      [uplink]  window_bytes, stall_s, stall_max_s
+      [driver]  host, port (0: a free one)
+
+    \b
+    Example:
+      coldchain vehicle --settings vehicle.toml --enrol 7F3K-9QXM
+    """  # noqa: D301  \b is click's mark for "keep these lines", not an escape
+    settings = load_settings(VehicleSettings, path)
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    for chatty in ("httpx", "httpcore", "uvicorn", "bleak", "dbus_fast"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    asyncio.run(_run(settings, code))
+
+
+async def _run(settings: VehicleSettings, code: str | None) -> None:
+    loop = asyncio.get_running_loop()
+    working = asyncio.current_task()
+    if working is not None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, working.cancel)
+    try:
+        with suppress(asyncio.CancelledError):
+            await _work(settings, code)
+    except* InputError as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
+
+
+async def _work(settings: VehicleSettings, code: str | None) -> None:
+    _make_folder(settings.data_dir)
+    key = load_or_create_key(settings.data_dir / KEY_FILE)
+    clock = open_clock(settings.clock)
+    enrolment = await _enrol_once(settings, code, key)
+    storage = Storage.open(settings.data_dir, settings.gateway, key, max_bytes=settings.outbox.max_bytes)
+    async with make_hub_client(settings.hub, enrolment.token) as client:
+        await run_vehicle(settings, enrolment, storage, client, clock, _announce)
+
+
+async def _enrol_once(settings: VehicleSettings, code: str | None, key: SigningKey) -> Enrolment:
+    known = load_enrolment(settings.data_dir)
+    if known is not None:
+        return known
+    if code is None and settings.hub.enrolment_code is not None:
+        code = settings.hub.enrolment_code.get_secret_value()
+    if code is None:
+        raise InputError(
+            "enrolment_code",
+            f"{settings.gateway} is not enrolled; get a code with `coldchain hub enrol {settings.gateway}`"
+            " and start once with --enrol CODE",
+        )
+    async with make_hub_client(settings.hub, "") as client:
+        enrolment = await enrol(client, settings.gateway, code, key)
+    save_enrolment(settings.data_dir, enrolment)
+    return enrolment
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o750)
+    except OSError as error:
+        raise InputError("data_dir", error.strerror or str(error), where=str(path)) from error
+
+
+def _announce(port: int) -> None:
+    click.echo(f"READY {json.dumps({'port': port})}")
+    sys.stdout.flush()

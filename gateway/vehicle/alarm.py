@@ -1,0 +1,212 @@
+"""The alarm: flags breaches at the hub while they happen, over HTTP, ahead of the log.
+
+It judges after each segment and at least once a domain minute (deadlines pass without a reading). A flag is on the
+disk before it is posted, and posted until the hub has answered or holds the trigger's segment anyway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import sqlite3
+import ssl
+from collections import deque
+from contextlib import suppress
+from http import HTTPStatus
+
+import httpx
+
+from gateway.clock import Clock
+from gateway.core.configuration import Configuration
+from gateway.core.flags import flag_breach
+from gateway.core.judgement import ConsignmentJudge
+from gateway.core.observations import Observation
+from gateway.mqtt import backoff_s
+from gateway.vehicle.memos import FlagState, StoredFlag
+from gateway.vehicle.outbox import Sealed
+from gateway.vehicle.settings import HubSettings
+from gateway.vehicle.storage import Storage
+from gateway.vehicle.warning import EarlyWarning, FlagBook, JudgeFactory
+
+log = logging.getLogger(__name__)
+
+JUDGE_INTERVAL_S = 60
+"""Domain seconds between judgements when nothing is sealed."""
+POST_TIMEOUT_S = 10.0
+"""Real seconds for the hub to answer; it needs milliseconds, a mobile network seconds."""
+POST_PAUSE_MAX_S = 60.0
+"""Longest real pause between attempts; the log, which carries the same news, is tried in parallel."""
+ANSWER_MAX = 500
+"""Characters kept of a refusal."""
+_RETRIED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+
+
+def make_hub_client(settings: HubSettings, token: str) -> httpx.AsyncClient:
+    """A client for the hub's API, with a token but for enrolment. Proxies of the environment are ignored: the route to the hub is a setting."""
+    verify: ssl.SSLContext | bool = True
+    if settings.ca_file is not None:
+        verify = ssl.create_default_context(cafile=settings.ca_file)
+    return httpx.AsyncClient(
+        base_url=settings.url,
+        headers={"Authorization": f"Bearer {token}"} if token else {},
+        timeout=POST_TIMEOUT_S,
+        trust_env=False,
+        verify=verify,
+    )
+
+
+class Alarm:
+    """Judges, flags, posts."""
+
+    def __init__(
+        self,
+        gateway: str,
+        client: httpx.AsyncClient,
+        storage: Storage,
+        clock: Clock,
+        *,
+        make_judge: JudgeFactory = ConsignmentJudge,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.warning: EarlyWarning | None = None
+        self.flagged = 0
+        """Breaches found since the start."""
+        self.failure = ""
+        """Why the hub was not reached last; empty after an answer."""
+        self._gateway = gateway
+        self._client = client
+        self._storage = storage
+        self._clock = clock
+        self._make_judge = make_judge
+        self._rng = rng or random.Random()  # noqa: S311  jitter, no secret
+        self._configuration: Configuration | None = None
+        self._book = FlagBook()
+        self._latest: Sealed | None = None
+        self._sealed: deque[Sealed] = deque()  # emptied after each segment, so never more than the disk is fast
+        self._news = asyncio.Event()
+        self._flags = asyncio.Event()
+
+    def adopt(self, configuration: Configuration) -> None:
+        """Judge by this configuration from now on."""
+        self._configuration = configuration
+        self._news.set()
+
+    def take(self, sealed: Sealed) -> None:
+        """There is a new segment."""
+        self._sealed.append(sealed)
+        self._news.set()
+
+    async def run(self) -> None:
+        """Judge and post for ever."""
+        known = [await self._storage.disk.run(self._storage.memos.flags, state) for state in FlagState]
+        self._book = FlagBook(stored.flag for stored_flags in known for stored in stored_flags)
+        self._flags.set()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._judge_for_ever(), name="alarm judge")
+            tasks.create_task(self._post_for_ever(), name="alarm post")
+
+    # --- judging
+
+    async def _judge_for_ever(self) -> None:
+        judged_by: Configuration | None = None
+        while True:
+            if self._configuration is not judged_by and self._configuration is not None:
+                judged_by = self._configuration
+                await self._begin(judged_by)
+            while self._sealed:
+                self._latest = sealed = self._sealed.popleft()
+                if self.warning is not None:
+                    self.warning.add(sealed.content.observations)
+            try:
+                await self._judge()
+            except sqlite3.Error as error:
+                log.error("a breach could not be noted and is judged again: %s", error)  # noqa: TRY400  the reason says it
+            self._news.clear()
+            if not self._sealed:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(JUDGE_INTERVAL_S / self._clock.rate):
+                        await self._news.wait()
+
+    async def _begin(self, configuration: Configuration) -> None:
+        """Judge anew under a configuration, from all that is sealed since its first load."""
+        warning = EarlyWarning(configuration, self._make_judge)
+        since_ms = warning.since_ms
+        if since_ms is not None:
+            history, self._latest = await self._storage.disk.run(self._read_history, since_ms)
+            warning.add(history)
+        self.warning = warning
+
+    def _read_history(self, since_ms: int) -> tuple[list[Observation], Sealed | None]:
+        observations: list[Observation] = []
+        latest = self._latest
+        for sealed in self._storage.outbox.contents(since_ms):
+            observations += sealed.content.observations
+            latest = sealed
+        return observations, latest
+
+    async def _judge(self) -> None:
+        if self.warning is None or self._latest is None or self._configuration is None:
+            return
+        now_ms = self._clock.now_ms()
+        for judgement, breach in self.warning.judge(now_ms):
+            flag = flag_breach(
+                breach,
+                judgement,
+                gateway=self._gateway,
+                config_version=self._configuration.version,
+                position=self._latest.position,
+            )
+            ends_ms = now_ms if breach.ended_at_ms is None else breach.ended_at_ms
+            if not self._book.knows(flag, ends_ms):
+                await self._storage.disk.run(self._storage.memos.add_flag, StoredFlag(flag, self._latest.sequence))
+                log.warning("breach: %s, item %s, rule %s", flag.consignment, flag.item, flag.rule)
+                self.flagged += 1
+                self._flags.set()
+            self._book.enter(flag, ends_ms)
+
+    # --- posting
+
+    async def _post_for_ever(self) -> None:
+        failures = 0
+        while True:
+            await self._flags.wait()
+            self._flags.clear()
+            while not await self._post_waiting():
+                failures += 1
+                await asyncio.sleep(backoff_s(failures, POST_PAUSE_MAX_S, self._rng))
+            failures = 0
+
+    async def _post_waiting(self) -> bool:
+        """Post what waits; False if the hub must be tried again."""
+        for stored in await self._storage.disk.run(self._storage.memos.flags, FlagState.WAITING):
+            if self._storage.outbox.is_acknowledged(stored.sequence):
+                await self._settle(stored, FlagState.PASSED, "")
+                continue
+            body = stored.flag.model_dump_json()
+            try:
+                answer = await self._client.post(
+                    "/api/v1/breaches", content=body, headers={"Content-Type": "application/json"}
+                )
+            except httpx.HTTPError as error:
+                self._report(f"{type(error).__name__}: {error}".rstrip(": "))
+                return False
+            if answer.is_success:
+                await self._settle(stored, FlagState.DELIVERED, str(answer.status_code))
+            elif answer.is_client_error and answer.status_code not in _RETRIED:
+                text = f"{answer.status_code}: {answer.text[:ANSWER_MAX]}"
+                log.error("the hub refused the flag %s for good: %s", stored.flag.key, text)
+                await self._settle(stored, FlagState.REFUSED, text)
+            else:
+                self._report(f"the hub answered {answer.status_code}")
+                return False
+        self.failure = ""
+        return True
+
+    async def _settle(self, stored: StoredFlag, state: FlagState, answer: str) -> None:
+        await self._storage.disk.run(self._storage.memos.settle_flag, stored.flag.key, state, answer)
+
+    def _report(self, reason: str) -> None:
+        if reason != self.failure:
+            log.warning("a breach could not be flagged yet: %s", reason)
+        self.failure = reason

@@ -1,0 +1,87 @@
+"""The vehicle's own small web server: its state, for the driver's page and for whoever watches."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from fastapi import FastAPI
+
+from gateway.core.errors import InputError
+from gateway.vehicle.settings import DriverSettings
+from gateway.vehicle.state import VehicleState
+
+log = logging.getLogger(__name__)
+
+STOP_TIMEOUT_S = 1
+"""A browser that keeps a connection open does not keep the vehicle from stopping."""
+
+
+def make_app(read_state: Callable[[], VehicleState]) -> FastAPI:
+    """Build the app. It only ever reads."""
+    app = FastAPI(title="Coldchain vehicle", docs_url=None, redoc_url=None)
+
+    @app.get("/api/v1/state", summary="Boxes, outbox, link, radio at this moment")
+    async def state() -> VehicleState:
+        return read_state()
+
+    return app
+
+
+class DriverServer:
+    """Serves the app. The port is taken at construction, so that it is known before anybody waits for it."""
+
+    def __init__(self, settings: DriverSettings, app: FastAPI) -> None:
+        self._socket = _listen(settings)
+        self.port: int = self._socket.getsockname()[1]
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=STOP_TIMEOUT_S,
+            timeout_keep_alive=30,
+            limit_concurrency=50,
+        )
+        self._server = _Server(config)
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        serving = asyncio.create_task(self._server.serve([self._socket]), name="uvicorn")
+        try:
+            await asyncio.shield(serving)
+        except asyncio.CancelledError:
+            self._server.should_exit = True
+            await serving
+            raise
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._socket.close()
+
+
+class _Server(uvicorn.Server):
+    """Leaves the process's signals alone: the process decides when it ends."""
+
+    def capture_signals(self) -> _NoSignals:  # type: ignore[override]  # uvicorn returns a generator's context
+        return _NoSignals()
+
+
+class _NoSignals:
+    def __enter__(self) -> None:
+        """Nothing to install."""
+
+    def __exit__(self, *_exception: object) -> None:
+        """Nothing to restore."""
+
+
+def _listen(settings: DriverSettings) -> socket.socket:
+    try:
+        return socket.create_server((settings.host, settings.port))
+    except OSError as error:
+        raise InputError(
+            "driver.port", f"cannot listen on {settings.host}:{settings.port}: {error.strerror}"
+        ) from error

@@ -1,0 +1,102 @@
+"""Enrolment: once, with a one-time code, the gateway gives the hub its key and pins the hub's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import random
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gateway.core.errors import InputError
+from gateway.keys import SigningKey
+from gateway.mqtt import backoff_s
+
+log = logging.getLogger(__name__)
+
+FILE = "enrolment.json"
+RETRY_MAX_S = 30.0
+
+
+class Enrolment(BaseModel):
+    """What the gateway learnt: the hub's key, and its own token for the HTTP interface."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    hub_public_key: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
+    token: Annotated[str, Field(min_length=1, max_length=1000)]
+
+    @property
+    def hub_key(self) -> bytes:
+        """The pinned key, raw."""
+        return bytes.fromhex(self.hub_public_key)
+
+
+def load_enrolment(data_dir: Path) -> Enrolment | None:
+    """Return what an earlier start learnt, None before the first; raises InputError for a damaged file."""
+    path = data_dir / FILE
+    try:
+        return Enrolment.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        raise InputError("enrolment", "damaged; enrol again with a new code", where=str(path)) from error
+
+
+def save_enrolment(data_dir: Path, enrolment: Enrolment) -> None:
+    """Write it so that it is whole or not there; its owner's alone (0600)."""
+    path = data_dir / FILE
+    partial = path.with_suffix(".new")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(descriptor, enrolment.model_dump_json().encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    partial.rename(path)
+
+
+async def enrol(
+    client: httpx.AsyncClient, gateway: str, code: str, key: SigningKey, rng: random.Random | None = None
+) -> Enrolment:
+    """Enrol at the hub; tries until it answers. Raises InputError if the hub refuses the code."""
+    body = {"gateway": gateway, "code": code, "public_key": key.public_bytes.hex()}
+    failures = 0
+    while True:
+        try:
+            answer = await client.post("/api/v1/enrolments", json=body)
+        except httpx.HTTPError as error:
+            reason = f"{type(error).__name__}: {error}"
+        else:
+            if answer.is_success:
+                return _read_answer(answer)
+            if answer.is_client_error:
+                raise InputError(
+                    "enrolment_code", f"the hub refuses it: {_explain(answer)}", where=str(client.base_url)
+                )
+            reason = f"it answers {answer.status_code}"
+        failures += 1
+        log.warning("enrolment: the hub %s cannot be reached yet: %s", client.base_url, reason)
+        await asyncio.sleep(backoff_s(failures, RETRY_MAX_S, rng or random.Random()))  # noqa: S311  jitter, no secret
+
+
+def _read_answer(answer: httpx.Response) -> Enrolment:
+    try:
+        return Enrolment.model_validate_json(answer.content)
+    except ValidationError as error:
+        raise InputError("hub.url", "what answers there is no hub of ours", where=str(answer.url)) from error
+
+
+def _explain(answer: httpx.Response) -> str:
+    """The hub's own words (RFC 9457 or FastAPI's detail), else the status."""
+    try:
+        document = answer.json()
+    except json.JSONDecodeError:
+        return str(answer.status_code)
+    detail = document.get("detail") if isinstance(document, dict) else None
+    return detail if isinstance(detail, str) and detail else str(answer.status_code)

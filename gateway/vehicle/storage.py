@@ -1,0 +1,39 @@
+"""All that the vehicle keeps on its card, and the one thread that touches it."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from gateway.clock import boot_id
+from gateway.keys import SigningKey
+from gateway.vehicle.database import DiskThread, open_database
+from gateway.vehicle.memos import Memos
+from gateway.vehicle.outbox import Outbox
+
+DATABASE = "outbox.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The outbox and the memos on one database. Their methods are called through `disk.run`."""
+
+    outbox: Outbox
+    memos: Memos
+    disk: DiskThread
+    database: sqlite3.Connection
+
+    @classmethod
+    def open(cls, data_dir: Path, gateway: str, key: SigningKey, *, max_bytes: int, boot: bytes | None = None) -> Self:
+        """Open or create; raises InputError if another process has it open."""
+        database = open_database(data_dir / DATABASE)
+        outbox = Outbox(database, gateway, key, boot=boot_id() if boot is None else boot, max_bytes=max_bytes)
+        return cls(outbox, Memos(database), DiskThread(), database)
+
+    def close(self) -> None:
+        """Finish what is under way, write the watermarks, close."""
+        self.disk.close()
+        self.outbox.write_watermarks()
+        self.database.close()

@@ -1,0 +1,281 @@
+"""The vehicle: radio → recorder → outbox → hub, and the alarm beside it.
+
+Recording depends on the radio and the disk alone. Network, hub and driver's page may be missing for days.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import sqlite3
+from collections.abc import Callable
+
+import httpx
+
+from gateway.clock import Clock
+from gateway.core.configuration import Configuration
+from gateway.core.records import Health
+from gateway.keys import VerifyKey
+from gateway.vehicle.adoption import Adoption
+from gateway.vehicle.alarm import Alarm
+from gateway.vehicle.backfill import Backfill
+from gateway.vehicle.backlog import Backlog
+from gateway.vehicle.driver import DriverServer, make_app
+from gateway.vehicle.enrolled import enrolled_loggers
+from gateway.vehicle.enrolment import Enrolment
+from gateway.vehicle.outbox import Outbox, Sealed
+from gateway.vehicle.radio import Radio
+from gateway.vehicle.recorder import Recorder, Stretch, read_moment
+from gateway.vehicle.ruuvi import Measurement
+from gateway.vehicle.sealer import Sealer
+from gateway.vehicle.settings import VehicleSettings
+from gateway.vehicle.state import (
+    BackfillView,
+    Latest,
+    LinkView,
+    OutboxView,
+    RadioView,
+    VehicleState,
+    view_boxes,
+)
+from gateway.vehicle.storage import Storage
+from gateway.vehicle.supervision import Supervision
+from gateway.vehicle.timekeeping import Timekeeping
+from gateway.vehicle.uplink import Uplink
+
+log = logging.getLogger(__name__)
+
+TRIM_INTERVAL_S = 3600
+LOOK_BACK_MS = 7 * 86_400_000
+"""How far back the log is read for each logger's last observation; as long as acknowledged segments are kept."""
+
+
+class Vehicle:
+    """One gateway, put together from its rooms."""
+
+    def __init__(
+        self,
+        settings: VehicleSettings,
+        enrolment: Enrolment,
+        storage: Storage,
+        client: httpx.AsyncClient,
+        clock: Clock,
+        rng: random.Random | None = None,
+    ) -> None:
+        rng = rng or random.Random()  # noqa: S311  jitter, no secret
+        check = VerifyKey(enrolment.hub_key).check
+        self._settings = settings
+        self._storage = storage
+        self._clock = clock
+        self._latest = Latest()
+        self._last_sealed: dict[str, tuple[int, int | None]] = {}
+        self._recorder = Recorder(settings.recording.interval_s)
+        self._sealer = Sealer(
+            clock, self._recorder, storage.outbox, storage.disk, interval_s=settings.recording.seal_interval_s
+        )
+        self._radio = Radio(settings.radio, self._on_measurement, rng=rng)
+        self._backfill = Backfill(self._radio, Backlog(rng), self._sealer, clock)
+        self._adoption = Adoption(settings.gateway, check)
+        self._uplink = Uplink(settings, storage, self._adoption, check, clock, rng=rng)
+        self._alarm = Alarm(settings.gateway, client, storage, clock, rng=rng)
+        self._timekeeping = Timekeeping(clock, self._sealer.note)
+        self._supervision = Supervision(rng)
+        self._sealer.on_sealed += [self._alarm.take, self._on_sealed]
+        self._adoption.on_adopted += [self._on_adopted, self._alarm.adopt]
+        self._driver = DriverServer(settings.driver, make_app(self.state))
+
+    async def run(self, on_ready: Callable[[int], None]) -> None:
+        """Work until cancelled. `on_ready(port)` is told the port of the driver's page once all is begun."""
+        try:
+            await self._recall()
+            on_ready(self._driver.port)
+            await self._supervision.run(
+                {
+                    "radio": self._radio.scan,
+                    "sealer": self._sealer.run,
+                    "backfill": self._backfill.run,
+                    "uplink": self._uplink.run,
+                    "alarm": self._alarm.run,
+                    "timekeeping": self._timekeeping.run,
+                    "health": self._report_health,
+                    "trim": self._trim,
+                    "driver": self._driver.run,
+                }
+            )
+        finally:
+            self._driver.close()
+            try:
+                await self._sealer.seal_waiting()
+            except sqlite3.Error as error:
+                log.error("what was heard last could not be sealed: %s", error)  # noqa: TRY400  the reason says it
+
+    # --- from one room to the next
+
+    def _on_measurement(self, address: str, measurement: Measurement) -> None:
+        moment = read_moment(self._clock)
+        if measurement.temperature_mc is not None:
+            self._latest.hear(address, moment.at_ms, measurement.temperature_mc)
+        self._backfill.heard(address)
+        heard = self._recorder.hear(address, measurement, moment)
+        if heard.missing is not None:
+            self._miss(heard.missing)
+        if heard.urgent:
+            self._sealer.hurry()
+
+    def _on_sealed(self, _sealed: Sealed) -> None:
+        self._uplink.tell_sealed()
+
+    def _on_adopted(self, configuration: Configuration) -> None:
+        self._sealer.config_version = configuration.version
+        late = self._recorder.enrol(enrolled_loggers(configuration))
+        for logger, (observed_ms, counter) in self._last_sealed.items():
+            self._recorder.resume(logger, observed_ms, counter)
+        self._backfill.intervals_s = {
+            logger.address: logger.memory_interval_s
+            for logger in configuration.loggers
+            if logger.memory_interval_s is not None
+        }
+        self._radio.enrol([logger.address for logger in configuration.loggers])
+        for stretch in late:
+            self._miss(stretch)
+
+    def _miss(self, stretch: Stretch) -> None:
+        log.info("missing of %s: %.1f min", stretch.logger, (stretch.to_ms - stretch.from_ms) / 60_000)
+        self._sealer.miss(stretch)
+        self._backfill.add(stretch)
+
+    async def _recall(self) -> None:
+        """Take up where the last run ended: its configuration, what it recorded last, what it still missed."""
+        disk, memos = self._storage.disk, self._storage.memos
+        envelope = await disk.run(memos.configuration)
+        since_ms = self._clock.now_ms() - LOOK_BACK_MS
+        self._last_sealed = await disk.run(_find_last_observations, self._storage.outbox, since_ms)
+        if envelope is not None:
+            self._adoption.consider(envelope)
+        for stretch in await disk.run(memos.missing):
+            self._backfill.add(stretch)
+
+    # --- at intervals
+
+    async def _report_health(self) -> None:
+        """Seal the counters; not while domain time stands still, or the log would never end."""
+        last_ms = 0
+        while True:
+            await self._clock.sleep(self._settings.recording.health_interval_s)
+            moment = read_moment(self._clock)
+            if moment.at_ms > last_ms:
+                last_ms = moment.at_ms
+                self._sealer.note(Health(moment.at_ms, moment.trusted, self.counters()))
+
+    async def _trim(self) -> None:
+        keep_ms = self._settings.outbox.keep_acknowledged_h * 3_600_000
+        while True:
+            await self._clock.sleep(TRIM_INTERVAL_S)
+            await self._storage.disk.run(self._storage.outbox.trim, self._clock.now_ms() - keep_ms)
+
+    # --- what is known
+
+    def counters(self) -> dict[str, int]:
+        """Everything that is counted, by name; those that are zero are left out."""
+        radio, outbox, uplink, backfill = self._radio.health, self._storage.outbox, self._uplink, self._backfill
+        depth = outbox.depth()
+        named = {
+            "heard": radio.heard,
+            "foreign": radio.foreign,
+            "decoded": radio.decoded,
+            "malformed": radio.malformed.total(),
+            "scan_restarts": radio.restarts,
+            "without_temperature": self._recorder.without_temperature,
+            "recorder_dropped": self._recorder.dropped,
+            "sealed": outbox.sealed_segments,
+            "seal_failures": self._sealer.failures,
+            "waiting_segments": depth.segments,
+            "waiting_bytes": depth.bytes,
+            "stored_bytes": depth.stored_bytes,
+            "corrupt_segments": outbox.corrupt_segments,
+            "dropped_payloads": outbox.dropped_payloads,
+            "mismatched_acks": outbox.mismatched_acks,
+            "sent": uplink.sent,
+            "stalls": uplink.stalls,
+            "rejected_acks": uplink.rejected_acks,
+            "rejected_configurations": self._adoption.rejected,
+            "refused_publishes": uplink.client.refused,
+            "memory_reads": backfill.reads,
+            "memory_failures": backfill.failures,
+            "memory_records": backfill.records,
+            "clock_corrections": self._timekeeping.corrections,
+            "flagged": self._alarm.flagged,
+            **{f"failed_{name}": count for name, count in self._supervision.failures.items()},
+        }
+        return {name: count for name, count in named.items() if count}
+
+    def state(self) -> VehicleState:
+        """How everything stands now."""
+        now_ms = self._clock.now_ms()
+        depth, radio, backfill = self._storage.outbox.depth(), self._radio.health, self._backfill
+        judgements = {} if self._alarm.warning is None else self._alarm.warning.judgements
+        return VehicleState(
+            gateway=self._settings.gateway,
+            at_ms=now_ms,
+            clock_trusted=self._clock.trusted(),
+            configuration=self._adoption.version,
+            boxes=view_boxes(self._adoption.configuration, self._latest, judgements, now_ms),
+            link=LinkView(up=self._uplink.client.connected, reason=self._uplink.client.reason),
+            outbox=OutboxView(
+                segments=depth.segments,
+                bytes=depth.bytes,
+                stored_bytes=depth.stored_bytes,
+                sealed=self._storage.outbox.sealed_segments,
+                sent=self._uplink.sent,
+                failure=self._sealer.failure,
+            ),
+            radio=RadioView(
+                scanning=radio.scanning,
+                mode=radio.mode,
+                reason=radio.reason,
+                heard=radio.heard,
+                foreign=radio.foreign,
+                decoded=radio.decoded,
+                malformed=radio.malformed.total(),
+                restarts=radio.restarts,
+            ),
+            backfill=BackfillView(
+                missing=len(backfill),
+                reading=backfill.reading,
+                reads=backfill.reads,
+                failures=backfill.failures,
+                records=backfill.records,
+            ),
+            waiting=self._recorder.waiting,
+            breaches=self._alarm.flagged,
+            counters=self.counters(),
+        )
+
+
+def _find_last_observations(outbox: Outbox, since_ms: int) -> dict[str, tuple[int, int | None]]:
+    """The last live observation of each logger in the log: (UTC ms, counter)."""
+    found: dict[str, tuple[int, int | None]] = {}
+    for sealed in outbox.newest_contents():
+        if sealed.sealed_at_ms < since_ms:
+            break
+        for observation in reversed(sealed.content.observations):
+            known = found.get(observation.logger)
+            if observation.counter is not None and (known is None or observation.measured_at_ms > known[0]):
+                found[observation.logger] = (observation.measured_at_ms, observation.counter)
+    return found
+
+
+async def run_vehicle(
+    settings: VehicleSettings,
+    enrolment: Enrolment,
+    storage: Storage,
+    client: httpx.AsyncClient,
+    clock: Clock,
+    on_ready: Callable[[int], None],
+) -> None:
+    """Run one vehicle until cancelled, then close the storage."""
+    try:
+        await Vehicle(settings, enrolment, storage, client, clock).run(on_ready)
+    finally:
+        await asyncio.to_thread(storage.close)
