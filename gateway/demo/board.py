@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -20,7 +20,7 @@ PLAIN_EVERY_MS = 900_000
 """Plain lines come every quarter of an hour of domain time: twenty for the day."""
 EVENTS_SHOWN = 8
 
-_COLOURS = {"accept": "green", "review": "yellow", "insufficient_data": "magenta", "reject": "red"}
+VERDICT_COLOURS = {"accept": "green", "review": "yellow", "insufficient_data": "magenta", "reject": "red"}
 VERDICT_WORDS = {
     "accept": "Accept",
     "review": "Review",
@@ -31,13 +31,13 @@ VERDICT_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class BoxView:
-    """One line of the table. `verdicts` are the hub's so far, worst first; empty while it has none."""
+    """One line of the table. `verdicts` are the hub's so far, worst first; `breaches` the rules that are broken."""
 
     code: str
     label: str
     temperature_c: float | None
     heard_at_ms: int | None
-    verdicts: tuple[str, ...]
+    verdicts: tuple[str, ...] = ()
     breaches: tuple[str, ...] = ()
 
 
@@ -46,15 +46,15 @@ class Snapshot:
     """The trip at a moment of domain time.
 
     waiting   segments in the outbox that the hub has not acknowledged
-    recorded  observations that the vehicle has sealed
-    archived  observations that the hub holds, None if it was not asked
+    missing   stretches that are to be fetched from loggers' memories
+    archived  segments that the hub holds
     """
 
     at_ms: int
     boxes: Sequence[BoxView]
     waiting: int
-    recorded: int
-    archived: int | None
+    missing: int
+    archived: int
     is_link_up: bool
     is_vehicle_up: bool
     breaches: int
@@ -177,16 +177,15 @@ def _table(snapshot: Snapshot, title: str, zone: tzinfo) -> Table:
 def _footing(snapshot: Snapshot) -> Text:
     link = ("up", "green") if snapshot.is_link_up else ("down: no network", "red")
     vehicle = ("on", "green") if snapshot.is_vehicle_up else ("no power", "red")
-    archived = "" if snapshot.archived is None else f"  at the hub {snapshot.archived}"
     return Text.assemble(
         *("link ", link, "   vehicle ", vehicle),
-        f"   outbox {snapshot.waiting} waiting   readings sealed {snapshot.recorded}{archived}",
+        f"   outbox {snapshot.waiting}   to fetch {snapshot.missing}   at the hub {snapshot.archived} segments",
         f"   breaches {snapshot.breaches}  alerts {snapshot.alerts}",
     )
 
 
 def _verdicts(verdicts: Sequence[str]) -> Text:
-    words = [(VERDICT_WORDS.get(verdict, verdict), _COLOURS.get(verdict, "")) for verdict in verdicts]
+    words = [(VERDICT_WORDS.get(verdict, verdict), VERDICT_COLOURS.get(verdict, "")) for verdict in verdicts]
     return Text(", ").join(Text(word, style=style) for word, style in words)
 
 
@@ -206,6 +205,11 @@ def _heard(box: BoxView, at_ms: int) -> str:
 def is_silent(box: BoxView, at_ms: int) -> bool:
     """Whether nothing was heard of the box for a while."""
     return box.heard_at_ms is None or at_ms - box.heard_at_ms >= STALE_AFTER_MS
+
+
+def zone_of(moment: datetime) -> tzinfo:
+    """Return the offset that a moment is written with."""
+    return moment.tzinfo or UTC
 
 
 def clock_face(at_ms: int, zone: tzinfo) -> str:

@@ -122,6 +122,11 @@ class Reception:
         """All alerts."""
         return [KnownAlert.model_validate(row) for row in await self._ask("GET", "alerts")]
 
+    async def archived_segments(self) -> int:
+        """How many segments the hub holds in unbroken chains."""
+        status = await self._ask("GET", "status")
+        return int(status["archive"]["chained"])
+
     async def _put(self, path: str, model: BaseModel) -> None:
         await self._ask("PUT", path, json=model.model_dump(mode="json"))
 

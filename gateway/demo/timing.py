@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.clock import ClockSettings, ScaledClock, open_clock
+from gateway.core.exposure import to_ms
 
 _NS = 1_000_000_000
 LEAD_LEAST_S = 4.0
@@ -76,11 +77,6 @@ class Timing:
         return ClockSettings(
             start=self.start, stop=self.stop, rate=self.rate, anchor_ns=self.anchor_ns, quality="declared"
         )
-
-
-def to_ms(moment: datetime) -> int:
-    """UTC in milliseconds."""
-    return round(moment.timestamp() * 1000)
 
 
 def measure_lead_s() -> float:

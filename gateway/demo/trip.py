@@ -44,21 +44,26 @@ class SimulatedLogger(_Part):
     dies_at: AwareDatetime | None = None
 
 
+class Stretch(_Part):
+    """From a moment to another."""
+
+    begins_at: AwareDatetime = Field(alias="from")
+    ends_at: AwareDatetime = Field(alias="to")
+
+
 class SimulatedBox(_Part):
-    """A box and its logger."""
+    """A box and its logger, when its lid is open and when it is out of reach."""
 
     code: Code
-    kind: str = ""
-    place: str = ""
+    lid_open: tuple[Stretch, ...] = ()
+    carried_away: tuple[Stretch, ...] = ()
     logger: SimulatedLogger
 
 
-class NetworkDown(_Part):
+class NetworkDown(Stretch):
     """No network between vehicle and hub."""
 
     kind: Literal["network_down"]
-    begins_at: AwareDatetime = Field(alias="from")
-    ends_at: AwareDatetime = Field(alias="to")
 
 
 class KillVehicle(_Part):

@@ -20,7 +20,7 @@ SNAPSHOT = Snapshot(
         BoxView("BOX-7", "Empty", None, None, ()),
     ],
     waiting=3,
-    recorded=120,
+    missing=1,
     archived=110,
     is_link_up=False,
     is_vehicle_up=True,
@@ -45,7 +45,7 @@ def test_the_table_shows_every_box_and_the_road() -> None:
         "not yet",
         "Reject, Accept",
         "Insufficient data",
-        "link down: no network   vehicle on   outbox 3 waiting   readings sealed 120  at the hub 110",
+        "link down: no network   vehicle on   outbox 3   to fetch 1   at the hub 110 segments",
         "08:00  the lid of BOX-5 is open",
     ):
         assert expected in text
