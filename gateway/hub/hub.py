@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 import uvicorn
 
 from gateway.core.errors import InputError
-from gateway.hub.api import create_app
+from gateway.hub.app import create_app
 from gateway.hub.broker import BrokerError, EmbeddedBroker
 from gateway.hub.dispatch import send_alerts
 from gateway.hub.exchange import Exchange

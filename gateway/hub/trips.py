@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from gateway.core.configuration import Consignment, Logger
+from gateway.core.configuration import Carriage, Consignment, Logger
 from gateway.core.exposure import to_ms
 from gateway.core.readings import Reading, merge_observations
 from gateway.hub.archive import Archive
@@ -32,31 +32,38 @@ class Trip:
     conflicts: int
 
 
-def read_trips(archive: Archive, consignment: Consignment, loggers: Sequence[Logger], now_ms: int) -> list[Trip]:
-    """Return the trip of each logger that was in one of the consignment's boxes. Blocking."""
-    carried = [carriage for item in consignment.items for carriage in consignment.carriage_of(item)]
-    until_ms = now_ms if consignment.received_at is None else to_ms(consignment.received_at)
-    trips = []
-    for logger in loggers:
-        mine = [carriage for carriage in carried if carriage.box == logger.box]
-        if not mine:
-            continue
-        begins_ms = min(to_ms(carriage.begins) for carriage in mine)
-        ends_ms = max(until_ms if carriage.ends is None else to_ms(carriage.ends) for carriage in mine)
-        offset_c = logger.calibration.offset_c if logger.calibration else 0.0
-        merged = merge_observations(archive.observations(logger.address, begins_ms, ends_ms), offset_c=offset_c)
-        trips.append(
-            Trip(
-                logger=logger.address,
-                box=logger.box,
-                from_ms=begins_ms,
-                to_ms=ends_ms,
-                readings=merged.readings,
-                repeated=merged.repeated,
-                conflicts=len(merged.conflicts),
-            )
-        )
-    return trips
+def read_trips(archive: Archive, carried: Iterable[Carriage], loggers: Sequence[Logger], until_ms: int) -> list[Trip]:
+    """Return the trip of each logger in each of the stretches, in order of time; open ones end at `until_ms`."""
+    stretches = {
+        (carriage.box, to_ms(carriage.begins), until_ms if carriage.ends is None else to_ms(carriage.ends))
+        for carriage in carried
+    }
+    trips = [
+        _read_trip(archive, logger, begins_ms, max(begins_ms, ends_ms))
+        for box, begins_ms, ends_ms in stretches
+        for logger in loggers
+        if logger.box == box
+    ]
+    return sorted(trips, key=lambda trip: (trip.from_ms, trip.logger))
+
+
+def until_ms(consignment: Consignment, now_ms: int) -> int:
+    """Return when an open carriage ends: at the receipt, or now."""
+    return now_ms if consignment.received_at is None else to_ms(consignment.received_at)
+
+
+def _read_trip(archive: Archive, logger: Logger, begins_ms: int, ends_ms: int) -> Trip:
+    offset_c = logger.calibration.offset_c if logger.calibration else 0.0
+    merged = merge_observations(archive.observations(logger.address, begins_ms, ends_ms), offset_c=offset_c)
+    return Trip(
+        logger=logger.address,
+        box=logger.box,
+        from_ms=begins_ms,
+        to_ms=ends_ms,
+        readings=merged.readings,
+        repeated=merged.repeated,
+        conflicts=len(merged.conflicts),
+    )
 
 
 def behind_ms(connection: Connection, consignment: Consignment, loggers: Sequence[Logger], now_ms: int) -> int:

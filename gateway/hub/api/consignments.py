@@ -17,7 +17,7 @@ from gateway.hub.breaches import StoredBreach, read_breaches
 from gateway.hub.rooms import Rooms
 from gateway.hub.rows import Registered
 from gateway.hub.times import to_datetime
-from gateway.hub.trips import Trip, behind_ms, read_trips
+from gateway.hub.trips import Trip, behind_ms, read_trips, until_ms
 from gateway.hub.verdict_history import VersionedJudgement, read_current, read_versions
 
 router = APIRouter(tags=["consignments"])
@@ -174,7 +174,8 @@ def list_readings(code: str, rooms: HubRooms) -> list[Trip]:
     known = _known(code, rooms)
     case = rooms.configurations.case(code)
     loggers = () if case is None else case.configuration.loggers
-    return read_trips(rooms.archive, known.consignment, loggers, rooms.clock.now_ms())
+    carried = [carriage for item in known.consignment.items for carriage in known.consignment.carriage_of(item)]
+    return read_trips(rooms.archive, carried, loggers, until_ms(known.consignment, rooms.clock.now_ms()))
 
 
 def _put(consignment: Consignment, who: str, rooms: Rooms) -> Registered:

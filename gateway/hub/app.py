@@ -1,0 +1,43 @@
+"""The hub's HTTP interface, `/api/v1`, and its pages, in one application."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from fastapi import APIRouter, FastAPI
+
+from gateway.hub.api import breaches, consignments, enrolments, live, registry
+from gateway.hub.api.limits import BodyLimit
+from gateway.hub.api.problems import documented, install_problems
+from gateway.hub.rooms import Rooms
+from gateway.hub.web.pages import install_pages
+
+_DESCRIPTION = """
+The hub of the Coldchain Gateway: it archives what gateways replicate, judges consignments, and raises alerts.
+
+Moments named `…_ms` are UTC in milliseconds; others are ISO 8601 with their offset. Temperatures are °C.
+Errors are RFC 9457 problem details that name the field. **Accept means that the transport requirements were met;
+it releases nothing.**
+"""
+
+
+def create_app(rooms: Rooms) -> FastAPI:
+    """Return the application that serves these rooms."""
+    app = FastAPI(
+        title="Coldchain Gateway",
+        version=version("coldchain-gateway"),
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    )
+    app.state.rooms = rooms
+    interface = APIRouter(prefix="/api/v1", responses=documented(422))
+    for part in (consignments, breaches, live, registry, enrolments):
+        interface.include_router(part.router)
+    app.include_router(interface)
+    install_pages(app)
+    install_problems(app)
+    app.add_middleware(BodyLimit)
+    return app

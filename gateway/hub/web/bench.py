@@ -1,0 +1,248 @@
+"""The bench: what a scanned code shows to whoever receives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from gateway.core.configuration import Configuration, Consignment, Examination, Item
+from gateway.core.profiles import Kind, Profile
+from gateway.core.verdicts import LifeLeft, Verdict, worst
+from gateway.hub.rooms import Rooms
+from gateway.hub.rows import Registered
+from gateway.hub.trips import behind_ms, read_trips, until_ms
+from gateway.hub.verdict_history import VersionedJudgement, read_current
+from gateway.hub.web import figures, words
+from gateway.hub.web.drawing import draw_trace
+from gateway.hub.web.trace import Row, Trace, plan_trace, tabulate_trace
+
+TRACES_MAX = 12
+"""Traces drawn at once: 15 KiB each. Of a consignment with more, one item is chosen to see its traces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A reason in words. `verdict` is None for what only informs."""
+
+    verdict: Verdict | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A trace with its table."""
+
+    svg: Markup
+    trace: Trace
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class ExaminationView:
+    """One examination of one item. `verdict` is None until it has been judged."""
+
+    code: str
+    title: str
+    verdict: Verdict | None
+    version: int
+    judged_at_ms: int | None
+    reasons: Sequence[Sentence]
+    facts: Sequence[tuple[str, str]]
+    handling: Sequence[str]
+    picture: Picture | None
+    is_urgent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ItemView:
+    """One item with its examinations."""
+
+    code: str
+    kind: Kind
+    notes: Sequence[str]
+    examinations: Sequence[ExaminationView]
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConsignmentView:
+    """A consignment as the bench shows it. `chosen` is the scanned item, "" for all."""
+
+    code: str
+    boxes: Sequence[str]
+    facts: Sequence[tuple[str, str]]
+    verdict: Verdict | None
+    tally: Sequence[tuple[Verdict, int]]
+    behind: str
+    items: Sequence[ItemView]
+    chosen: str
+    others: int
+
+
+@dataclass(frozen=True, slots=True)
+class BenchView:
+    """What a scan found: nothing, or consignments, the most fitting first."""
+
+    code: str
+    found: Sequence[ConsignmentView]
+
+
+def look_up(rooms: Rooms, code: str) -> BenchView:
+    """Return what the bench shows for a scanned code. Blocking."""
+    return BenchView(code, [_view_consignment(rooms, known, code) for known in rooms.registry.find(code)[:3]])
+
+
+def _view_consignment(rooms: Rooms, known: Registered, scanned: str) -> ConsignmentView:
+    consignment, now_ms = known.consignment, rooms.clock.now_ms()
+    case = rooms.configurations.case(consignment.code)
+    configuration = None if case is None else case.configuration
+    loggers = () if configuration is None else configuration.loggers
+    with rooms.store.read() as connection:
+        current = {(v.judgement.item, v.judgement.examination): v for v in read_current(connection, consignment.code)}
+        late_ms = behind_ms(connection, consignment, loggers, now_ms)
+    chosen = [item for item in consignment.items if item.code == scanned] or list(consignment.items)
+    verdicts = [current[key].judgement.verdict for key in current if key[0] in {item.code for item in chosen}]
+    items, drawn = [], 0
+    for item in chosen:
+        draws = drawn < TRACES_MAX
+        items.append(_view_item(rooms, consignment, item, current, configuration, now_ms, draws=draws))
+        drawn += len(item.examinations)
+    return ConsignmentView(
+        code=consignment.code,
+        boxes=sorted({carriage.box for item in chosen for carriage in consignment.carriage_of(item)}),
+        facts=list(_consignment_facts(consignment)),
+        verdict=worst(verdicts) if verdicts else None,
+        tally=[(verdict, verdicts.count(verdict)) for verdict in reversed(Verdict) if verdict in verdicts],
+        behind=words.behind(late_ms) if late_ms else "",
+        items=items,
+        chosen=scanned if len(chosen) < len(consignment.items) else "",
+        others=len(consignment.items) - len(chosen),
+    )
+
+
+def _view_item(
+    rooms: Rooms,
+    consignment: Consignment,
+    item: Item,
+    current: dict[tuple[str, str], VersionedJudgement],
+    configuration: Configuration | None,
+    now_ms: int,
+    *,
+    draws: bool,
+) -> ItemView:
+    profiles = {} if configuration is None else {profile.id: profile for profile in configuration.profiles}
+    loggers = () if configuration is None else configuration.loggers
+    trips = (
+        read_trips(rooms.archive, consignment.carriage_of(item), loggers, until_ms(consignment, now_ms))
+        if draws
+        else []
+    )
+    examinations = []
+    for place, examination in enumerate(item.examinations):
+        versioned = current.get((item.code, examination.code))
+        profile = profiles.get(examination.profile)
+        excursions = () if versioned is None else versioned.judgement.excursions
+        trace = plan_trace(trips, profile, excursions)
+        picture = None if trace is None else _draw(trace, item, examination, place)
+        examinations.append(_view_examination(examination, versioned, profile, picture))
+    return ItemView(
+        code=item.code,
+        kind=item.kind,
+        notes=list(_item_notes(item)),
+        examinations=examinations,
+        has_more=not draws,
+    )
+
+
+def _draw(trace: Trace, item: Item, examination: Examination, place: int) -> Picture:
+    name = f"trace-{item.code}-{place}".translate(_UNFIT_FOR_ID)
+    title = f"Temperature of {item.code} for {examination.code}"
+    return Picture(draw_trace(trace, name=name, title=title), trace, tabulate_trace(trace))
+
+
+def _view_examination(
+    examination: Examination,
+    versioned: VersionedJudgement | None,
+    profile: Profile | None,
+    picture: Picture | None,
+) -> ExaminationView:
+    title = examination.profile if profile is None else profile.title
+    handling = () if profile is None else profile.handling
+    if versioned is None:
+        return ExaminationView(examination.code, title, None, 0, None, (), (), handling, picture, is_urgent=False)
+    judgement = versioned.judgement
+    return ExaminationView(
+        code=examination.code,
+        title=title,
+        verdict=judgement.verdict,
+        version=versioned.version,
+        judged_at_ms=versioned.judged_at_ms,
+        reasons=[
+            Sentence(None if reason.verdict is Verdict.ACCEPT else reason.verdict, words.say_reason(reason))
+            for reason in judgement.reasons
+        ],
+        facts=list(_judgement_facts(versioned)),
+        handling=handling,
+        picture=picture,
+        is_urgent=judgement.urgent,
+    )
+
+
+def _judgement_facts(versioned: VersionedJudgement) -> Iterable[tuple[str, str]]:
+    judgement = versioned.judgement
+    measured = judgement.figures
+    if measured.readings:
+        yield "Lowest and highest", f"{figures.celsius(measured.min_c)} to {figures.celsius(measured.max_c)}"
+        yield "Mean", figures.celsius(measured.mean_c)
+    yield "Monitored", figures.percent(measured.monitored_fraction)
+    yield (
+        "Readings",
+        f"{measured.readings}"
+        + (f", {measured.backfilled} fetched later from the logger" if measured.backfilled else ""),
+    )
+    for life in judgement.lives:
+        yield words.life_title(life.name), _say_life(life)
+    yield "Profile", f"{judgement.profile}, version {judgement.profile_version}"
+    yield "Judged", f"to {figures.moment(judgement.through_ms)}, version {versioned.version}"
+
+
+def _say_life(life: LifeLeft) -> str:
+    if life.name == "use-before" and life.expires_at_ms is not None:
+        return figures.moment(life.expires_at_ms)
+    said = f"{figures.percent(life.spent)} used"
+    if life.left_planned_h is not None and life.spent < 1:
+        said += f"; {figures.duration(life.left_planned_h * 60)} left as stored"
+    elif life.left_now_h is not None and life.spent < 1:
+        said += f"; {figures.duration(life.left_now_h * 60)} left at this temperature"
+    return said
+
+
+def _consignment_facts(consignment: Consignment) -> Iterable[tuple[str, str]]:
+    stated = (("Received", consignment.received_at), ("Planned arrival", consignment.planned_arrival))
+    for name, at in stated:
+        if at is not None:
+            yield name, figures.moment(round(at.timestamp() * 1000))
+
+
+def _item_notes(item: Item) -> Iterable[str]:
+    stated = (
+        ("Collected", item.collected_at),
+        ("Prepared", item.prepared_at),
+        ("First use", item.first_use_at),
+        ("Use before", item.use_before),
+        ("Latest arrival", item.latest_arrival),
+    )
+    for name, at in stated:
+        if at is not None:
+            yield f"{name} {figures.moment(round(at.timestamp() * 1000))}"
+    for declared in item.declared:
+        begins, ends = round(declared.begins.timestamp() * 1000), round(declared.ends.timestamp() * 1000)
+        yield (
+            f"Declared by {declared.by}: {figures.clock_time(begins)}–{figures.clock_time(ends)}"
+            f" at {figures.threshold(declared.low_c)} to {figures.threshold(declared.high_c)}"
+        )
+
+
+_UNFIT_FOR_ID = {ord(character): "-" for character in "._:/+"}

@@ -1,0 +1,253 @@
+"""The trace as SVG, made on the server.
+
+Each pixel column keeps its first, lowest, highest and last reading (M4), so that no extreme disappears. A gap is
+hatched and never bridged. Colours stand as attributes for engines that read no style sheet; the page's sheet
+overrides them. Limits, extremes and gaps carry words too, so that colour is never alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from markupsafe import Markup, escape
+
+from gateway.core.readings import Reading
+from gateway.hub.web import figures
+from gateway.hub.web.scale import Axis, temperature_ticks, time_ticks
+from gateway.hub.web.trace import Silence, Trace, describe_trace
+
+WIDTH, HEIGHT = 960, 300
+LEFT, RIGHT, TOP, BOTTOM = 62, 28, 14, 46
+NEAR_C = 12
+"""A limit further than this from every reading is named in the text but does not squeeze the picture."""
+PADDING_C = 1.0
+LINE_PX = 13
+"""Two labels of limits closer than this would cover each other; the second is left to the text."""
+LABEL_PX = 46
+"""Half of what a label needs; one that finds no room is left to the table."""
+
+_PLOT_RIGHT, _PLOT_BOTTOM = WIDTH - RIGHT, HEIGHT - BOTTOM
+_PLOT = {"y": TOP, "height": _PLOT_BOTTOM - TOP}
+_INK, _GRID, _GREEN, _RED, _BLUE = "#4a4f57", "#d7dbe0", "#1d6b3f", "#8c1d18", "#14488c"
+
+
+def draw_trace(trace: Trace, *, name: str, title: str) -> Markup:
+    """Return the SVG. `name` makes its ids unique in a page."""
+    time = Axis(trace.from_ms, trace.to_ms, LEFT, _PLOT_RIGHT)
+    low_c, high_c = _range(trace)
+    heat = Axis(low_c, high_c, _PLOT_BOTTOM, TOP)
+    hatch = tag("path", class_="hatch", d="M0 0V7", stroke="#8a8f98", stroke_width=2)
+    parts = [
+        tag("title", escape(title), id=f"{name}-title"),
+        tag("desc", escape(describe_trace(trace)), id=f"{name}-desc"),
+        tag(
+            "defs",
+            tag(
+                "pattern",
+                hatch,
+                id=f"{name}-hatch",
+                width=7,
+                height=7,
+                patternUnits="userSpaceOnUse",
+                patternTransform="rotate(45)",
+            ),
+        ),
+        tag("rect", class_="plot", x=LEFT, width=_PLOT_RIGHT - LEFT, fill="#ffffff", **_PLOT),
+        *_band(trace, heat),
+        *_silences(trace, time, name),
+        *_excursions(trace, time),
+        *_temperature_axis(heat),
+        *_time_axis(trace, time),
+        *_limits(trace, heat),
+        *_lines(trace, time, heat),
+        *_extremes(trace, time),
+        *_gap_labels(trace, time),
+    ]
+    return tag(
+        "svg",
+        Markup().join(parts),
+        class_="trace",
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        role="img",
+        aria_labelledby=f"{name}-title {name}-desc",
+        font_family="system-ui, sans-serif",
+        font_size=12,
+    )
+
+
+def tag(name: str, content: str = "", /, **attributes: object) -> Markup:
+    """Return an element; ``stroke_width`` becomes stroke-width, ``class_`` class; plain text is escaped."""
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(_plain(value))}"' for key, value in attributes.items()
+    )
+    return Markup(f"<{name}{written}>{escape(content)}</{name}>")  # noqa: S704  every part of it is escaped
+
+
+def decimate(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Keep the first, lowest, highest and last of the points in each pixel column. Points are (x, value) by x."""
+    kept: list[tuple[float, float]] = []
+    begin = 0
+    while begin < len(points):
+        end = begin
+        column = int(points[begin][0])
+        low = high = begin
+        while end < len(points) and int(points[end][0]) == column:
+            if points[end][1] < points[low][1]:
+                low = end
+            if points[end][1] > points[high][1]:
+                high = end
+            end += 1
+        kept.extend(points[i] for i in sorted({begin, low, high, end - 1}))
+        begin = end
+    return kept
+
+
+def _plain(value: object) -> object:
+    return f"{value:.1f}" if isinstance(value, float) else value
+
+
+def _range(trace: Trace) -> tuple[float, float]:
+    """Return the temperatures that the picture spans."""
+    measured = [reading.temperature_c for trip in trace.trips for reading in trip.readings]
+    limits = [*trace.limits.lows, *trace.limits.highs, *_edges(trace)]
+    if measured:
+        low, high = min(measured), max(measured)
+        limits = [limit for limit in limits if low - NEAR_C <= limit <= high + NEAR_C]
+    shown = [*measured, *limits] or [0.0, 25.0]
+    return min(shown) - PADDING_C, max(shown) + PADDING_C
+
+
+def _band(trace: Trace, heat: Axis) -> Iterator[Markup]:
+    """The temperatures that the profile allows."""
+    for low_c, high_c in trace.limits.bands:
+        top = float(TOP) if high_c is None else heat.place(high_c)
+        bottom = float(_PLOT_BOTTOM) if low_c is None else heat.place(low_c)
+        if bottom > top:
+            yield tag(
+                "rect", class_="band", x=LEFT, y=top, width=_PLOT_RIGHT - LEFT, height=bottom - top, fill="#e3f3e8"
+            )
+
+
+def _edges(trace: Trace) -> list[float]:
+    """Return the ends of the bands that are no limits of their own."""
+    ends = {end for band in trace.limits.bands for end in band if end is not None}
+    return sorted(ends - {*trace.limits.lows, *trace.limits.highs})
+
+
+def _limits(trace: Trace, heat: Axis) -> Iterator[Markup]:
+    """Lines, with their labels where there is room; limits before ends of bands."""
+    labelled: list[float] = []
+    kinds = (("upper", trace.limits.highs), ("lower", trace.limits.lows), ("band", _edges(trace)))
+    for kind, values in kinds:
+        for value in values:
+            if not heat.from_value <= value <= heat.to_value:
+                continue
+            y = heat.place(value)
+            dashes = "1.5 4" if kind == "band" else "6 4"
+            yield _line(
+                "limit", f"M{LEFT} {y:.1f}H{_PLOT_RIGHT}", _GREEN, 1.5, stroke_dasharray=dashes, data_limit=kind
+            )
+            if all(abs(y - other) >= LINE_PX for other in labelled):
+                labelled.append(y)
+                text = figures.threshold(value)
+                yield _text("limit-label", text, _PLOT_RIGHT - 4, y - 4, "end", _GREEN, font_weight=600)
+
+
+def _silences(trace: Trace, time: Axis, name: str) -> Iterator[Markup]:
+    for silence in trace.silences:
+        left, right = time.place(silence.from_ms), time.place(silence.to_ms)
+        yield tag(
+            "rect",
+            class_="gap",
+            x=left,
+            width=max(1.0, right - left),
+            fill=f"url(#{name}-hatch)",
+            fill_opacity="0.45",
+            **_PLOT,
+        )
+
+
+def _excursions(trace: Trace, time: Axis) -> Iterator[Markup]:
+    for excursion in trace.excursions:
+        left, right = _ends(trace, time, excursion.started_at_ms, excursion.ended_at_ms)
+        width = max(2.0, right - left)
+        yield tag("rect", class_="excursion", x=left, width=width, fill="#b3261e", fill_opacity="0.13", **_PLOT)
+
+
+def _extremes(trace: Trace, time: Axis) -> Iterator[Markup]:
+    """Label excursions with their extremes, as far as there is room."""
+    free_from = float(LEFT)
+    for excursion in sorted(trace.excursions, key=lambda excursion: excursion.started_at_ms):
+        left, right = _ends(trace, time, excursion.started_at_ms, excursion.ended_at_ms)
+        middle = min(max((left + right) / 2, LEFT + LABEL_PX), _PLOT_RIGHT - LABEL_PX)
+        if middle - LABEL_PX < free_from:
+            continue
+        free_from = middle + LABEL_PX
+        mark = "▲" if excursion.rule in trace.hot_rules else "▼"
+        label = f"{mark} {figures.celsius(excursion.extreme_c)}"
+        yield _text("extreme", label, middle, TOP + 14, "middle", _RED, font_weight=700)
+
+
+def _gap_labels(trace: Trace, time: Axis) -> Iterator[Markup]:
+    for silence in trace.silences:
+        left, right = time.place(silence.from_ms), time.place(silence.to_ms)
+        if right - left >= LABEL_PX:
+            middle = (left + right) / 2
+            yield _text("gap-label", "no data", middle, _PLOT_BOTTOM - 8, "middle", _INK, font_weight=600)
+
+
+def _temperature_axis(heat: Axis) -> Iterator[Markup]:
+    for value in temperature_ticks(heat.from_value, heat.to_value, 6):
+        y = heat.place(value)
+        yield _line("grid", f"M{LEFT} {y:.1f}H{_PLOT_RIGHT}", _GRID, 1)
+        yield _text("tick", figures.threshold(value), LEFT - 8, y + 4, "end", _INK)
+
+
+def _time_axis(trace: Trace, time: Axis) -> Iterator[Markup]:
+    shown_day = shown_offset = ""
+    for at_ms in time_ticks(trace.from_ms, trace.to_ms, 9):
+        x = time.place(at_ms)
+        yield _line("grid", f"M{x:.1f} {TOP}V{_PLOT_BOTTOM + 4}", _GRID, 1)
+        yield _text("tick", figures.clock_time(at_ms), x, _PLOT_BOTTOM + 18, "middle", _INK)
+        day, offset = figures.day(at_ms), figures.offset(at_ms)
+        news = " ".join(text for text, shown in ((day, shown_day), (offset, shown_offset)) if text != shown)
+        shown_day, shown_offset = day, offset
+        if news:
+            anchor = "start" if x < LEFT + LABEL_PX else "end" if x > _PLOT_RIGHT - LABEL_PX else "middle"
+            yield _text("tick", news, x, _PLOT_BOTTOM + 34, anchor, _INK)
+
+
+def _lines(trace: Trace, time: Axis, heat: Axis) -> Iterator[Markup]:
+    for trip in trace.trips:
+        for run in _runs(trip.readings, trace.silences):
+            points = decimate([(time.place(reading.at_ms), reading.temperature_c) for reading in run])
+            drawn = "L".join(f"{x:.1f} {heat.place(value):.1f}" for x, value in points)
+            # A single reading is a dot: a path of no length has round ends.
+            drawn = drawn if len(points) > 1 else f"{drawn}h0.01"
+            yield _line("line", f"M{drawn}", _BLUE, 2, stroke_linejoin="round", stroke_linecap="round")
+
+
+def _runs(readings: Iterable[Reading], silences: Sequence[Silence]) -> Iterator[list[Reading]]:
+    """Yield stretches of readings with no gap between them."""
+    ends = {silence.to_ms for silence in silences}
+    run: list[Reading] = []
+    for reading in readings:
+        if run and reading.at_ms in ends:
+            yield run
+            run = []
+        run.append(reading)
+    if run:
+        yield run
+
+
+def _ends(trace: Trace, time: Axis, started_ms: int, ended_ms: int | None) -> tuple[float, float]:
+    return time.place(started_ms), time.place(trace.to_ms if ended_ms is None else ended_ms)
+
+
+def _line(name: str, path: str, colour: str, width: float, **attributes: object) -> Markup:
+    return tag("path", class_=name, d=path, stroke=colour, stroke_width=width, fill="none", **attributes)
+
+
+def _text(name: str, text: str, x: float, y: float, anchor: str, colour: str, **attributes: object) -> Markup:
+    return tag("text", text, class_=name, x=float(x), y=float(y), text_anchor=anchor, fill=colour, **attributes)
