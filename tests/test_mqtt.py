@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from gateway.demo.link import Link
+from gateway.hub.broker import EmbeddedBroker
+from gateway.mqtt import INBOX, Message, MqttClient, MqttSettings, Will, backoff_s
+
+TOPIC = "coldchain/v1/VAN-1/log"
+DEADLINE_S = 30
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[EmbeddedBroker]:
+    async with EmbeddedBroker(tmp_path / "broker") as embedded:
+        yield embedded
+
+
+@asynccontextmanager
+async def connected(url: str, name: str, **options: bool | Will) -> AsyncIterator[MqttClient]:
+    settings = MqttSettings(url=url, reconnect_max_s=0.1)
+    rng = random.Random(1)  # noqa: S311  jitter, no secret
+    async with asyncio.timeout(DEADLINE_S), MqttClient(settings, name, rng=rng, **options) as client:  # type: ignore[arg-type]  # mypy does not follow ** of a union
+        yield client
+
+
+async def collect(client: MqttClient, number: int) -> list[Message]:
+    messages: list[Message] = []
+    async for message in client.messages:
+        messages.append(message)
+        if len(messages) == number:
+            break
+    return messages
+
+
+async def publish_all(client: MqttClient, payloads: range) -> None:
+    for number in payloads:
+        while not await client.publish(TOPIC, b"%d" % number):
+            await client.connection_after(0)
+
+
+async def test_messages_arrive(broker: EmbeddedBroker) -> None:
+    async with connected(broker.url, "a") as sender, connected(broker.url, "b") as receiver:
+        await receiver.subscribe(TOPIC)
+        await receiver.ready()
+        await sender.connection_after(0)
+        assert await sender.publish(TOPIC, b"\x00\x01", qos=1)
+        (message,) = await collect(receiver, 1)
+    assert (message.topic, message.payload, message.qos, message.retain) == (TOPIC, b"\x00\x01", 1, False)
+
+
+async def test_many_messages_arrive_in_order_through_a_small_window(broker: EmbeddedBroker) -> None:
+    async with connected(broker.url, "a") as sender, connected(broker.url, "b", manual_ack=True) as receiver:
+        await receiver.subscribe(TOPIC)
+        await receiver.ready()
+        await sender.connection_after(0)
+        publishing = asyncio.create_task(publish_all(sender, range(5 * INBOX)))
+        received = []
+        async for message in receiver.messages:
+            received.append(int(message.payload))
+            receiver.acknowledge(message)
+            if len(received) == 5 * INBOX:
+                break
+        await publishing
+    assert received == list(range(5 * INBOX))
+
+
+async def test_a_slow_reader_holds_the_sender_and_loses_nothing(broker: EmbeddedBroker) -> None:
+    async with connected(broker.url, "a") as sender, connected(broker.url, "b") as receiver:
+        await receiver.subscribe(TOPIC)
+        await receiver.ready()
+        await sender.connection_after(0)
+        await publish_all(sender, range(3 * INBOX))
+        messages = await collect(receiver, 3 * INBOX)
+    assert {int(message.payload) for message in messages} == set(range(3 * INBOX))
+
+
+async def test_publishing_offline_is_no_error() -> None:
+    async with connected("mqtt://127.0.0.1:9", "a") as client:
+        assert not await client.publish(TOPIC, b"x")
+        assert not client.connected
+        await client.subscribe(TOPIC)
+
+
+async def test_cuts_are_survived_and_unacknowledged_messages_go_again(broker: EmbeddedBroker) -> None:
+    async with (
+        Link("127.0.0.1", broker.port) as road,
+        connected(f"mqtt://127.0.0.1:{road.listening_port}", "a") as sender,
+        connected(broker.url, "b") as receiver,
+    ):
+        await receiver.subscribe(TOPIC)
+        await receiver.ready()
+        publishing = asyncio.create_task(publish_all(sender, range(2000)))
+        received: set[int] = set()
+        async for message in receiver.messages:
+            received.add(int(message.payload))
+            if len(received) in (300, 900, 1500):
+                road.cut()
+                await sender.loss()
+                road.mend()
+            if len(received) == 2000:
+                break
+        await publishing
+
+
+async def test_subscriptions_are_renewed_when_the_broker_comes_back_without_its_memory(tmp_path: Path) -> None:
+    async with EmbeddedBroker(tmp_path / "one") as first:
+        port, url = first.port, first.url
+        reborn = connected(url, "a")
+        client = await reborn.__aenter__()
+        await client.subscribe(TOPIC)
+        await client.ready()
+    await client.loss()
+    assert client.reason
+    async with EmbeddedBroker(tmp_path / "two", port):
+        await client.connection_after(1)
+        await client.ready()
+        assert await client.publish(TOPIC, b"x")
+        assert [message.payload for message in await collect(client, 1)] == [b"x"]
+    await reborn.__aexit__(None, None, None)
+
+
+async def test_the_will_is_published_for_who_vanishes_not_for_who_leaves(broker: EmbeddedBroker) -> None:
+    will = Will("coldchain/v1/VAN-1/status", b"gone", retain=False)
+    async with connected(broker.url, "b") as receiver:
+        await receiver.subscribe(will.topic)
+        await receiver.ready()
+        async with connected(broker.url, "a", will=will) as leaving:
+            await leaving.connection_after(0)
+            await leaving.publish(will.topic, b"here")
+        async with (
+            Link("127.0.0.1", broker.port) as road,
+            connected(f"mqtt://127.0.0.1:{road.listening_port}", "c", will=will) as vanishing,
+        ):
+            await vanishing.connection_after(0)
+            road.cut()
+            messages = await collect(receiver, 2)
+    assert [message.payload for message in messages] == [b"here", b"gone"]
+
+
+async def test_an_acknowledgement_of_an_earlier_connection_is_void(broker: EmbeddedBroker) -> None:
+    """Packet identifiers begin anew with each connection: an old one could acknowledge another message."""
+    async with (
+        Link("127.0.0.1", broker.port) as road,
+        connected(f"mqtt://127.0.0.1:{road.listening_port}", "b", manual_ack=True) as receiver,
+        connected(broker.url, "a") as sender,
+    ):
+        await receiver.subscribe(TOPIC)
+        await receiver.ready()
+        await sender.connection_after(0)
+        await sender.publish(TOPIC, b"x")
+        (old,) = await collect(receiver, 1)
+        road.cut()
+        await receiver.loss()
+        road.mend()
+        await receiver.connection_after(1)
+        (again,) = await collect(receiver, 1)
+        assert again.payload == b"x", "not acknowledged, so it comes again"
+        assert again.token[0] == old.token[0] + 1
+        receiver.acknowledge(old)
+        receiver.acknowledge(again)
+
+
+@asynccontextmanager
+async def answering(*answers: bytes) -> AsyncIterator[str]:
+    """A broker that says these packets to whoever connects, and nothing else."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        for answer in answers:
+            writer.write(answer)
+            await writer.drain()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110  any condition, no event
+        await asyncio.sleep(0.005)
+
+
+CONNACK = bytes([0x20, 3, 0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        ([bytes([0x20, 3, 0, 0x86, 0])], "wrong user name or password"),
+        ([bytes([0x20, 3, 0, 0x84, 0])], "does not speak MQTT version 5"),
+        ([CONNACK, bytes([0xE0, 2, 0x8E, 0])], "another client with the same identifier"),
+        ([CONNACK, bytes([0xE0, 2, 0x8B, 0])], "shutting down"),
+        ([CONNACK, b"\x00\x00"], "the connection was lost"),
+    ],
+)
+async def test_reason_codes_are_put_into_words(answers: list[bytes], words: str) -> None:
+    async with answering(*answers) as url, connected(url, "a") as client:
+        await until(lambda: words in client.reason)
+
+
+async def test_a_broker_that_accepts_and_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.mqtt.client.CONNECT_TIMEOUT_S", 0.05)
+    async with answering() as url, connected(url, "a") as client:
+        await until(lambda: "no answer in time" in client.reason)
+
+
+async def test_a_server_that_is_no_tls_server_is_named(broker: EmbeddedBroker) -> None:
+    async with connected(f"mqtts://127.0.0.1:{broker.port}", "a") as client:
+        await until(lambda: client.reason != "not connected yet")
+        assert "SSL" in client.reason or "reset" in client.reason
+
+
+@pytest.mark.parametrize(
+    "url", ["http://broker", "mqtt://", "mqtt://user:secret@broker", "mqtt://broker:port", "mqtt://broker/path"]
+)
+def test_a_wrong_url_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError):
+        MqttSettings(url=url)
+
+
+def test_ports_by_scheme() -> None:
+    assert MqttSettings(url="mqtt://broker").port == 1883
+    assert MqttSettings(url="mqtts://broker").port == 8883
+    assert MqttSettings(url="mqtts://broker:1234").port == 1234
+    assert isinstance(MqttSettings(url="mqtts://broker").tls_context(), ssl.SSLContext)
+    assert MqttSettings(url="mqtt://broker").tls_context() is None
+
+
+def test_back_off_doubles_is_bounded_and_jittered() -> None:
+    rng = random.Random(1)  # noqa: S311  jitter, no secret
+    delays = [backoff_s(failures, 10, rng) for failures in range(1000)]
+    assert all(0.125 <= delay <= 10 for delay in delays)
+    assert delays[0] < delays[3] < delays[6]
+    assert len(set(delays[10:])) > 900
