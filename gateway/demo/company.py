@@ -19,6 +19,7 @@ from gateway.demo.reception import Reception
 from gateway.demo.timing import Timing
 from gateway.demo.trip import Trip
 from gateway.hub.tokens import ADMIN_TOKEN_FILE
+from gateway.vehicle.storage import DATABASE
 
 RECONNECT_MAX_S = 1.0
 STALL_S = 2.0
@@ -52,7 +53,7 @@ class Company:
     @property
     def outbox(self) -> Path:
         """The vehicle's log."""
-        return self.folder / "vehicle" / "vehicle.sqlite3"
+        return self.folder / "vehicle" / DATABASE
 
     @property
     def database_url(self) -> str:
@@ -77,7 +78,7 @@ class Company:
     async def start_vehicle(self) -> None:
         """Start the vehicle's process; again after it was killed."""
         announced = await self.vehicle.start()
-        self.vehicle_url = str(announced.get("http", ""))
+        self.vehicle_url = f"http://127.0.0.1:{announced['port']}"
 
     async def watch(self) -> None:
         """Raise ChildDied when a process ends by itself; never return."""

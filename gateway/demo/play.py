@@ -28,7 +28,8 @@ CHECK_S = 1.0
 
 async def play(company: Company, board: Board) -> Report:
     """Play the whole day and return its account; raises ChildDied when a process ends by itself."""
-    board.tell(company.timing.start_ms, f"the day begins in {max(0.0, company.timing.lead_s()):.0f} s")
+    lead_s = max(0.0, company.timing.lead_s())
+    board.tell(company.timing.clock().now_ms(), f"all processes are ready; the first reading comes in {lead_s:.0f} s")
     watch = asyncio.create_task(company.watch(), name="watch processes")
     story = asyncio.create_task(_tell(company, board), name="the day")
     try:
