@@ -7,12 +7,12 @@ uncertainty breaks is reviewed; what only a gap breaks is insufficient data. Inf
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.core.configuration import Item
 from gateway.core.evaluator import Evaluator, State
 from gateway.core.exposure import HOUR_MS, to_ms
-from gateway.core.lives import Alternative, Sequential, Spent
+from gateway.core.lives import Alternative, Life, Sequential, Spent
 from gateway.core.profiles import ClockLife, Evidence, Kind, Profile, Severity
 from gateway.core.thresholds import Threshold, ThresholdState
 from gateway.core.tracks import Track
@@ -29,6 +29,10 @@ class Moment:
     through_ms: int
     arrival_ms: int | None
     is_received: bool
+
+    def is_overtaken(self, expires_at_ms: int) -> bool:
+        """Whether the planned arrival, while it is still ahead, comes after an expiry."""
+        return self.arrival_ms is not None and not self.is_received and expires_at_ms < self.arrival_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ def assess(evaluator: Evaluator, state: State, item: Item | None, moment: Moment
     _assess_lives(result, evaluator, state, moment)
     if item is not None:
         _assess_clocks(result, evaluator.profile, item, moment)
-        _assess_label(result, item, moment)
+        _assess_label(result, evaluator.profile, item, moment)
     result.reasons.extend(_data_reasons(evaluator.profile, state))
     return result
 
@@ -175,11 +179,9 @@ def _seen_by(certainty: str) -> Track:
 
 def _assess_lives(result: Assessment, evaluator: Evaluator, state: State, moment: Moment) -> None:
     profile = evaluator.profile
-    last_c = state.measured.last_c
     for life, life_state in zip(evaluator.lives, state.lives, strict=True):
         tracks = life_state.tracks
-        fractions = [life.fraction(spent) for spent in tracks]
-        nominal = tracks[Track.NOMINAL]
+        fractions = _fractions(life, tracks)
         graded = _grade_tracks(Severity.REJECT, [fraction >= 1 for fraction in fractions])
         if graded is not None:
             result.reasons.append(
@@ -190,34 +192,48 @@ def _assess_lives(result: Assessment, evaluator: Evaluator, state: State, moment
                 Reason("life_warning", Verdict.ACCEPT, {"life": life.name, "spent": fractions[Track.NOMINAL]})
             )
         result.reasons.extend(_label_reasons(life.name, life, tracks))
-        if nominal.spent_at_ms is not None:
+        spent_at_ms = tracks[Track.NOMINAL].spent_at_ms
+        if spent_at_ms is not None:
             begins_ms = evaluator.exposure[0].begins_ms
-            result.breaches.append(_life_breach(life.name, begins_ms, nominal.spent_at_ms, tracks))
-        left_now_ms = None if last_c is None else life.left_ms(nominal, last_c)
-        left_planned_ms = (
-            None if profile.planned_storage_c is None else life.left_ms(nominal, profile.planned_storage_c)
-        )
-        expires_ms = None if left_now_ms is None else moment.through_ms + round(left_now_ms)
-        if (
-            graded is None
-            and expires_ms is not None
-            and moment.arrival_ms is not None
-            and not moment.is_received
-            and expires_ms < moment.arrival_ms
-        ):
-            result.reasons.append(
-                Reason("life_ends_before_arrival", Verdict.ACCEPT, {"life": life.name, "expires_at_ms": expires_ms})
-            )
-        result.lives.append(
-            LifeLeft(
-                name=life.name,
-                spent=fractions[Track.NOMINAL],
-                spent_possible=fractions[Track.POSSIBLE],
-                left_now_h=_hours(left_now_ms),
-                left_planned_h=_hours(left_planned_ms),
-                expires_at_ms=expires_ms,
-            )
-        )
+            result.breaches.append(_life_breach(life.name, begins_ms, spent_at_ms, tracks))
+        left = _life_left(evaluator, life, tracks, fractions, state.measured.last_c, moment)
+        result.lives.append(left)
+        if graded is None and left.expires_at_ms is not None and moment.is_overtaken(left.expires_at_ms):
+            result.reasons.append(_ends_before_arrival(life.name, left.expires_at_ms))
+
+
+def _fractions(life: Life, tracks: Sequence[Spent]) -> list[float]:
+    """Return the share spent in each view. What is measured or proven is possible too, whatever step a view is in."""
+    fractions = [life.fraction(spent) for spent in tracks]
+    fractions[Track.WORST] = max(fractions[: Track.WORST + 1])
+    fractions[Track.POSSIBLE] = max(fractions)
+    return fractions
+
+
+def _life_left(
+    evaluator: Evaluator,
+    life: Life,
+    tracks: Sequence[Spent],
+    fractions: Sequence[float],
+    last_c: float | None,
+    moment: Moment,
+) -> LifeLeft:
+    """What is left is what surely is: silence, gaps and the uncertainty have taken what they may have taken."""
+    planned_c = evaluator.profile.planned_storage_c
+    left_now_ms = None if last_c is None else life.left_ms(tracks[Track.POSSIBLE], last_c)
+    left_planned_ms = None if planned_c is None else life.left_ms(tracks[Track.POSSIBLE], planned_c)
+    return LifeLeft(
+        name=life.name,
+        spent=fractions[Track.NOMINAL],
+        spent_possible=fractions[Track.POSSIBLE],
+        left_now_h=_hours(left_now_ms),
+        left_planned_h=_hours(left_planned_ms),
+        expires_at_ms=None if left_now_ms is None else moment.through_ms + round(left_now_ms),
+    )
+
+
+def _ends_before_arrival(life: str, expires_at_ms: int) -> Reason:
+    return Reason("life_ends_before_arrival", Verdict.ACCEPT, {"life": life, "expires_at_ms": expires_at_ms})
 
 
 def _hours(duration_ms: float | None) -> float | None:
@@ -280,38 +296,53 @@ def _assess_clocks(result: Assessment, profile: Profile, item: Item, moment: Mom
 def _assess_deadline(
     result: Assessment, name: str, begins_ms: int, expires_ms: int, moment: Moment, warn_at: float
 ) -> None:
+    """A deadline is passed when it lies before the moment that is judged, not when it is reached."""
     span_ms = max(1, expires_ms - begins_ms)
     spent = (moment.through_ms - begins_ms) / span_ms
-    if spent >= 1:
+    if expires_ms < moment.through_ms:
         result.reasons.append(Reason("deadline_passed", Verdict.REJECT, {"life": name, "expires_at_ms": expires_ms}))
         result.breaches.append(
             Breach(name, BreachKind.DEADLINE, begins_ms, expires_ms, None, None, span_ms / MINUTE_MS)
         )
-    elif spent >= warn_at:
-        result.reasons.append(Reason("life_warning", Verdict.ACCEPT, {"life": name, "spent": spent}))
-    if spent < 1 and moment.arrival_ms is not None and not moment.is_received and expires_ms < moment.arrival_ms:
-        result.reasons.append(
-            Reason("life_ends_before_arrival", Verdict.ACCEPT, {"life": name, "expires_at_ms": expires_ms})
-        )
-    left_h = max(0.0, (expires_ms - moment.through_ms) / HOUR_MS)
+    else:
+        if spent >= warn_at:
+            result.reasons.append(Reason("life_warning", Verdict.ACCEPT, {"life": name, "spent": spent}))
+        if moment.is_overtaken(expires_ms):
+            result.reasons.append(_ends_before_arrival(name, expires_ms))
+    left_h = _hours_until(expires_ms, moment)
     result.lives.append(LifeLeft(name, spent, spent, left_h, left_h, expires_ms))
 
 
-def _assess_label(result: Assessment, item: Item, moment: Moment) -> None:
+def _hours_until(expires_ms: int, moment: Moment) -> float:
+    return max(0.0, (expires_ms - moment.through_ms) / HOUR_MS)
+
+
+def _assess_label(result: Assessment, profile: Profile, item: Item, moment: Moment) -> None:
     """A medicine needs its label's use_before, which caps every computed life."""
     if item.use_before is None:
-        if item.kind is Kind.MEDICINE:
+        if Kind.MEDICINE in (item.kind, profile.kind):
             result.reasons.append(Reason("use_before_missing", Verdict.INSUFFICIENT_DATA))
         return
     expires_ms = to_ms(item.use_before)
+    result.lives[:] = [_capped(left, expires_ms, _hours_until(expires_ms, moment)) for left in result.lives]
     begins = item.prepared_at or item.collected_at
     begins_ms = moment.through_ms if begins is None else to_ms(begins)
     _assess_deadline(result, "use-before", min(begins_ms, expires_ms - 1), expires_ms, moment, warn_at=1.0)
 
 
+def _capped(left: LifeLeft, expires_ms: int, left_h: float) -> LifeLeft:
+    return replace(
+        left,
+        left_now_h=None if left.left_now_h is None else min(left.left_now_h, left_h),
+        left_planned_h=None if left.left_planned_h is None else min(left.left_planned_h, left_h),
+        expires_at_ms=None if left.expires_at_ms is None else min(left.expires_at_ms, expires_ms),
+    )
+
+
 def _data_reasons(profile: Profile, state: State) -> Iterator[Reason]:
     measured = state.measured
-    if not measured.readings:
+    carried = measured.silent_ms or measured.unmonitored_ms
+    if not measured.monitored_ms and (carried or not measured.declared_ms):
         yield Reason("no_readings", Verdict.INSUFFICIENT_DATA)
     if measured.unmonitored_ms:
         yield Reason(

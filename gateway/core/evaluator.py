@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import msgspec
 
+from gateway.core.bands import BandTable
 from gateway.core.exposure import Stretch
-from gateway.core.lives import BandTable, Life, LifeState, begin_life, lives_of, spend_life
+from gateway.core.lives import Life, LifeState, begin_life, lives_of, spend_life
 from gateway.core.observations import Source
 from gateway.core.profiles import Profile
 from gateway.core.readings import Reading
@@ -110,8 +111,8 @@ class Evaluator:
         self.profile = profile
         self.exposure = tuple(exposure)
         self.thresholds = [*map(Threshold.of, profile.limits), *map(Threshold.of, profile.forbidden)]
-        self.lives: list[Life] = lives_of(profile)
         self._bands = BandTable(profile.bands)
+        self.lives: list[Life] = lives_of(profile, self._bands)
         self._calibration = calibration_by_box
         self._kinetic_k = profile.mkt_activation_energy_kj_mol / GAS_CONSTANT_KJ_MOL_K
         self._builder = SpanBuilder(
@@ -186,6 +187,8 @@ class Evaluator:
             self._step_outside(state.outside, span)
 
     def _step_outside(self, outside: list[Outside], span: Span) -> None:
+        if not self._bands.touch(span.low_c, span.high_c).unstated:
+            return
         for track in TRACKS:
             seen = range_seen(track, span)
             if seen is None:

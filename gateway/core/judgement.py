@@ -178,10 +178,15 @@ class _Case:
 
     def _judge(self, fold: _Fold, moment: Moment, records: dict[str, LoggerRecord]) -> Judgement:
         profile = fold.evaluator.profile
-        closed = fold.evaluator.close(fold.state, moment.through_ms)
-        assessment = assess(fold.evaluator, closed, self._item, moment)
+        staged = _moment_of(fold.evaluator.exposure, moment)
+        closed = fold.evaluator.close(fold.state, staged.through_ms)
+        assessment = assess(fold.evaluator, closed, self._item, staged)
         reasons = [*assessment.reasons, *standing_reasons(profile, demonstration=self._demonstration)]
-        conflicts = sum(records[address].conflicts for address in fold.box_of)
+        conflicts = sum(
+            _lies_in(fold.evaluator.exposure, box, at_ms)
+            for address, box in fold.box_of.items()
+            for at_ms in records[address].conflicts
+        )
         if conflicts:
             reasons.append(Reason("conflicting_readings", Verdict.REVIEW, {"count": conflicts}))
         if self._consignment.registered_late:
@@ -223,6 +228,21 @@ class _Case:
             through_ms=through_ms,
         )
         return _spare_irreplaceable(judged) if self._item.irreplaceable else judged
+
+
+def _moment_of(stage: Sequence[Stretch], moment: Moment) -> Moment:
+    """The moment at which a stage is judged: one that is over, at its end; what comes after is another profile's."""
+    end_ms = stage[-1].ends_ms
+    if end_ms is None or end_ms >= moment.through_ms:
+        return moment
+    return Moment(end_ms, None, is_received=True)
+
+
+def _lies_in(stage: Iterable[Stretch], box: str, at_ms: int) -> bool:
+    return any(
+        stretch.box == box and stretch.begins_ms <= at_ms and (stretch.ends_ms is None or at_ms < stretch.ends_ms)
+        for stretch in stage
+    )
 
 
 def _profile_names(examination: Examination) -> list[str]:

@@ -1,34 +1,36 @@
 """Shelf lives: what each kind of label allows, and how much of it each view says is spent.
 
 Every life has clocks (milliseconds spent) or a damage sum; a fraction of 1 means that it is spent. Spent life never
-comes back, and a sequential label is one-way. A temperature that no band states consumes an unknown amount:
-that time is counted apart and never accepted.
+comes back, and a sequential label is one-way. A temperature that the label does not state consumes an unknown amount:
+that time is counted apart and never accepted. Where the label is harsher the warmer it is, at least the rate of the
+next colder band is spent all the same, so that hotter never costs less.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import msgspec
 
+from gateway.core.bands import BandTable, Touched
 from gateway.core.exposure import HOUR_MS
 from gateway.core.profiles import (
     AlternativeLife,
-    Band,
     IndependentLife,
     ModelLife,
     NestedLife,
     Profile,
     SequentialLife,
 )
-from gateway.core.spans import Span
+from gateway.core.spans import Span, SpanKind
 from gateway.core.stability import GAS_CONSTANT_KJ_MOL_K, Rate, arrhenius_rate, q10_rate
 from gateway.core.tracks import TRACKS, Track, range_seen
 
 
-class Spent(msgspec.Struct):
+class Spent(msgspec.Struct, array_like=True):
     """What one view knows of one life.
 
     clocks      ms spent, one for each allowance, step or cap; for a rate law its damage
@@ -48,42 +50,11 @@ class Spent(msgspec.Struct):
     spent_at_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Touched:
-    """Which bands (by index, coldest first) a temperature range meets, and whether it leaves them all somewhere."""
+class LifeState(msgspec.Struct, array_like=True):
+    """One life in all views. `slack_ms` is time that may pass before it needs to be asked again whether it is spent."""
 
-    bands: tuple[int, ...]
-    unstated: bool
-
-
-class BandTable:
-    """The bands of a profile, coldest first."""
-
-    def __init__(self, bands: Sequence[Band]) -> None:
-        self.bands = tuple(sorted(bands, key=lambda band: band.low_c))
-        self.index = {band.name: place for place, band in enumerate(self.bands)}
-
-    def touch(self, low_c: float, high_c: float) -> Touched:
-        """Return what the range meets. A value that two bands share belongs to the lower one."""
-        met = []
-        reached_c = low_c
-        unstated = False
-        shared_c = float("-inf")
-        for place, band in enumerate(self.bands):
-            if band.high_c < low_c or band.low_c > high_c:
-                continue
-            if band.low_c == shared_c and high_c <= shared_c:
-                continue
-            if band.low_c == shared_c or band.low_c <= reached_c:
-                met.append(place)
-            else:
-                unstated = True
-                met.append(place)
-            reached_c = max(reached_c, band.high_c)
-            shared_c = band.high_c
-        if not met or reached_c < high_c:
-            unstated = True
-        return Touched(tuple(met), unstated)
+    tracks: list[Spent]
+    slack_ms: float = 0.0
 
 
 class Life(Protocol):
@@ -94,81 +65,166 @@ class Life(Protocol):
     def begin(self) -> Spent:
         """Return a fresh state."""
 
-    def spend(self, spent: Spent, track: Track, span: Span) -> None:
-        """Let a span pass in one view."""
+    def spend(self, tracks: Sequence[Spent], span: Span) -> None:
+        """Let a span pass in all views."""
 
     def fraction(self, spent: Spent) -> float:
         """Return the share spent; 1 or more is all of it."""
+
+    def slack_ms(self, spent: Spent) -> float:
+        """Return a time in which it surely is not spent, whatever the temperature."""
 
     def left_ms(self, spent: Spent, temperature_c: float) -> float | None:
         """Return the time left at a constant temperature, None where the life says nothing of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a temperature range means to one life. Places are those of its allowances, steps or bands.
+
+    mild     where it may be, in the item's favour: with the next colder one of a temperature that is not stated
+    harsh    where it may be, against the item: with the next warmer one as well
+    only     the place, if it surely is in one
+    unknown  whether some of it is not stated; `unknown_wholly`: all of it
+    rests    whether all of it is the label's storage, in which nothing is spent; `may_rest`: some of it
+    """
+
+    mild: tuple[int, ...]
+    harsh: tuple[int, ...]
+    only: int | None
+    unknown: bool
+    unknown_wholly: bool
+    rests: bool
+    may_rest: bool
+
+
 class _TableLife:
     """Common to lives that look up bands: what a view sees, and what is unstated."""
 
-    def __init__(self, name: str, table: BandTable, used: Sequence[str]) -> None:
+    def __init__(self, name: str, table: BandTable, bands: Sequence[str], lives: Sequence[int]) -> None:
         self.name = name
         self._table = table
-        self._used = frozenset(table.index[band] for band in used)
-        self._storage = frozenset(place for place, band in enumerate(table.bands) if band.storage)
+        self._lives = tuple(lives)
+        self._place_of = {table.index[band]: place for place, band in enumerate(bands)}
+        self._storage = frozenset(band for band, stated in enumerate(table.bands) if stated.storage)
+        by_warmth = [self._lives[self._place_of[band]] for band in sorted(self._place_of)]
+        self._is_harsher_when_warmer = all(warmer <= colder for colder, warmer in pairwise(by_warmth))
+        self._reaches: dict[Touched, Reach] = {}
 
-    def rests(self, track: Track, span: Span) -> bool:
-        """Whether a view sees the label's storage condition, in which no life is spent (proven: if it may be)."""
-        seen = range_seen(track, span) if self._storage else None
-        if seen is None:
-            return False
-        touched = self._table.touch(*seen)
-        if track is Track.PROVEN:
-            return not self._storage.isdisjoint(touched.bands)
-        return not touched.unstated and self._storage.issuperset(touched.bands)
+    def begin(self) -> Spent:
+        """One clock for each place."""
+        return Spent([0.0] * len(self._lives))
 
-    def _touch(self, spent: Spent, track: Track, span: Span) -> tuple[int, ...] | None:
-        """Return the bands of this life that a view must reckon with, None if it sees nothing; count unstated time."""
-        seen = range_seen(track, span)
-        if seen is None:
-            return None
-        touched = self._table.touch(*seen)
-        bands = tuple(band for band in touched.bands if band in self._used)
-        foreign = touched.unstated or not (self._used | self._storage).issuperset(touched.bands)
-        if not bands if track is Track.PROVEN else foreign:
-            spent.unstated_ms += span.ends_ms - span.begins_ms
-        return bands
+    def spend(self, tracks: Sequence[Spent], span: Span) -> None:
+        """Let a span pass in all views: quickly, where all see it in one band."""
+        duration_ms = span.ends_ms - span.begins_ms
+        reach = self._reach(span.low_c, span.high_c)
+        if span.kind >= SpanKind.SILENT:
+            for track in (Track.NOMINAL, Track.PROVEN, Track.WORST):
+                self._miss(tracks[track], duration_ms, is_gap=span.kind is SpanKind.GAP)
+            self._spend_against(tracks[Track.POSSIBLE], Track.POSSIBLE, reach, duration_ms)
+        elif reach.only is not None:
+            for track in TRACKS:
+                self._pass(tracks[track], track, (reach.only,), duration_ms)
+        else:
+            nominal = self._reach(span.nominal_c, span.nominal_c)
+            self._spend_for(tracks[Track.NOMINAL], Track.NOMINAL, nominal, duration_ms)
+            self._spend_for(tracks[Track.PROVEN], Track.PROVEN, reach, duration_ms)
+            self._spend_against(tracks[Track.WORST], Track.WORST, reach, duration_ms)
+            self._spend_against(tracks[Track.POSSIBLE], Track.POSSIBLE, reach, duration_ms)
 
-    def _band_at(self, temperature_c: float) -> int | None:
-        touched = self._table.touch(temperature_c, temperature_c).bands
-        return touched[0] if touched and touched[0] in self._used else None
+    def _spend_for(self, spent: Spent, track: Track, reach: Reach, duration_ms: int) -> None:
+        if reach.may_rest:
+            self._rest(spent)
+            return
+        if reach.unknown_wholly:
+            spent.unstated_ms += duration_ms
+        self._pass(spent, track, reach.mild, duration_ms)
+
+    def _spend_against(self, spent: Spent, track: Track, reach: Reach, duration_ms: int) -> None:
+        if reach.rests:
+            self._rest(spent)
+            return
+        if reach.unknown:
+            spent.unstated_ms += duration_ms
+        self._pass(spent, track, reach.harsh, duration_ms)
+
+    def _pass(self, spent: Spent, track: Track, places: tuple[int, ...], duration_ms: int) -> None:
+        """Let time pass in one of these places; none of them if nothing is known."""
+        raise NotImplementedError
+
+    def _miss(self, spent: Spent, duration_ms: int, *, is_gap: bool) -> None:
+        """Let time pass that a view does not see."""
+
+    def _rest(self, spent: Spent) -> None:
+        """Take note of a stay in storage."""
+
+    def _reach(self, low_c: float, high_c: float) -> Reach:
+        touched = self._table.touch(low_c, high_c)
+        reach = self._reaches.get(touched)
+        if reach is None:
+            reach = self._reaches[touched] = self._reach_of(touched)
+        return reach
+
+    def _reach_of(self, touched: Touched) -> Reach:
+        stated = {slot: band for slot, band in enumerate(self._table.band_of_slot) if self._states(band)}
+        met = [self._place_of[band] for band in touched.bands if band in self._place_of]
+        resting = [band for band in touched.bands if band in self._storage]
+        unknown = [slot for slot in touched.slots if slot not in stated]
+        colder = max((slot for slot in stated if unknown and slot < unknown[0]), default=None)
+        warmer = min((slot for slot in stated if unknown and slot > unknown[-1]), default=None)
+        below = self._places_at(colder) if self._is_harsher_when_warmer else ()
+        mild = tuple(sorted({*met, *below}))
+        surely = len(met) == 1 and not unknown and not resting
+        return Reach(
+            mild=mild,
+            harsh=tuple(sorted({*mild, *self._places_at(colder), *self._places_at(warmer)})),
+            only=met[0] if surely else None,
+            unknown=bool(unknown),
+            unknown_wholly=not met and not resting,
+            rests=bool(resting) and not met and not unknown,
+            may_rest=bool(resting),
+        )
+
+    def _states(self, band: int | None) -> bool:
+        return band in self._place_of or band in self._storage
+
+    def _places_at(self, slot: int | None) -> tuple[int, ...]:
+        band = None if slot is None else self._table.band_of_slot[slot]
+        return () if band is None or band not in self._place_of else (self._place_of[band],)
+
+    def _place_at(self, temperature_c: float) -> int | None:
+        return self._reach(temperature_c, temperature_c).only
 
 
 class Alternative(_TableLife):
     """One budget, spent at the rate of the band."""
 
     def __init__(self, life: AlternativeLife, table: BandTable) -> None:
-        super().__init__(life.name, table, [allowance.band for allowance in life.allowances])
-        self._lives = {table.index[allowance.band]: allowance.life for allowance in life.allowances}
-        self._places = {band: place for place, band in enumerate(self._lives)}
+        allowances = life.allowances
+        super().__init__(life.name, table, [given.band for given in allowances], [given.life for given in allowances])
+        self._shortest = min(self._lives)
         self.mixing_approved = life.mixing == "approved"
 
-    def begin(self) -> Spent:
-        """One clock for each band."""
-        return Spent([0.0] * len(self._lives))
-
-    def spend(self, spent: Spent, track: Track, span: Span) -> None:
-        """Let the band's clock run; of several, the milder for the proven view, the harsher for the others."""
-        bands = self._touch(spent, track, span)
-        if bands:
-            choose = max if track is Track.PROVEN else min
-            band = choose(bands, key=self._lives.__getitem__)
-            spent.clocks[self._places[band]] += span.ends_ms - span.begins_ms
+    def _pass(self, spent: Spent, track: Track, places: tuple[int, ...], duration_ms: int) -> None:
+        """Let the band's clock run; of several, the milder in the item's favour, the harsher against it."""
+        if places:
+            choose = max if track <= Track.PROVEN else min
+            place = places[0] if len(places) == 1 else choose(places, key=self._lives.__getitem__)
+            spent.clocks[place] += duration_ms
 
     def fraction(self, spent: Spent) -> float:
         """Return Miner's sum: the shares of all bands together."""
-        return sum(clock / life for clock, life in zip(spent.clocks, self._lives.values(), strict=True))
+        return sum(clock / life for clock, life in zip(spent.clocks, self._lives, strict=True))
+
+    def slack_ms(self, spent: Spent) -> float:
+        """Return what is left at the highest rate."""
+        return (1 - self.fraction(spent)) * self._shortest
 
     def left_ms(self, spent: Spent, temperature_c: float) -> float | None:
         """Return (1 − D)·L of the band."""
-        band = self._band_at(temperature_c)
-        return None if band is None else max(0.0, 1 - self.fraction(spent)) * self._lives[band]
+        place = self._place_at(temperature_c)
+        return None if place is None else max(0.0, 1 - self.fraction(spent)) * self._lives[place]
 
     def is_mixed(self, spent: Spent) -> bool:
         """Whether more than one band took part."""
@@ -179,58 +235,66 @@ class Sequential(_TableLife):
     """A clock for each step, one way."""
 
     def __init__(self, life: SequentialLife, table: BandTable) -> None:
-        super().__init__(life.name, table, [step.band for step in life.steps])
-        self._step_of = {table.index[step.band]: place for place, step in enumerate(life.steps)}
-        self._lives = [step.life for step in life.steps]
+        super().__init__(life.name, table, [step.band for step in life.steps], [step.life for step in life.steps])
         self._dwells = [step.dwell for step in life.steps]
+        self._last = len(life.steps) - 1
 
-    def begin(self) -> Spent:
-        """One clock for each step."""
-        return Spent([0.0] * len(self._lives))
-
-    def spend(self, spent: Spent, track: Track, span: Span) -> None:
+    def _pass(self, spent: Spent, track: Track, places: tuple[int, ...], duration_ms: int) -> None:
         """Let the clock of the step run; time in a later band beyond its dwell moves on for good."""
-        duration_ms = span.ends_ms - span.begins_ms
-        bands = self._touch(spent, track, span)
-        steps = sorted(self._step_of[band] for band in bands or ())
-        if not steps:
-            target = spent.step
-        elif track is Track.PROVEN:
-            target = spent.step if spent.step in steps else next((s for s in steps if s > spent.step), steps[-1])
-        else:
-            target = steps[-1]
+        favoured = track <= Track.PROVEN
+        if not places:
+            if spent.step == self._last or not favoured:
+                spent.clocks[spent.step] += duration_ms
+            return
+        target = places[-1]
+        if favoured:
+            target = next((place for place in places if place >= spent.step), target)
         if target > spent.step:
             self._visit(spent, target, duration_ms)
-            return
-        spent.run_step, spent.run_ms = None, 0.0
-        if target < spent.step:
+        else:
+            self._rest(spent)
+            spent.clocks[spent.step] += duration_ms
+        if (target if favoured else places[0]) < spent.step:
             spent.returned_ms += duration_ms
-        spent.clocks[spent.step] += duration_ms
 
-    def _visit(self, spent: Spent, target: int, duration_ms: float) -> None:
+    def _visit(self, spent: Spent, target: int, duration_ms: int) -> None:
         """Count a later step's time as the present step's until its dwell is over, then all of it as its own.
 
         The dwell then counts for both: what was counted as spent stays spent.
         """
-        spent.run_ms += duration_ms
         spent.run_step = target if spent.run_step is None else max(spent.run_step, target)
-        if spent.run_ms <= self._dwells[spent.run_step]:
+        dwell_left_ms = max(0.0, self._dwells[spent.run_step] - spent.run_ms)
+        spent.run_ms += duration_ms
+        spent.clocks[spent.step] += min(duration_ms, dwell_left_ms)
+        if duration_ms > dwell_left_ms:
+            spent.step = spent.run_step
+            spent.clocks[spent.step] += spent.run_ms
+            self._rest(spent)
+
+    def _miss(self, spent: Spent, duration_ms: int, *, is_gap: bool) -> None:
+        """A gap ends a stretch of dwelling; the last clock runs until use, heard or not."""
+        if is_gap:
+            self._rest(spent)
+        if spent.step == self._last:
             spent.clocks[spent.step] += duration_ms
-            return
-        spent.step = spent.run_step
-        spent.clocks[spent.step] += spent.run_ms
+
+    def _rest(self, spent: Spent) -> None:
         spent.run_step, spent.run_ms = None, 0.0
 
     def fraction(self, spent: Spent) -> float:
         """Return the largest share of any step."""
         return max(clock / life for clock, life in zip(spent.clocks, self._lives, strict=True))
 
+    def slack_ms(self, spent: Spent) -> float:
+        """Return the shortest rest of any step; a run may yet count at once for the step that it leads to."""
+        return min(life - clock for clock, life in zip(spent.clocks, self._lives, strict=True)) - spent.run_ms
+
     def left_ms(self, spent: Spent, temperature_c: float) -> float | None:
         """Return what the step has left that this temperature leads to."""
-        band = self._band_at(temperature_c)
-        if band is None and spent.step < len(self._lives) - 1:
+        place = self._place_at(temperature_c)
+        if place is None and spent.step < self._last:
             return None
-        step = max(spent.step, spent.step if band is None else self._step_of[band])
+        step = max(spent.step, spent.step if place is None else place)
         return max(0.0, self._lives[step] - spent.clocks[step])
 
 
@@ -238,37 +302,48 @@ class Nested(_TableLife):
     """A cap on all time, and caps on the time in some bands."""
 
     def __init__(self, life: NestedLife, table: BandTable) -> None:
-        super().__init__(life.name, table, life.bands)
-        self._total = life.total
-        self._within = {table.index[allowance.band]: allowance.life for allowance in life.within}
-        self._places = {band: place for place, band in enumerate(self._within, start=1)}
+        within = {allowance.band: allowance.life for allowance in life.within}
+        super().__init__(life.name, table, life.bands, [within.get(band, life.total) for band in life.bands])
+        self._caps = (life.total, *within.values())
+        clocks = {band: clock for clock, band in enumerate(within, start=1)}
+        self._clock_of = [clocks.get(band) for band in life.bands]
 
     def begin(self) -> Spent:
         """Clock 0 is all time, the others are the caps inside it."""
-        return Spent([0.0] * (1 + len(self._within)))
+        return Spent([0.0] * len(self._caps))
 
-    def spend(self, spent: Spent, track: Track, span: Span) -> None:
-        """All time counts against the total; the caps count what is (or, but for the proven view, may be) theirs."""
-        duration_ms = span.ends_ms - span.begins_ms
+    def _pass(self, spent: Spent, track: Track, places: tuple[int, ...], duration_ms: int) -> None:
+        """All time counts against the total; the caps count what is (or, against the item, may be) theirs."""
         spent.clocks[0] += duration_ms
-        bands = self._touch(spent, track, span) or ()
-        for band, place in self._places.items():
-            if bands == (band,) if track is Track.PROVEN else band in bands:
-                spent.clocks[place] += duration_ms
+        if track <= Track.PROVEN and len(places) > 1:
+            return
+        for place in places:
+            clock = self._clock_of[place]
+            if clock is not None:
+                spent.clocks[clock] += duration_ms
+
+    def _miss(self, spent: Spent, duration_ms: int, *, is_gap: bool) -> None:  # noqa: ARG002  the clock does not care
+        """The total is time by the clock, heard or not; unless it may have lain in storage."""
+        if not self._storage:
+            spent.clocks[0] += duration_ms
 
     def fraction(self, spent: Spent) -> float:
         """Return the largest share of any cap."""
-        caps = (self._total, *self._within.values())
-        return max(clock / cap for clock, cap in zip(spent.clocks, caps, strict=True))
+        return max(clock / cap for clock, cap in zip(spent.clocks, self._caps, strict=True))
+
+    def slack_ms(self, spent: Spent) -> float:
+        """Return the shortest rest of any cap."""
+        return min(cap - clock for clock, cap in zip(spent.clocks, self._caps, strict=True))
 
     def left_ms(self, spent: Spent, temperature_c: float) -> float | None:
         """Return the smaller of the total's and the band's rest."""
-        band = self._band_at(temperature_c)
-        if band is None:
+        place = self._place_at(temperature_c)
+        if place is None:
             return None
-        left = self._total - spent.clocks[0]
-        if band in self._within:
-            left = min(left, self._within[band] - spent.clocks[self._places[band]])
+        left = self._caps[0] - spent.clocks[0]
+        clock = self._clock_of[place]
+        if clock is not None:
+            left = min(left, self._caps[clock] - spent.clocks[clock])
         return max(0.0, left)
 
 
@@ -276,30 +351,28 @@ class Independent(_TableLife):
     """A clock for each band."""
 
     def __init__(self, life: IndependentLife, table: BandTable) -> None:
-        super().__init__(life.name, table, [allowance.band for allowance in life.allowances])
-        self._lives = {table.index[allowance.band]: allowance.life for allowance in life.allowances}
-        self._places = {band: place for place, band in enumerate(self._lives)}
+        allowances = life.allowances
+        super().__init__(life.name, table, [given.band for given in allowances], [given.life for given in allowances])
 
-    def begin(self) -> Spent:
-        """One clock for each band."""
-        return Spent([0.0] * len(self._lives))
-
-    def spend(self, spent: Spent, track: Track, span: Span) -> None:
-        """Let the band's clock run; where several are possible, each of them (proven: only if it is the only one)."""
-        bands = self._touch(spent, track, span) or ()
-        if track is Track.PROVEN and len(bands) > 1:
+    def _pass(self, spent: Spent, track: Track, places: tuple[int, ...], duration_ms: int) -> None:
+        """Let the band's clock run; of several possible ones each, but in favour none."""
+        if track <= Track.PROVEN and len(places) > 1:
             return
-        for band in bands:
-            spent.clocks[self._places[band]] += span.ends_ms - span.begins_ms
+        for place in places:
+            spent.clocks[place] += duration_ms
 
     def fraction(self, spent: Spent) -> float:
         """Return the largest share of any band."""
-        return max(clock / life for clock, life in zip(spent.clocks, self._lives.values(), strict=True))
+        return max(clock / life for clock, life in zip(spent.clocks, self._lives, strict=True))
+
+    def slack_ms(self, spent: Spent) -> float:
+        """Return the shortest rest of any band."""
+        return min(life - clock for clock, life in zip(spent.clocks, self._lives, strict=True))
 
     def left_ms(self, spent: Spent, temperature_c: float) -> float | None:
         """Return what the band has left."""
-        band = self._band_at(temperature_c)
-        return None if band is None else max(0.0, self._lives[band] - spent.clocks[self._places[band]])
+        place = self._place_at(temperature_c)
+        return None if place is None else max(0.0, self._lives[place] - spent.clocks[place])
 
 
 class Modelled:
@@ -314,11 +387,14 @@ class Modelled:
         """One damage sum."""
         return Spent([0.0])
 
-    def spend(self, spent: Spent, track: Track, span: Span) -> None:
+    def spend(self, tracks: Sequence[Spent], span: Span) -> None:
         """Add the damage; the uncertainty in favour or against as the view says."""
-        seen = range_seen(track, span)
-        if seen is None:
-            return
+        for track in TRACKS:
+            seen = range_seen(track, span)
+            if seen is not None:
+                self._spend(tracks[track], track, seen, span)
+
+    def _spend(self, spent: Spent, track: Track, seen: tuple[float, float], span: Span) -> None:
         duration_ms = span.ends_ms - span.begins_ms
         low_c, high_c = seen
         outside = high_c < self._from_c or low_c > self._to_c
@@ -332,6 +408,10 @@ class Modelled:
         """Return the damage."""
         return spent.clocks[0]
 
+    def slack_ms(self, spent: Spent) -> float:
+        """Return what is left at the highest rate."""
+        return (1 - spent.clocks[0]) / self._rate_per_h(self._to_c) * HOUR_MS
+
     def left_ms(self, spent: Spent, temperature_c: float) -> float | None:
         """Return (1 − D)·L(T), None outside the law's validity."""
         if not self._from_c <= temperature_c <= self._to_c:
@@ -343,6 +423,10 @@ class Modelled:
         return self._rate_per_h(min(self._to_c, max(self._from_c, temperature_c)))
 
 
+_SLACK_MAX_MS = float(1 << 52)
+"""A time without end, for a life that is spent in every view."""
+
+
 def _rate_law(life: ModelLife) -> Rate:
     reference_h = life.reference_life / HOUR_MS
     if life.q10 is not None:
@@ -352,9 +436,8 @@ def _rate_law(life: ModelLife) -> Rate:
     return arrhenius_rate(reference_h, life.reference_c, life.activation_energy_kj_mol / GAS_CONSTANT_KJ_MOL_K)
 
 
-def lives_of(profile: Profile) -> list[Life]:
+def lives_of(profile: Profile, table: BandTable) -> list[Life]:
     """Return the temperature-dependent lives of a profile (clock lives are deadlines, not folds)."""
-    table = BandTable(profile.bands)
     lives: list[Life] = []
     for life in profile.lives:
         match life:
@@ -373,27 +456,30 @@ def lives_of(profile: Profile) -> list[Life]:
     return lives
 
 
-class LifeState(msgspec.Struct):
-    """One life in all views."""
-
-    tracks: list[Spent]
-
-
 def begin_life(life: Life) -> LifeState:
     """Return a fresh state."""
     return LifeState([life.begin() for _ in TRACKS])
 
 
 def spend_life(life: Life, state: LifeState, span: Span) -> None:
-    """Let a span pass in all views, and note the moment at which a life is spent."""
-    for track in TRACKS:
-        if isinstance(life, _TableLife) and life.rests(track, span):
+    """Let a span pass in all views, and note the moment at which a life is spent.
+
+    While there is slack no life can be spent, and nobody asks.
+    """
+    state.slack_ms -= span.ends_ms - span.begins_ms
+    if state.slack_ms > 0:
+        life.spend(state.tracks, span)
+        return
+    before = [life.fraction(spent) for spent in state.tracks]
+    life.spend(state.tracks, span)
+    slack_ms = _SLACK_MAX_MS
+    for spent, fraction in zip(state.tracks, before, strict=True):
+        if spent.spent_at_ms is not None:
             continue
-        spent = state.tracks[track]
-        before = life.fraction(spent)
-        life.spend(spent, track, span)
-        if spent.spent_at_ms is None:
-            after = life.fraction(spent)
-            if after >= 1:
-                part = (1 - before) / (after - before) if after > before else 0.0
-                spent.spent_at_ms = span.begins_ms + round(max(0.0, part) * (span.ends_ms - span.begins_ms))
+        after = life.fraction(spent)
+        if after >= 1:
+            part = (1 - fraction) / (after - fraction) if after > fraction else 0.0
+            spent.spent_at_ms = span.begins_ms + round(max(0.0, part) * (span.ends_ms - span.begins_ms))
+        else:
+            slack_ms = min(slack_ms, life.slack_ms(spent))
+    state.slack_ms = slack_ms - 1  # less than rounding could make of it

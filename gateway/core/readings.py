@@ -146,7 +146,7 @@ class LoggerRecord:
         self._last: Observation | None = None
         self._news: list[Reading] | None = []
         self._stale = False
-        self._conflicts = 0
+        self._conflicts: list[int] = []
 
     def add(self, observation: Observation) -> None:
         """Take an observation; one that is here already changes nothing."""
@@ -158,7 +158,8 @@ class LoggerRecord:
             return
         known = None if observation.counter is None else self._counted.get(observation.counter)
         if known is not None and observation.measured_at_ms - known.measured_at_ms < self._half_wrap_ms:
-            self._conflicts += known.temperature_mc != observation.temperature_mc
+            if known.temperature_mc != observation.temperature_mc:
+                self._conflicts.append(known.measured_at_ms)
             return
         if observation.counter is not None:
             self._counted[observation.counter] = observation
@@ -169,8 +170,8 @@ class LoggerRecord:
             self._news.append(reading)
 
     @property
-    def conflicts(self) -> int:
-        """Pairs of observations that claim the same measurement with different values."""
+    def conflicts(self) -> Sequence[int]:
+        """When there were pairs of observations that claim the same measurement with different values (ms UTC)."""
         self._settle()
         return self._conflicts
 
@@ -203,7 +204,7 @@ class LoggerRecord:
         )
         self._counted = {o.counter: o for o in live if o.counter is not None}
         kept, _ = _add_memory(live, [o for o in self._observations if o.source is Source.MEMORY])
-        self._conflicts = len(conflicts)
+        self._conflicts = [known.measured_at_ms for known, _ in conflicts]
         self._readings = [_to_reading(observation, self._offset_c) for observation in kept]
         self._last = kept[-1] if kept else None
         self._news = None

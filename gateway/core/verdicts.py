@@ -100,7 +100,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class LifeLeft:
-    """How much of one life is spent: a fraction (1 = all of it), proven and possible; hours left at a temperature."""
+    """How much of one life is spent: a fraction (1 = all of it), as measured and at worst; hours left at a temperature.
+
+    What is left, at the present temperature and at the planned storage, counts gaps and uncertainty at their worst.
+    """
 
     name: str
     spent: float

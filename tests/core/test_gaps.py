@@ -142,7 +142,7 @@ def test_a_logger_that_dies_leaves_an_open_end() -> None:
 
 
 def test_a_gap_costs_life_only_as_a_possibility() -> None:
-    profile = with_life("q10", reference_c=5, reference_life="10 h", q10=3, valid_from_c=0, valid_to_c=40, bands=())
+    profile = with_life("q10", (), reference_c=5, reference_life="10 h", q10=3, valid_from_c=0, valid_to_c=40)
     judgement = judge_course(profile, [*steady(5, 0, 60), *steady(5, 240, 300)])
     (life,) = judgement.lives
     assert life.spent == pytest.approx(2 / 10, rel=1e-9)

@@ -58,8 +58,8 @@ def with_limit(**limit: object) -> Profile:
     return make_profile(limits=[{"name": "limit", **limit}])
 
 
-def with_life(kind: str, bands: Sequence[Mapping[str, object]] = (COLD, ROOM), **fields: object) -> Profile:
-    return make_profile(bands=list(bands), lives=[{"kind": kind, "name": "life", **fields}])
+def with_life(kind: str, table: Sequence[Mapping[str, object]] = (COLD, ROOM), /, **fields: object) -> Profile:
+    return make_profile(bands=list(table), lives=[{"kind": kind, "name": "life", **fields}])
 
 
 def steady(temperature_c: float, begin: float, end: float, every: float = 1) -> list[tuple[float, float]]:
