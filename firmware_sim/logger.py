@@ -1,22 +1,19 @@
-"""A logger in its box on the radio: a RuuviTag joined to what BlueZ sees of it."""
+"""A logger in its box on the radio: firmware joined to its surroundings and to what the radio carries of it."""
 
-import asyncio
 import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from firmware_sim import rawv2
-from firmware_sim.bluez import Characteristic, FakeBluez, Service
+from firmware_sim import makers
 from firmware_sim.clock import DomainClock, to_ms
-from firmware_sim.history import NUS_RX, NUS_SERVICE, NUS_TX
-from firmware_sim.ruuvitag import GATT_HEARTBEAT_BYTES, Measurement, RuuviTag, TagSettings
+from firmware_sim.firmware import LoggerSettings, Measurement
+from firmware_sim.misbehaviour import Misbehaviour
+from firmware_sim.peripheral import Peripheral, Radio
 from firmware_sim.scenario import Box, Logger
 from firmware_sim.world import CarriedBox
 
 RSSI_NOISE_DB = 2.0
-BURST = 6
-"""Notifications in one connection event, about what a tag and a Linux host agree on."""
 MS_PER_S = 1000
 
 
@@ -24,60 +21,63 @@ MS_PER_S = 1000
 class Run:
     """What all loggers of a run share. ``shift_ms`` is domain time minus the scenario file's time."""
 
-    bluez: FakeBluez
+    radio: Radio
     clock: DomainClock
     seed: int
     start_ms: int
     shift_ms: int
-    notifications_per_s: float
 
 
 class SimulatedLogger:
-    """One tag with its box; all times are domain time in milliseconds."""
+    """One logger with its box; all times are domain time in milliseconds."""
 
     def __init__(self, box: Box, carried: CarriedBox, run: Run) -> None:
         self.box_code = box.code
         self.address = box.logger.address
+        self.misbehaviour = Misbehaviour()
         self._settings = box.logger
         self._carried = carried
         self._run = run
         # A simulation repeats by its seed: no secrets are made here.
         self._random = random.Random(f"{run.seed} radio {self.address}")  # noqa: S311 - see above
-        tag_random = random.Random(f"{run.seed} tag {self.address}")  # noqa: S311 - see above
-        self.tag = RuuviTag(_tag_settings(box.logger), run.start_ms, tag_random)
+        firmware_random = random.Random(f"{run.seed} tag {self.address}")  # noqa: S311 - see above
+        maker = makers.MAKERS[box.logger.maker]
+        self.firmware = maker.build(_logger_settings(box.logger), run.start_ms, firmware_random)
+        self.served = maker.serve(self.firmware, run.clock.now_ms, self.misbehaviour)
         self._dies_at_ms = math.inf if box.logger.dies_at is None else to_ms(box.logger.dies_at) + run.shift_ms
         self._events = _events(box, run.shift_ms)
-        self._transmission_ms = self.tag.first_heartbeat_ms
+        self._transmission_ms = self.firmware.first_heartbeat_ms
         self._is_away = False
-        self._tx = Characteristic(NUS_TX, ["notify"])
-        rx = Characteristic(NUS_RX, ["write", "write-without-response"], on_write=self._take_request)
-        self.device = run.bluez.add_device(
-            self.address,
-            name=box.logger.name or f"Ruuvi {self.address[-5:].replace(':', '')}",
-            services=[Service(NUS_SERVICE, [rx, self._tx])],
+        self.port = run.radio.add(
+            Peripheral(
+                self.address,
+                box.logger.name or maker.name(self.address),
+                self.served.services,
+                lambda is_connected: self.served.connected(is_connected=is_connected),
+            )
         )
-        self._transfer: asyncio.Task[None] | None = None
+        self.served.bind(self.port)
 
     def wakes_at_ms(self, stop_ms: float) -> float:
-        """Return when there is something to do; after ``stop_ms`` nothing is measured. Infinity for a dead tag."""
-        transmits_at_ms = self.tag.time_at(self._transmission_ms)
+        """Return when there is something to do; after ``stop_ms`` nothing is measured. Infinity for a dead logger."""
+        transmits_at_ms = self.firmware.time_at(self._transmission_ms)
         if transmits_at_ms >= self._dies_at_ms:
             return math.inf
-        due_at_ms = self.tag.due_at_ms
+        due_at_ms = self.firmware.due_at_ms
         return min(transmits_at_ms, due_at_ms if due_at_ms <= stop_ms else math.inf)
 
     def measure(self, now_ms: float) -> Iterator[Measurement]:
         """Take every measurement that is due by now, also those that a stall of the machine delayed."""
-        while self.tag.due_at_ms <= now_ms and self.tag.due_at_ms < self._dies_at_ms:
-            environment = self._carried.at((self.tag.due_at_ms - self._run.start_ms) / MS_PER_S)
-            yield self.tag.measure(environment)
+        while self.firmware.due_at_ms <= now_ms and self.firmware.due_at_ms < self._dies_at_ms:
+            environment = self._carried.at((self.firmware.due_at_ms - self._run.start_ms) / MS_PER_S)
+            yield self.firmware.measure(environment)
 
     def events(self, now_ms: float) -> Iterator[tuple[int, str]]:
         """Give what happened to the box by now and was not told yet, and let it have its effect on the radio."""
         while self._events and self._events[0][0] <= now_ms:
             at_ms, event = self._events.pop(0)
             self._is_away = event == "carried_away" or (self._is_away and event != "brought_back")
-            self.device.in_range = not self._is_away and at_ms < self._dies_at_ms
+            self.port.in_range = not self._is_away and at_ms < self._dies_at_ms
             yield at_ms, event
 
     def transmit(self, running_ms: float) -> None:
@@ -85,46 +85,27 @@ class SimulatedLogger:
 
         What fell due before and was missed is gone, as it is for a receiver that did not listen.
         """
-        # By the tag's own oscillator, as its measurements: both stay in step however long they run.
-        late_ms = running_ms - round(self.tag.time_at(self._transmission_ms))
+        # By the logger's own oscillator, as its measurements: both stay in step however long they run.
+        late_ms = running_ms - round(self.firmware.time_at(self._transmission_ms))
         if late_ms < 0 or running_ms >= self._dies_at_ms:
             return
         interval_ms = self._settings.tx_interval_s * MS_PER_S
         self._transmission_ms += (late_ms // interval_ms + 1) * interval_ms
-        payload = self.tag.payload
-        if payload is None or self._random.random() < self._settings.loss:
+        broadcasts = self.firmware.broadcasts
+        if not broadcasts or self._random.random() < self._settings.loss:
             return
         rssi = round(self._random.gauss(self._settings.rssi_dbm, RSSI_NOISE_DB))
-        self.device.advertise({rawv2.MANUFACTURER_ID: payload}, rssi=rssi, service_uuids=[NUS_SERVICE])
-        if self._transfer is None:
-            self._tx.notify(payload[:GATT_HEARTBEAT_BYTES])
+        for broadcast in broadcasts:
+            self.port.advertise(broadcast, rssi)
+        self.served.transmitted(broadcasts[0].payload)
 
     async def stop(self) -> None:
         """End a transfer that is under way."""
-        if self._transfer is not None:
-            self._transfer.cancel()
-            await asyncio.gather(self._transfer, return_exceptions=True)
-
-    def _take_request(self, data: bytes) -> None:
-        """Begin to send the log; while one is being sent the firmware is busy and takes no other request."""
-        if self._transfer is None:
-            frames = self.tag.answer(data, self._run.clock.now_ms())
-            self._transfer = asyncio.create_task(self._send(frames), name=f"log of {self.address}")
-            self._transfer.add_done_callback(self._finish)
-
-    def _finish(self, _transfer: asyncio.Task[None]) -> None:
-        self._transfer = None
-
-    async def _send(self, frames: Iterator[bytes]) -> None:
-        for number, frame in enumerate(frames, start=1):
-            if not self._tx.notify(frame):
-                return
-            if number % BURST == 0:
-                await asyncio.sleep(BURST / self._run.notifications_per_s)
+        await self.served.stop()
 
 
-def _tag_settings(logger: Logger) -> TagSettings:
-    return TagSettings(
+def _logger_settings(logger: Logger) -> LoggerSettings:
+    return LoggerSettings(
         address=logger.address,
         heartbeat_s=logger.heartbeat_s,
         has_memory=logger.memory,

@@ -93,10 +93,11 @@ class Pcm(_Table):
 
 
 class Logger(_Table):
-    """A RuuviTag; the defaults are those of its firmware."""
+    """A logger; the defaults are those of a RuuviTag's firmware."""
 
     address: Address
     name: str | None = None
+    maker: Literal["ruuvi"] = "ruuvi"
     heartbeat_s: float = Field(ruuvitag.HEARTBEAT_S, gt=0.1, le=3600)
     tx_interval_s: float = Field(ruuvitag.ADVERTISEMENT_S, gt=0.1, le=3600)
     memory: bool = True

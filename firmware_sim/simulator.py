@@ -6,6 +6,7 @@ from pathlib import Path
 
 from firmware_sim import world
 from firmware_sim.bluez import FakeBluez, Settings
+from firmware_sim.bluez_radio import BluezRadio
 from firmware_sim.clock import DomainClock, to_ms
 from firmware_sim.logger import Run, SimulatedLogger
 from firmware_sim.scenario import Radio, Scenario
@@ -21,15 +22,14 @@ class Simulator:
     def __init__(self, scenario: Scenario, clock: DomainClock, address: str, truth: TruthFile, seed: int = 1) -> None:
         self._clock = clock
         self._truth = truth
-        self._bluez = FakeBluez(address, _settings(scenario.radio))
+        self._radio = BluezRadio(FakeBluez(address, _settings(scenario.radio)), scenario.radio.notifications_per_s)
         begins_ms = to_ms(scenario.clock.start)
         run = Run(
-            bluez=self._bluez,
+            radio=self._radio,
             clock=clock,
             seed=seed,
             start_ms=clock.start_ms,
             shift_ms=clock.start_ms - begins_ms,
-            notifications_per_s=scenario.radio.notifications_per_s,
         )
         stop_ms = to_ms(scenario.clock.stop) + run.shift_ms
         self._stop_ms = stop_ms if clock.stop_ms is None else min(stop_ms, clock.stop_ms)
@@ -41,19 +41,20 @@ class Simulator:
 
     async def play(self) -> None:
         """Accept clients and play the scenario; at its end measuring ends and advertising goes on."""
-        async with self._bluez:
-            print("READY", flush=True)  # noqa: T201 - whoever started this process waits for it
-            try:
-                while True:
-                    self._measure()
-                    running_ms = self._clock.running_ms()
-                    for logger in self.loggers:
-                        logger.transmit(running_ms)
-                    await asyncio.sleep(self._wait_s())
-            finally:
+        await self._radio.start()
+        print("READY", flush=True)  # noqa: T201 - whoever started this process waits for it
+        try:
+            while True:
+                self._measure()
+                running_ms = self._clock.running_ms()
                 for logger in self.loggers:
-                    await logger.stop()
-                self._truth.flush()
+                    logger.transmit(running_ms)
+                await asyncio.sleep(self._wait_s())
+        finally:
+            for logger in self.loggers:
+                await logger.stop()
+            self._truth.flush()
+            await self._radio.stop()
 
     def _measure(self) -> None:
         now_ms = min(self._clock.now_ms(), self._stop_ms)

@@ -9,14 +9,16 @@ file names (0 when the clock of the run begins where the scenario does).
 
 One line for each measurement, in the order of time for each logger::
 
-    {"kind": "measurement", "logger": "C0:..", "n": 70001, "counter": 4466, "at_ms": ..., "temperature_mc": 5165}
+    {"kind": "measurement", "logger": "C0:..", "n": 70001, "counter": 4466, "at_ms": ..., "temperature_mc": 5165,
+     "boot": 0}
 
-``n`` is the measurement number that never wraps, ``counter`` = n modulo 65535 is the one that is advertised, ``at_ms``
-is domain time (milliseconds since 1970 UTC), ``temperature_mc`` the advertised value in thousandths of a degree.
+One line in the file, that is. ``n`` is the measurement number that never wraps and begins at 0 with each ``boot``, ``counter`` is the one that is
+advertised (a RuuviTag's is n modulo 65535; null where a maker has none), ``at_ms`` is domain time (milliseconds since
+1970 UTC), ``temperature_mc`` the advertised value in thousandths of a degree, null where the sensor gave none.
 
 One line for each record that went into a logger's memory, right after its measurement (same ``n``, same time)::
 
-    {"kind": "memory", "logger": "C0:..", "n": 70001, "at_ms": ..., "temperature_cc": 517}
+    {"kind": "memory", "logger": "C0:..", "n": 70001, "at_ms": ..., "temperature_cc": 517, "boot": 0}
 
 ``temperature_cc`` is the value as the log serves it, in hundredths of a degree. The time that the log serves is the
 reader's, in whole seconds, and bears the logger's drift.
@@ -34,7 +36,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from firmware_sim.ruuvitag import Measurement
+from firmware_sim.firmware import Measurement
 
 
 class TruthFile:
@@ -58,22 +60,21 @@ class TruthFile:
 
     def tell_measurement(self, logger: str, measurement: Measurement) -> None:
         """Write a measurement, and the record that it left in the logger's memory."""
-        number, at_ms, record = measurement.number, measurement.at_ms, measurement.record
+        number, at_ms, take = measurement.number, measurement.at_ms, measurement.take
         self._write(
             {
                 "kind": "measurement",
                 "logger": logger,
                 "n": number,
-                "counter": measurement.counter,
+                "counter": take.counter,
                 "at_ms": at_ms,
-                "temperature_mc": measurement.temperature_mc,
+                "temperature_mc": take.temperature_mc,
+                "boot": measurement.boot,
             }
         )
-        if record is not None:
-            temperature_cc = record.temperature_cc
-            self._write(
-                {"kind": "memory", "logger": logger, "n": number, "at_ms": at_ms, "temperature_cc": temperature_cc}
-            )
+        if take.kept_cc is not None:
+            line = {"kind": "memory", "logger": logger, "n": number, "at_ms": at_ms, "temperature_cc": take.kept_cc}
+            self._write(line | {"boot": measurement.boot})
 
     def tell_event(self, box: str, logger: str, event: str, at_ms: int) -> None:
         """Write what happened to a box."""

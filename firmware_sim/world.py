@@ -4,8 +4,8 @@ import math
 from datetime import datetime
 
 from firmware_sim import physics, scenario, weather
+from firmware_sim.firmware import Environment
 from firmware_sim.physics import STEP_S
-from firmware_sim.ruuvitag import Environment
 
 MS_PER_STEP = STEP_S * 1000
 _PA_PER_HPA = 100

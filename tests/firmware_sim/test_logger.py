@@ -11,9 +11,10 @@ from bleak import BleakClient, BleakScanner
 import firmware_sim
 from firmware_sim import scenario, world
 from firmware_sim.bluez import FakeBluez
+from firmware_sim.bluez_radio import BluezRadio
 from firmware_sim.clock import DomainClock, to_ms
+from firmware_sim.firmware import Measurement
 from firmware_sim.logger import Run, SimulatedLogger
-from firmware_sim.ruuvitag import Measurement
 
 Until = Callable[[Callable[[], object]], Awaitable[None]]
 DAY = Path(firmware_sim.__file__).parent / "scenarios" / "day.toml"
@@ -32,7 +33,7 @@ class Bench:
         self.start_ms = to_ms(trip.clock.start)
         self.now_ms = self.start_ms
         clock = DomainClock(self.start_ms, 1.0, 0, None, lambda: (self.now_ms - self.start_ms) * 1_000_000)
-        run = Run(bluez, clock, seed=1, start_ms=self.start_ms, shift_ms=0, notifications_per_s=1e6)
+        run = Run(BluezRadio(bluez, 1e6), clock, seed=1, start_ms=self.start_ms, shift_ms=0)
         self.logger = SimulatedLogger(box.model_copy(update={"logger": settings}), carried, run)
 
     def turn(self, to_ms: int) -> list[Measurement]:
@@ -56,7 +57,7 @@ async def test_a_stall_loses_advertisements_but_no_measurement(bench: Bench, unt
         counters.append(int.from_bytes(payload[16:18], "big"))
 
     async with BleakScanner(hear):
-        first = bench.logger.tag.due_at_ms
+        first = bench.logger.firmware.due_at_ms
         assert len(bench.turn(first)) == 1
         assert len(bench.turn(first + HEARTBEAT_MS)) == 1
         assert len(bench.turn(first + 100 * HEARTBEAT_MS)) == 99
@@ -66,20 +67,20 @@ async def test_a_stall_loses_advertisements_but_no_measurement(bench: Bench, unt
     assert counters == [0, 1, 100, 101]
 
 
-async def test_while_time_stands_still_the_last_advertisement_repeats(bench: Bench) -> None:
-    first = bench.logger.tag.due_at_ms
-    async with BleakScanner():
+async def test_while_time_stands_still_the_last_advertisement_repeats(bench: Bench, until: Until) -> None:
+    first = bench.logger.firmware.due_at_ms
+    async with BleakScanner() as scanner:
         bench.turn(first)
-        payload = bench.logger.tag.payload
+        payload = bench.logger.firmware.payload
         wakes_at_ms = bench.logger.wakes_at_ms(stop_ms=first)
         assert wakes_at_ms == pytest.approx(first + HEARTBEAT_MS, abs=1)
         bench.logger.transmit(first + 10 * HEARTBEAT_MS)
-        assert bench.logger.tag.payload == payload
-        assert bench.logger.device.is_known
+        assert bench.logger.firmware.payload == payload
+        await until(lambda: scanner.discovered_devices)
 
 
 async def test_a_reader_gets_heartbeats_and_the_log(bench: Bench, until: Until) -> None:
-    first = bench.logger.tag.due_at_ms
+    first = bench.logger.firmware.due_at_ms
     frames: list[bytes] = []
     async with BleakScanner() as scanner:
         bench.turn(first)
@@ -87,9 +88,9 @@ async def test_a_reader_gets_heartbeats_and_the_log(bench: Bench, until: Until) 
     async with BleakClient(scanner.discovered_devices[0]) as client:
         await client.start_notify(TX, lambda _, data: frames.append(bytes(data)))
         bench.turn(first + 100 * HEARTBEAT_MS)
-        assert bench.logger.tag.payload is not None
+        assert bench.logger.firmware.payload is not None
         await until(lambda: frames)
-        assert frames == [bench.logger.tag.payload[:18]]
+        assert frames == [bench.logger.firmware.payload[:18]]
         now_s = bench.now_ms // 1000
         request = struct.pack(">BBBII", 0x3A, 0x3A, 0x11, now_s, now_s - 3600)
         await client.write_gatt_char(RX, request)

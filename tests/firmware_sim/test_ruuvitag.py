@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from firmware_sim import battery
-from firmware_sim.ruuvitag import Environment, Measurement, RuuviTag, TagSettings
+from firmware_sim.firmware import Environment, LoggerSettings, Measurement
+from firmware_sim.ruuvitag import RuuviTag
 
 START_MS = 1_773_126_000_000
 INSIDE = Environment(5.0, 80.0, 100_400.0)
-SETTINGS = TagSettings("CB:B8:33:4C:88:4F", heartbeat_s=10.0)
+SETTINGS = LoggerSettings("CB:B8:33:4C:88:4F", heartbeat_s=10.0)
 
 
 def make(seed: int = 1, **changes: object) -> RuuviTag:
@@ -36,8 +37,8 @@ def test_measurement_is_advertised_and_known_exactly() -> None:
     assert measurement.payload == tag.payload
     form, temperature, *_, counter, address = fields(measurement.payload)
     assert (form, counter, address.hex()) == (5, 0, "cbb8334c884f")
-    assert measurement.temperature_mc == temperature * 5
-    assert abs(measurement.temperature_mc - 5000) < 100
+    assert measurement.take.temperature_mc == temperature * 5
+    assert abs(measurement.take.temperature_mc - 5000) < 100
 
 
 @pytest.mark.parametrize(("drift_ppm", "expected_ms"), [(0, 1_000_000), (100, 999_900), (-100, 1_000_100)])
@@ -55,13 +56,13 @@ def test_first_measurement_comes_within_a_heartbeat() -> None:
 def test_counter_wraps_and_the_number_does_not() -> None:
     measurements = run(make(first_number=65_533), 4)
     assert [measurement.number for measurement in measurements] == [65_533, 65_534, 65_535, 65_536]
-    assert [measurement.counter for measurement in measurements] == [65_533, 65_534, 0, 1]
+    assert [measurement.take.counter for measurement in measurements] == [65_533, 65_534, 0, 1]
     assert [fields(measurement.payload)[9] for measurement in measurements] == [65_533, 65_534, 0, 1]
 
 
 def test_every_five_minutes_are_kept() -> None:
     tag = make()
-    kept = [measurement.number for measurement in run(tag, 100) if measurement.record]
+    kept = [measurement.number for measurement in run(tag, 100) if measurement.take.kept_cc is not None]
     assert kept == [0, 30, 60, 90]
     assert [record.number for record in tag.memory] == kept
 
@@ -80,10 +81,10 @@ def served(tag: RuuviTag, now_ms: float, reader_now_s: int) -> dict[int, int]:
 
 def test_log_serves_what_was_measured_when_it_was() -> None:
     tag = make()
-    measurements = [measurement for measurement in run(tag, 100) if measurement.record]
+    measurements = [measurement for measurement in run(tag, 100) if measurement.take.kept_cc is not None]
     now_ms = tag.due_at_ms
     log = served(tag, now_ms, now_ms // 1000)
-    assert list(log.values()) == [measurement.record.temperature_cc for measurement in measurements]
+    assert list(log.values()) == [measurement.take.kept_cc for measurement in measurements]
     for measurement, at_s in zip(measurements, log, strict=True):
         assert abs(measurement.at_ms / 1000 - at_s) <= 1
 
@@ -106,7 +107,7 @@ def test_an_old_record_bears_the_drift() -> None:
 
 def test_no_memory_no_log() -> None:
     tag = make(has_memory=False)
-    assert not any(measurement.record for measurement in run(tag, 100))
+    assert not any(measurement.take.kept_cc for measurement in run(tag, 100))
     assert served(tag, tag.due_at_ms, tag.due_at_ms // 1000) == {}
 
 
