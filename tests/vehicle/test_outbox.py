@@ -289,18 +289,43 @@ def test_acknowledged_segments_go_when_they_are_old(make: Callable[..., Outbox])
     assert counters(waiting(reopened))[-1] == 4
 
 
-def test_spent_epochs_go_with_their_segments(make: Callable[..., Outbox], database: sqlite3.Connection) -> None:
-    for number in range(3):
+def test_spent_epochs_are_remembered_up_to_a_bound(
+    make: Callable[..., Outbox], database: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
         outbox = make()
         seal(outbox, number)
     outbox.acknowledge(ack(*waiting(outbox)))
     outbox.trim(1 << 60)
-    assert database.execute("SELECT COUNT(*) FROM epochs").fetchone() == (1,)
+    assert database.execute("SELECT COUNT(*) FROM epochs").fetchone() == (4,)
     assert database.execute("SELECT COUNT(*) FROM segments").fetchone() == (1,)
+    monkeypatch.setattr("gateway.vehicle.outbox.EPOCHS_KEPT", 2)
+    outbox.trim(1 << 60)
+    assert database.execute("SELECT COUNT(*) FROM epochs").fetchone() == (2,)
     reopened = make()
     seal(reopened, 9)
     (segment,) = waiting(reopened)
     assert segment.header.parent is not None
+
+
+def test_what_was_trimmed_does_not_hold_up_a_restored_hub(make: Callable[..., Outbox]) -> None:
+    outbox = make()
+    seal(outbox, 0, 1, 2, 3)
+    first, *_, last = waiting(outbox)
+    outbox.acknowledge(ack(last))
+    outbox.trim(T0 + 60_000)
+    outbox.acknowledge(ack(first, generation=2))
+    seal(outbox, 4)
+    waiting(outbox)
+    again = waiting(outbox)
+    assert counters(again) == [2, 3, 4], "number 1 was lost with the hub that held it"
+    assert again[0].header.offset == 0
+    assert again[0].header.parent is None, "nothing that the hub holds is left here"
+    body = again[0].body
+    assert body is not None
+    (fault,) = decode_content(body).records
+    assert isinstance(fault, DeviceFault)
+    assert (fault.code, fault.detail["unreadable"]) == ("outbox_gap", 1)
 
 
 def test_a_full_outbox_gives_up_acknowledged_segments_first(make: Callable[..., Outbox]) -> None:
