@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.core.contents import Content, decode_content, encode_content
 from gateway.core.errors import SegmentError
-from gateway.core.messages import Ack, EpochAck
+from gateway.core.messages import EPOCHS_PER_ACK, Ack, EpochAck
 from gateway.core.records import DeviceFault
 from gateway.core.segments import (
     EPOCH_BYTES,
@@ -37,6 +37,10 @@ log = logging.getLogger(__name__)
 
 _GENERATION = "hub_generation"
 _ALWAYS_MS = 1 << 62
+RESEALED_AT_ONCE = 2000
+"""Segments sealed again in one transaction: 17 h of sealing, 3 MB."""
+EPOCHS_KEPT = 1024
+"""Epochs remembered after their segments have gone: three years of a start a day; 50 KiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +96,16 @@ class Outbox:
         self._boot = boot
         self._max_bytes = max_bytes
         self._random_bytes = random_bytes
+        self._headers_below = 0  # of the waiting segments below this sequence only headers are left
+        self._load()
+
+    def _load(self) -> None:
+        """Take everything from the disk; the next segment begins an epoch."""
         self._epochs = self._rows.load_epochs()
         self._next = self._epochs[-1].written.stop if self._epochs else 0
         self.generation = self._load_generation()
-        """Of the hub's archive; it grows when the hub is restored from a backup."""
         self._stored_bytes = self._rows.bytes_in(range(self._next))
         self._waiting_bytes = sum(self._rows.bytes_in(epoch.waiting) for epoch in self._epochs)
-        self._headers_below = 0  # of the waiting segments below this sequence only headers are left
         self._head, self._parent = self._find_head()
         self._current: Epoch | None = None
 
@@ -118,8 +125,17 @@ class Outbox:
         In the same transaction the `resolved` stretches are forgotten and the `missing` ones remembered. Raises
         sqlite3.Error if the disk refuses; then nothing has changed.
         """
+        epoch, segment = self._make_segment(content, sealed_at_ms, config_version)
+        self._make_room(len(segment.to_bytes()))
+        with transaction(self._database):
+            self._insert(epoch, segment)
+            write_missing(self._database, resolved=resolved, missing=missing)
+            self._write_unwritten()
+        self._advance(epoch, segment)
+        return Sealed(self._next - 1, segment.header.position, sealed_at_ms, config_version, content)
+
+    def _make_segment(self, content: Content, sealed_at_ms: int, config_version: int) -> tuple[Epoch, Segment]:
         epoch = self._current or Epoch(self._next, self._random_bytes(EPOCH_BYTES))
-        is_first = epoch.count == 0
         header = SegmentHeader(
             epoch=epoch.epoch,
             offset=epoch.count,
@@ -127,22 +143,18 @@ class Outbox:
             boot=self._boot,
             config_version=config_version,
             previous=self._head,
-            parent=self._parent if is_first else None,
+            parent=self._parent if epoch.count == 0 else None,
         )
-        segment = seal_segment(self._gateway, header, encode_content(content), self._key.sign)
-        data = segment.to_bytes()
-        self._make_room(len(data))
-        with transaction(self._database):
-            if is_first:
-                self._rows.insert_epoch(epoch)
-            self._rows.insert(Row(self._next, data, segment.hash), sealed_at_ms)
-            write_missing(self._database, resolved=resolved, missing=missing)
-            self._write_unwritten()
-        self._advance(epoch, segment, len(data))
-        return Sealed(self._next - 1, header.position, sealed_at_ms, config_version, content)
+        return epoch, seal_segment(self._gateway, header, encode_content(content), self._key.sign)
 
-    def _advance(self, epoch: Epoch, segment: Segment, size: int) -> None:
+    def _insert(self, epoch: Epoch, segment: Segment) -> None:
+        if epoch.count == 0:
+            self._rows.insert_epoch(epoch)
+        self._rows.insert(Row(self._next, segment.to_bytes(), segment.hash), segment.header.sealed_at_ms)
+
+    def _advance(self, epoch: Epoch, segment: Segment) -> None:
         """The segment is on the disk: only now does memory follow."""
+        size = len(segment.to_bytes())
         if self._current is None:
             self._current = epoch
             self._epochs.append(epoch)
@@ -196,7 +208,7 @@ class Outbox:
         """
         if ack.gateway != self._gateway or ack.generation < self.generation:
             return False
-        changed = ack.generation > self.generation and self._begin_generation(ack.generation)
+        changed = ack.generation > self.generation and self._begin_generation(ack)
         by_epoch = {epoch.epoch: epoch for epoch in self._epochs}
         for named in ack.epochs:
             epoch = by_epoch.get(named.epoch)
@@ -220,12 +232,15 @@ class Outbox:
     # --- keeping the card tidy
 
     def trim(self, before_ms: int) -> int:
-        """Delete acknowledged segments sealed before `before_ms`, and epochs without any; returns how many segments."""
+        """Delete acknowledged segments sealed before `before_ms`; returns how many.
+
+        Of the newest epochs the names stay, or nobody could tell that a restored hub lacks one of them.
+        """
         deleted = 0
         for epoch in tuple(self._epochs):
             while number := self._delete_acknowledged(epoch, before_ms):
                 deleted += number
-        while len(self._epochs) > 1 and self._is_spent(self._epochs[0]):
+        while len(self._epochs) > EPOCHS_KEPT and self._is_spent(self._epochs[0]):
             with transaction(self._database):
                 self._rows.delete_epoch(self._epochs[0])
             del self._epochs[0]
@@ -290,41 +305,64 @@ class Outbox:
 
         The hub would wait for ever for the segment that is lost, so nothing may name it, or one behind it, as parent.
         """
-        before = [(closed, closed.cut) for closed in self._epochs]
+        is_stored = self._rows.load(epoch.first + offset) is not None
         lost = self._cut(epoch, offset)
-        intact = [row for closed, sequence in lost if (row := self._load_intact(closed, sequence)) is not None]
-        salvaged = tuple(self._decode(intact))
-        detail = {"offset": offset, "salvaged": len(salvaged), "unreadable": len(lost) - len(salvaged)}
+        salvaged = sum(self._read_intact(closed, sequence) is not None for closed, sequence in lost)
+        detail = {"offset": offset, "salvaged": salvaged, "unreadable": len(lost) - salvaged}
         log.error("epoch %s ends at offset %d: %s", epoch.epoch.hex(), offset, detail)
-        fault = DeviceFault(now.at_ms, now.trusted, logger="", code="outbox_corrupt", detail=detail)
-        self.corrupt_segments += 1
+        code = "outbox_corrupt" if is_stored else "outbox_gap"
+        fault = DeviceFault(now.at_ms, now.trusted, logger="", code=code, detail=detail)
+        self.corrupt_segments += is_stored
         if self._current is None or self._current.cut is not None:
             self._current = None  # the next segment begins a new epoch
             self._head, self._parent = self._find_head()
         try:
-            self.seal(Content(records=(fault,)), sealed_at_ms=now.at_ms, config_version=0)
-            for sealed in salvaged:
-                self.seal(sealed.content, sealed_at_ms=now.at_ms, config_version=sealed.config_version)
-        except sqlite3.Error:
-            for closed, cut in before:
-                closed.cut = cut
+            self._reseal(fault, lost)
+        except BaseException:
+            self._load()
             raise
-        # Written last: if the power fails before this, the segments are only sealed a second time.
-        with transaction(self._database):
-            for closed in self._epochs:
-                self._rows.write_epoch(closed)
         self._waiting_bytes = sum(self._rows.bytes_in(kept.waiting) for kept in self._epochs)
+
+    def _reseal(self, fault: DeviceFault, lost: Sequence[tuple[Epoch, int]]) -> None:
+        """Move what is intact to the end of the log, behind the record of the fault.
+
+        Ordinarily one transaction. Of a very long backlog what has moved stays moved if the power fails in between.
+        """
+        for start in range(0, len(lost), RESEALED_AT_ONCE):
+            with transaction(self._database):
+                if start == 0:
+                    self._append(Content(records=(fault,)), fault.at_ms, 0)
+                for closed, sequence in lost[start : start + RESEALED_AT_ONCE]:
+                    sealed = self._read_intact(closed, sequence)
+                    if sealed is not None:
+                        self._append(sealed.content, fault.at_ms, sealed.config_version)
+                        self._stored_bytes -= self._rows.bytes_in(range(sequence, sequence + 1))
+                        self._rows.delete([sequence])
+                if start + RESEALED_AT_ONCE >= len(lost):
+                    for each in self._epochs:
+                        self._rows.write_epoch(each)
+
+    def _append(self, content: Content, sealed_at_ms: int, config_version: int) -> None:
+        """Add a segment within a transaction; if that fails, memory must be loaded again."""
+        epoch, segment = self._make_segment(content, sealed_at_ms, config_version)
+        self._insert(epoch, segment)
+        self._advance(epoch, segment)
+
+    def _read_intact(self, epoch: Epoch, sequence: int) -> Sealed | None:
+        row = self._load_intact(epoch, sequence)
+        return None if row is None else next(self._decode([row]), None)
 
     def _cut(self, epoch: Epoch, offset: int) -> list[tuple[Epoch, int]]:
         """Cut an epoch, and each later one whose parent is cut off; return what is lost to the hub thereby."""
-        lost = [(epoch, sequence) for sequence in range(epoch.first + offset, epoch.written.stop)]
-        epoch.cut = offset
-        cut_off = {Position(epoch.epoch, each) for each in range(offset, epoch.count)}
-        for later in self._epochs:
-            if later.first > epoch.first and later.cut is None and self._parent_of(later) in cut_off:
-                later.cut = later.acknowledged
-                lost += [(later, sequence) for sequence in later.written]
-                cut_off |= {Position(later.epoch, each) for each in range(later.count)}
+        lost = []
+        cut_off: set[Position] = set()
+        for each in self._epochs:
+            if each is not epoch and self._parent_of(each) not in cut_off:
+                continue
+            at = offset if each is epoch else each.acknowledged
+            lost += [(each, sequence) for sequence in range(each.first + at, each.waiting.stop)]
+            each.cut = at
+            cut_off |= {Position(each.epoch, place) for place in range(at, each.count)}
         return lost
 
     def _parent_of(self, epoch: Epoch) -> Position | None:
@@ -343,27 +381,32 @@ class Outbox:
             log.error("the hub holds %s, this disk ends at %d: is it an older copy?", where, epoch.count - 1)
             return epoch is not self._current
         row = self._rows.load(epoch.first + named.next_offset - 1)
-        if row is not None and row.hash == named.head:
+        if row is None or row.hash == named.head:  # what is gone from here was acknowledged before, or is lost
             return True
         self.mismatched_acks += 1
         log.error("the hub names another hash than ours at %s", where)
         return False
 
-    def _begin_generation(self, generation: int) -> bool:
-        """The hub was restored: what it does not name, it does not hold. What was trimmed cannot be sent again."""
-        went_back = False
-        for epoch in self._epochs:
-            first = self._rows.first_stored(epoch.written)
-            acknowledged = epoch.count if first is None else first - epoch.first
-            went_back = went_back or acknowledged < epoch.acknowledged
-            epoch.acknowledged = acknowledged
+    def _begin_generation(self, ack: Ack) -> bool:
+        """The hub was restored: what it does not name, it does not hold, and is sent again.
+
+        Where that includes what was trimmed, the epoch is closed before it (see `pending`). An ack that is full names
+        the newest epochs only: what is older than the newest named one is taken as held.
+        """
+        named = {each.epoch for each in ack.epochs}
+        newest = max((place for place, epoch in enumerate(self._epochs) if epoch.epoch in named), default=-1)
+        before = [epoch.acknowledged for epoch in self._epochs]
+        for place, epoch in enumerate(self._epochs):
+            if epoch.epoch in named or place > newest or len(ack.epochs) < EPOCHS_PER_ACK:
+                epoch.acknowledged = 0
         with transaction(self._database) as database:
-            database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_GENERATION, str(generation).encode()))
+            value = str(ack.generation).encode()
+            database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_GENERATION, value))
             for epoch in self._epochs:
                 self._rows.write_epoch(epoch)
-        self.generation = generation
+        self.generation = ack.generation
         self._waiting_bytes = sum(self._rows.bytes_in(epoch.waiting) for epoch in self._epochs)
-        return went_back
+        return any(before)
 
     def _write_unwritten(self) -> None:
         for epoch in self._epochs:

@@ -65,10 +65,10 @@ class Sealer:
     async def run(self) -> None:
         """Seal for ever."""
         while True:
-            self._hurry.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._interval_s / self._clock.rate):
                     await self._hurry.wait()
+            self._hurry.clear()  # before sealing: what is urgent from here on makes another round
             try:
                 await self.seal_waiting()
             except sqlite3.Error as error:
