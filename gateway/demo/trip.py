@@ -12,10 +12,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from gateway.core.configuration import Box, Calibration, Code, Consignment, Logger
-from gateway.core.errors import InputError
+from gateway.core.errors import ColdchainError, InputError
 from gateway.core.profiles import Model, Profile
 from gateway.core.verdicts import Verdict
 
+WRONG_INPUT = 2
+"""What the simulator ends with when the scenario is at fault."""
 SCENARIO_BYTES_MAX = 4 << 20
 """The whole day takes 20 KiB."""
 
@@ -145,9 +147,11 @@ async def load_trip(path: Path, *, rate: float | None = None) -> Trip:
         stderr=asyncio.subprocess.PIPE,
     )
     output, complaint = await child.communicate()
+    said = complaint.decode(errors="replace").strip()
+    if child.returncode == WRONG_INPUT:
+        raise InputError("scenario", said)
     if child.returncode:
-        reason = complaint.decode(errors="replace").strip().splitlines() or [f"status {child.returncode}"]
-        raise InputError("scenario", reason[-1].removeprefix("firmware_sim: "))
+        raise ColdchainError(f"the simulator ended with status {child.returncode}: {said}")
     if len(output) > SCENARIO_BYTES_MAX:
         raise InputError("scenario", f"{len(output)} bytes, at most {SCENARIO_BYTES_MAX}", where=str(path))
     return parse_trip(json.loads(output), where=str(path), rate=rate)
