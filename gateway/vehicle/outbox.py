@@ -208,7 +208,20 @@ class Outbox:
         """
         if ack.gateway != self._gateway or ack.generation < self.generation:
             return False
-        changed = ack.generation > self.generation and self._begin_generation(ack)
+        if ack.generation == self.generation:
+            return self._raise_watermarks(ack)
+        before = [epoch.acknowledged for epoch in self._epochs]
+        try:
+            self._lower_watermarks(ack)
+            self._raise_watermarks(ack)
+            self._write_generation(ack.generation)
+        except sqlite3.Error:
+            self._load()
+            raise
+        return before != [epoch.acknowledged for epoch in self._epochs]
+
+    def _raise_watermarks(self, ack: Ack) -> bool:
+        changed = False
         by_epoch = {epoch.epoch: epoch for epoch in self._epochs}
         for named in ack.epochs:
             epoch = by_epoch.get(named.epoch)
@@ -218,6 +231,26 @@ class Outbox:
                 self._waiting_bytes += self._rows.bytes_in(epoch.waiting) - before
                 epoch.unwritten = changed = True
         return changed
+
+    def _lower_watermarks(self, ack: Ack) -> None:
+        """The hub was restored: what it does not name, it does not hold, and is sent again.
+
+        Where that includes what was trimmed, the epoch is closed before it (see `pending`). An ack that is full names
+        the newest epochs only: what is older than the newest named one is taken as held.
+        """
+        named = {each.epoch for each in ack.epochs}
+        newest = max((place for place, epoch in enumerate(self._epochs) if epoch.epoch in named), default=-1)
+        for place, epoch in enumerate(self._epochs):
+            if epoch.epoch in named or place > newest or len(ack.epochs) < EPOCHS_PER_ACK:
+                epoch.acknowledged = 0
+        self._waiting_bytes = sum(self._rows.bytes_in(epoch.waiting) for epoch in self._epochs)
+
+    def _write_generation(self, generation: int) -> None:
+        with transaction(self._database) as database:
+            database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_GENERATION, str(generation).encode()))
+            for epoch in self._epochs:
+                self._rows.write_epoch(epoch)
+        self.generation = generation
 
     # --- reading back
 
@@ -386,27 +419,6 @@ class Outbox:
         self.mismatched_acks += 1
         log.error("the hub names another hash than ours at %s", where)
         return False
-
-    def _begin_generation(self, ack: Ack) -> bool:
-        """The hub was restored: what it does not name, it does not hold, and is sent again.
-
-        Where that includes what was trimmed, the epoch is closed before it (see `pending`). An ack that is full names
-        the newest epochs only: what is older than the newest named one is taken as held.
-        """
-        named = {each.epoch for each in ack.epochs}
-        newest = max((place for place, epoch in enumerate(self._epochs) if epoch.epoch in named), default=-1)
-        before = [epoch.acknowledged for epoch in self._epochs]
-        for place, epoch in enumerate(self._epochs):
-            if epoch.epoch in named or place > newest or len(ack.epochs) < EPOCHS_PER_ACK:
-                epoch.acknowledged = 0
-        with transaction(self._database) as database:
-            value = str(ack.generation).encode()
-            database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_GENERATION, value))
-            for epoch in self._epochs:
-                self._rows.write_epoch(epoch)
-        self.generation = ack.generation
-        self._waiting_bytes = sum(self._rows.bytes_in(epoch.waiting) for epoch in self._epochs)
-        return any(before)
 
     def _write_unwritten(self) -> None:
         for epoch in self._epochs:
