@@ -43,7 +43,10 @@ _RETRIED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPS
 
 
 def make_hub_client(settings: HubSettings, token: str) -> httpx.AsyncClient:
-    """A client for the hub's API, with a token but for enrolment. Proxies of the environment are ignored: the route to the hub is a setting."""
+    """A client for the hub's API, with a token but for enrolment.
+
+    Proxies of the environment are ignored: the route to the hub is a setting.
+    """
     verify: ssl.SSLContext | bool = True
     if settings.ca_file is not None:
         verify = ssl.create_default_context(cafile=settings.ca_file)
@@ -111,6 +114,7 @@ class Alarm:
     async def _judge_for_ever(self) -> None:
         judged_by: Configuration | None = None
         while True:
+            self._news.clear()
             if self._configuration is not judged_by and self._configuration is not None:
                 judged_by = self._configuration
                 await self._begin(judged_by)
@@ -122,11 +126,9 @@ class Alarm:
                 await self._judge()
             except sqlite3.Error as error:
                 log.error("a breach could not be noted and is judged again: %s", error)  # noqa: TRY400  the reason says it
-            self._news.clear()
-            if not self._sealed:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(JUDGE_INTERVAL_S / self._clock.rate):
-                        await self._news.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(JUDGE_INTERVAL_S / self._clock.rate):
+                    await self._news.wait()
 
     async def _begin(self, configuration: Configuration) -> None:
         """Judge anew under a configuration, from all that is sealed since its first load."""
@@ -157,7 +159,7 @@ class Alarm:
                 config_version=self._configuration.version,
                 position=self._latest.position,
             )
-            ends_ms = now_ms if breach.ended_at_ms is None else breach.ended_at_ms
+            ends_ms = max(breach.triggered_at_ms, now_ms if breach.ended_at_ms is None else breach.ended_at_ms)
             if not self._book.knows(flag, ends_ms):
                 await self._storage.disk.run(self._storage.memos.add_flag, StoredFlag(flag, self._latest.sequence))
                 log.warning("breach: %s, item %s, rule %s", flag.consignment, flag.item, flag.rule)
