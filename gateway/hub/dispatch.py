@@ -20,11 +20,12 @@ IDLE_S = 2.0
 async def send_alerts(store: Store, clock: Clock, work: Bell, told: Bell) -> None:
     """Send for ever: when `work` rings, and now and then. Rings `told` when listeners have something to read."""
     while True:
+        heard = work.rings
         sent = await asyncio.to_thread(_send_waiting, store, clock)
         if sent:
             told.ring()
         if sent < BATCH:
-            await work.wait(IDLE_S)
+            await work.wait(heard, IDLE_S)
 
 
 def _send_waiting(store: Store, clock: Clock) -> int:

@@ -28,24 +28,29 @@ class Event:
 
 
 class Bell:
-    """Wakes whoever waits for something new. Made in the event loop; may be rung from any thread."""
+    """Wakes whoever waits for something new. Made in the event loop; may be rung from any thread.
+
+    Take `rings` before looking whether there is work, and wait for more than that: a ring in between is not missed.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
+        self.rings = 0
 
     def ring(self) -> None:
-        """Wake all who wait now."""
+        """Wake all who wait."""
         self._loop.call_soon_threadsafe(self._ring)
 
-    async def wait(self, timeout_s: float) -> None:
-        """Wait for the next ring, at most so many real seconds."""
-        changed = self._changed
+    async def wait(self, after: int, timeout_s: float) -> None:
+        """Wait until it has rung more than `after` times, at most so many real seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                await changed.wait()
+                while self.rings <= after:
+                    await self._changed.wait()
 
     def _ring(self) -> None:
+        self.rings += 1
         self._changed.set()
         self._changed = asyncio.Event()
 

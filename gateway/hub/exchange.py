@@ -130,10 +130,11 @@ class Exchange:
             if now_on != connection:  # a broker that has restarted may have forgotten what it retained
                 connection = now_on
                 self._published.clear()
+            heard = registered.rings
             for configuration in await asyncio.to_thread(self._configurations.refresh):
                 if self._published.get(configuration.gateway) != configuration.version:
                     await self._publish(configuration)
-            await registered.wait(LOOK_S)
+            await registered.wait(heard, LOOK_S)
             await asyncio.sleep(GATHER_S)
 
     async def _publish(self, configuration: Configuration) -> None:

@@ -100,10 +100,11 @@ class Watch:
     async def run(self, work: Bell, done: Bell) -> None:
         """Judge for ever: when `work` rings, and now and then. Rings `done` after each commit."""
         loop = asyncio.get_running_loop()
-        patrolled_at_s = 0.0
+        patrol_every_s = max(PATROL_REAL_S, PATROL_S / self._clock.rate)
+        patrolled_at_s = loop.time() - patrol_every_s
         while True:
-            began_s = loop.time()
-            if began_s - patrolled_at_s >= max(PATROL_REAL_S, PATROL_S / self._clock.rate):
+            heard, began_s = work.rings, loop.time()
+            if began_s - patrolled_at_s >= patrol_every_s:
                 patrolled_at_s = began_s
                 judged = await asyncio.to_thread(self.patrol)
             else:
@@ -112,12 +113,7 @@ class Watch:
                 done.ring()
             await asyncio.sleep(max(0.0, SPACING_S - (loop.time() - began_s)))
             if judged < BATCH:
-                patrol_in_s = max(PATROL_REAL_S, PATROL_S / self._clock.rate) - (loop.time() - patrolled_at_s)
-                await self._wait_for_work(work, max(0.0, min(IDLE_S, patrol_in_s)))
-
-    async def _wait_for_work(self, work: Bell, timeout_s: float) -> None:
-        if timeout_s > 0 and not await asyncio.to_thread(self._has_marks):
-            await work.wait(timeout_s)
+                await work.wait(heard, min(IDLE_S, max(0.0, patrolled_at_s + patrol_every_s - loop.time())))
 
     def patrol(self) -> int:
         """Judge what is marked and what is under way; return how many."""
@@ -136,10 +132,6 @@ class Watch:
             marks = read_marks(connection, BATCH)
         self._judge(marks)
         return len(marks)
-
-    def _has_marks(self) -> bool:
-        with self._store.read() as connection:
-            return bool(read_marks(connection, 1))
 
     def _judge(self, marks: Sequence[Mark]) -> None:
         findings = [self._find_safely(mark) for mark in marks]

@@ -58,11 +58,13 @@ async def stream_events(
     start = last_event_id if last_event_id is not None else after
     newest = await asyncio.to_thread(_newest, rooms) if start is None else start
     while not rooms.closing.is_set():
-        for event in await asyncio.to_thread(_page, rooms, newest):
+        heard = rooms.bells.told.rings
+        page = await asyncio.to_thread(_page, rooms, newest)
+        for event in page:
             newest = event.id
             yield ServerSentEvent(raw_data=event.data, event=event.kind, id=str(event.id))
-        if not await asyncio.to_thread(_page, rooms, newest):
-            await rooms.bells.told.wait(POLL_S)
+        if not page:
+            await rooms.bells.told.wait(heard, POLL_S)
 
 
 def _newest(rooms: Rooms) -> int:

@@ -42,6 +42,11 @@ def percent(fraction: float) -> str:
     return f"{value:.0f} %"
 
 
+def count(number: int, name: str) -> str:
+    """Return "1 gap", "2 gaps"."""
+    return f"{number} {name}" if number == 1 else f"{number} {name}s"
+
+
 def moment(at_ms: int) -> str:
     """Return "24 Oct 2026 10:05 +02:00"."""
     return f"{day(at_ms)} {clock_time(at_ms)} {offset(at_ms)}"

@@ -104,12 +104,15 @@ def describe_trace(trace: Trace) -> str:
     if not readings:
         return f"{span} Nothing was measured."
     low, high = min(r.temperature_c for r in readings), max(r.temperature_c for r in readings)
-    said = [span, f"{len(readings)} readings between {figures.celsius(low)} and {figures.celsius(high)}."]
+    said = [
+        span,
+        f"{figures.count(len(readings), 'reading')} between {figures.celsius(low)} and {figures.celsius(high)}.",
+    ]
     limits = [f"not above {figures.threshold(value)}" for value in trace.limits.highs]
     limits += [f"not below {figures.threshold(value)}" for value in trace.limits.lows]
     if limits:
         said.append(f"Profile: {', '.join(limits)}.")
-    said.append(f"{len(trace.excursions)} excursions, {len(trace.silences)} gaps.")
+    said.append(f"{figures.count(len(trace.excursions), 'excursion')}, {figures.count(len(trace.silences), 'gap')}.")
     return " ".join(said)
 
 

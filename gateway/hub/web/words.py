@@ -105,8 +105,8 @@ def _say(name: str, value: Parameter) -> Mapping[str, str]:
         return {spoken: say(value)}
     if name == "expires_at_ms" and isinstance(value, int):
         return {"expires": figures.moment(value)}
-    if name in {"gaps", "readings"}:
-        return {name: f"{value} {name.removesuffix('s') if value == 1 else name}"}
+    if name in {"gaps", "readings"} and isinstance(value, int):
+        return {name: figures.count(value, name.removesuffix("s"))}
     if name == "life":
         return {"life": "" if value in _PLAIN_LIVES else f" “{value}”"}
     if name in _NAMES:
