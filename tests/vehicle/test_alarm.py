@@ -55,6 +55,8 @@ class Bench:
         self.tokens: list[str] = []
         self.answers: list[int | httpx.HTTPError] = []
         self.default: int | httpx.HTTPError = 201
+        self.clock = HandClock()
+        self.clock.passed_ms = 7_200_000
 
     @asynccontextmanager
     async def running(self, settings: Configuration | None = None) -> AsyncIterator[None]:
@@ -66,7 +68,7 @@ class Bench:
             VAN,
             client,
             self.storage,
-            HandClock(),
+            self.clock,
             make_judge=FakeJudge,
             rng=random.Random(1),  # noqa: S311  jitter, no secret
         )
