@@ -42,8 +42,9 @@ class SimulatedLogger:
         self._random = random.Random(f"{run.seed} radio {self.address}")  # noqa: S311 - see above
         firmware_random = random.Random(f"{run.seed} tag {self.address}")  # noqa: S311 - see above
         maker = makers.MAKERS[box.logger.maker]
-        self.firmware = maker.build(_logger_settings(box.logger), run.start_ms, firmware_random)
-        self.served = maker.serve(self.firmware, run.clock.now_ms, self.misbehaviour)
+        self.firmware, self.served = maker.make(
+            _logger_settings(box.logger), run.start_ms, firmware_random, run.clock.now_ms, self.misbehaviour
+        )
         self._dies_at_ms = math.inf if box.logger.dies_at is None else to_ms(box.logger.dies_at) + run.shift_ms
         self._events = _events(box, run.shift_ms)
         self._transmission_ms = self.firmware.first_heartbeat_ms
@@ -51,7 +52,7 @@ class SimulatedLogger:
         self.port = run.radio.add(
             Peripheral(
                 self.address,
-                box.logger.name or maker.name(self.address),
+                box.logger.name or maker.name_of(self.address),
                 self.served.services,
                 lambda is_connected: self.served.connected(is_connected=is_connected),
             )

@@ -97,7 +97,7 @@ class Logger(_Table):
 
     address: Address
     name: str | None = None
-    maker: Literal["ruuvi"] = "ruuvi"
+    maker: Literal["ruuvi", "reference"] = "ruuvi"
     heartbeat_s: float = Field(ruuvitag.HEARTBEAT_S, gt=0.1, le=3600)
     tx_interval_s: float = Field(ruuvitag.ADVERTISEMENT_S, gt=0.1, le=3600)
     memory: bool = True

@@ -12,7 +12,7 @@ One line for each measurement, in the order of time for each logger::
     {"kind": "measurement", "logger": "C0:..", "n": 70001, "counter": 4466, "at_ms": ..., "temperature_mc": 5165,
      "boot": 0}
 
-One line in the file, that is. ``n`` is the measurement number that never wraps and begins at 0 with each ``boot``, ``counter`` is the one that is
+``n`` is the measurement number that never wraps and begins at 0 with each ``boot``, ``counter`` is the one that is
 advertised (a RuuviTag's is n modulo 65535; null where a maker has none), ``at_ms`` is domain time (milliseconds since
 1970 UTC), ``temperature_mc`` the advertised value in thousandths of a degree, null where the sensor gave none.
 

@@ -3,10 +3,12 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from firmware_sim.firmware import Firmware, LoggerSettings
 from firmware_sim.misbehaviour import Misbehaviour
+from firmware_sim.reference.firmware import ReferenceLogger
+from firmware_sim.reference.served import ServedReferenceLogger
 from firmware_sim.ruuvitag import RuuviTag
 from firmware_sim.served import Now, Served, ServedRuuviTag
 
@@ -19,14 +21,27 @@ class Maker(Generic[_AnyFirmware]):
 
     build: Callable[[LoggerSettings, int, random.Random], _AnyFirmware]
     serve: Callable[[_AnyFirmware, Now, Misbehaviour], Served]
-    name: Callable[[str], str]
-    """From the address."""
+    name: str
+    """``{}`` stands for the last four digits of the address."""
+
+    def make(
+        self,
+        settings: LoggerSettings,
+        booted_at_ms: int,
+        randomness: random.Random,
+        now: Now,
+        misbehaviour: Misbehaviour,
+    ) -> tuple[Firmware, Served]:
+        """Return one logger, switched on at that time, and what it serves."""
+        firmware = self.build(settings, booted_at_ms, randomness)
+        return firmware, self.serve(firmware, now, misbehaviour)
+
+    def name_of(self, address: str) -> str:
+        """Return the name that the logger at this address broadcasts."""
+        return self.name.format(address[-5:].replace(":", ""))
 
 
-def _tail(address: str) -> str:
-    return address[-5:].replace(":", "")
-
-
-MAKERS = {
-    "ruuvi": Maker(RuuviTag, ServedRuuviTag, lambda address: f"Ruuvi {_tail(address)}"),
+MAKERS: dict[str, Maker[Any]] = {
+    "ruuvi": Maker(RuuviTag, ServedRuuviTag, "Ruuvi {}"),
+    "reference": Maker(ReferenceLogger, ServedReferenceLogger, "Coldchain {}"),
 }

@@ -3,50 +3,24 @@
 import asyncio
 import struct
 from collections.abc import Awaitable, Callable
-from pathlib import Path
+from typing import Any
 
 import pytest
 from bleak import BleakClient, BleakScanner
 
-import firmware_sim
-from firmware_sim import scenario, world
-from firmware_sim.bluez import FakeBluez
-from firmware_sim.bluez_radio import BluezRadio
-from firmware_sim.clock import DomainClock, to_ms
-from firmware_sim.firmware import Measurement
-from firmware_sim.logger import Run, SimulatedLogger
-
 Until = Callable[[Callable[[], object]], Awaitable[None]]
-DAY = Path(firmware_sim.__file__).parent / "scenarios" / "day.toml"
 RX = "6e400002-b5a3-f393-e0a9-e50e24dcca9e"
 TX = "6e400003-b5a3-f393-e0a9-e50e24dcca9e"
 HEARTBEAT_MS = 6425
 
 
-class Bench:
-    """BOX-2 of the day, none of its advertisements lost, at a time that is set by hand."""
-
-    def __init__(self, bluez: FakeBluez) -> None:
-        trip = scenario.load(DAY)
-        box, carried = trip.boxes[1], world.build(trip)[1]
-        settings = box.logger.model_copy(update={"loss": 0.0, "drift_ppm": 0.0})
-        self.start_ms = to_ms(trip.clock.start)
-        self.now_ms = self.start_ms
-        clock = DomainClock(self.start_ms, 1.0, 0, None, lambda: (self.now_ms - self.start_ms) * 1_000_000)
-        run = Run(BluezRadio(bluez, 1e6), clock, seed=1, start_ms=self.start_ms, shift_ms=0)
-        self.logger = SimulatedLogger(box.model_copy(update={"logger": settings}), carried, run)
-
-    def turn(self, to_ms: int) -> list[Measurement]:
-        """Let the clock jump, as after a stall of the machine."""
-        self.now_ms = to_ms
-        measurements = list(self.logger.measure(to_ms))
-        self.logger.transmit(to_ms)
-        return measurements
+Bench = Any
+"""See conftest.py."""
 
 
 @pytest.fixture
-def bench(bluez: FakeBluez) -> Bench:
-    return Bench(bluez)
+def bench(make_bench: Callable[..., Bench]) -> Bench:
+    return make_bench()
 
 
 async def test_a_stall_loses_advertisements_but_no_measurement(bench: Bench, until: Until) -> None:
@@ -99,4 +73,3 @@ async def test_a_reader_gets_heartbeats_and_the_log(bench: Bench, until: Until) 
         await client.write_gatt_char(RX, b"\x3a\x3a")
         await asyncio.sleep(0)
         assert len(frames) == 11
-    await bench.logger.stop()

@@ -1,0 +1,1 @@
+"""The reference logger: our own design, specified in ``docs/reference-logger.md``."""
