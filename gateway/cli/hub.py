@@ -80,6 +80,32 @@ def enrol(context: click.Context, gateway: str, path: Path | None) -> None:
     click.echo(code)
 
 
+@command.command()
+@_SETTINGS
+@click.option("--reason", default="", help="Why, for the audit trail: which backup, what happened.")
+@click.pass_context
+def restored(context: click.Context, path: Path | None, reason: str) -> None:
+    """Say that the database was restored from a backup, and print the new generation.
+
+    Gateways then send again what they still store. A hub whose data_dir was not restored with the database notices by
+    itself; run this when everything came from the backup. The hub may be running meanwhile.
+    """
+    from gateway.hub.generations import WITNESS, Witness, begin_generation  # noqa: PLC0415  the same
+    from gateway.hub.store import open_existing_store  # noqa: PLC0415  the same
+
+    settings = load_settings(HubSettings, path or context.obj)
+    store = open_existing_store(settings.database_url)
+    try:
+        memory = Witness(settings.data_dir / WITNESS).read()
+        above = 0 if memory is None else memory.generation
+        with store.write() as connection:
+            now_ms = open_clock(settings.clock).now_ms()
+            generation = begin_generation(connection, now_ms, above=above, who="command line", reason=reason)
+    finally:
+        store.close()
+    click.echo(generation)
+
+
 async def _run(settings: HubSettings) -> None:
     from gateway.hub.hub import run_hub  # noqa: PLC0415  the same
 

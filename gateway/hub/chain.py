@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from gateway.core.contents import Content, decode_content
 from gateway.core.errors import ContentError
@@ -25,6 +25,8 @@ from gateway.hub.store import insert_or_skip, inserted_id
 HELD_MAX = 1024
 """Segments of one epoch that wait for one before them: eight hours of sealing. A vehicle sends oldest first, so more
 means that it cannot fill the hole; what is not held is not acknowledged, and comes again."""
+
+_CONTINUED = "two logs continue from one place: was the card copied or restored?"
 
 
 class Link(Enum):
@@ -84,6 +86,7 @@ class EpochLog:
     def place(self, arrivals: Sequence[Arrival]) -> None:
         """Store what is new, in any order; count duplicates as nothing, set aside what contradicts."""
         ordered = sorted(arrivals, key=lambda arrival: arrival.segment.header.offset)
+        self._note_continuation(ordered[-1].segment.header.offset)
         known = self._hashes_at([arrival.segment.header.offset for arrival in ordered])
         for arrival in ordered:
             offset = arrival.segment.header.offset
@@ -204,7 +207,9 @@ class EpochLog:
             if parent is None:
                 self._alert(AlertKind.LOG_RESTARTED, "a second log began from nothing: was the card replaced?")
             else:
-                self._alert_fork("two logs continue from one place: was the card copied or restored?")
+                self._alert_fork(_CONTINUED)
+        elif parent is not None and self._goes_on_behind(parent):
+            self._alert_fork(_CONTINUED)
         self._connection.execute(
             update(epochs)
             .where(epochs.c.id == self.id)
@@ -214,6 +219,33 @@ class EpochLog:
                 parent_offset=None if parent is None else parent.offset,
             )
         )
+
+    def _note_continuation(self, offset: int) -> None:
+        """Alert, once, where this epoch goes on behind a place from which another one continued."""
+        left = self._connection.execute(
+            select(func.min(epochs.c.parent_offset)).where(
+                epochs.c.gateway == self._gateway, epochs.c.parent_epoch == self._epoch
+            )
+        ).scalar()
+        if left is not None and self._last_known() <= left < offset:
+            self._alert_fork(_CONTINUED)
+
+    def _last_known(self) -> int:
+        last = select(func.max(segments.c.position)).where(segments.c.epoch_id == self.id)
+        known = self._connection.execute(last).scalar()
+        return -1 if known is None else int(known)
+
+    def _goes_on_behind(self, parent: Position) -> bool:
+        behind = (
+            select(segments.c.id)
+            .join(epochs, epochs.c.id == segments.c.epoch_id)
+            .where(
+                epochs.c.gateway == self._gateway,
+                epochs.c.epoch == parent.epoch,
+                segments.c.position > parent.offset,
+            )
+        )
+        return self._connection.execute(behind.limit(1)).scalar() is not None
 
     def _refuse_link(self, verbatim: bytes, offset: int) -> None:
         self._set_aside("segment_chain", f"offset {offset} does not name the hash of the one before it", verbatim)

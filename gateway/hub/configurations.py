@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, or_, select
+from sqlalchemy import Connection, func, insert, or_, select
 
 from gateway.core.configuration import Configuration, Consignment
 from gateway.hub import schema
@@ -97,3 +97,20 @@ class Configurations:
             )
         )
         return changed
+
+
+def raise_versions(connection: Connection, version: int, now_ms: int) -> None:
+    """Give each gateway its newest configuration again as at least `version`."""
+    table = schema.configurations
+    newest = select(table.c.gateway, func.max(table.c.version).label("version")).group_by(table.c.gateway).subquery()
+    rows = connection.execute(
+        select(table).join(newest, (newest.c.gateway == table.c.gateway) & (newest.c.version == table.c.version))
+    ).all()
+    for row in rows:
+        configuration = Configuration.model_validate_json(row.document)
+        raised = configuration.model_copy(update={"version": max(version, row.version + 1)})
+        connection.execute(
+            insert(table).values(
+                gateway=row.gateway, version=raised.version, document=raised.model_dump_json(), created_at_ms=now_ms
+            )
+        )

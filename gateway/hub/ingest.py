@@ -17,6 +17,7 @@ from gateway.core.messages import EPOCHS_PER_ACK, Ack, EpochAck
 from gateway.core.segments import check_segment, parse_segment
 from gateway.hub.chain import Arrival, EpochLog, read_content, read_waiting_children
 from gateway.hub.dirty import Span, mark_carried
+from gateway.hub.generations import Witness
 from gateway.hub.quarantine import set_aside
 from gateway.hub.schema import epochs, gateway_keys, gateways
 from gateway.hub.store import Store, read_generation
@@ -48,9 +49,10 @@ class _Refusal:
 class Ingest:
     """Takes deliveries into the archive. Blocking: call it from a thread."""
 
-    def __init__(self, store: Store, now_ms: Callable[[], int]) -> None:
+    def __init__(self, store: Store, now_ms: Callable[[], int], witness: Witness | None = None) -> None:
         self._store = store
         self._now_ms = now_ms
+        self._witness = witness
 
     def take(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
         """Store what is authentic, set aside what is not; return what to acknowledge, also for duplicates."""
@@ -69,7 +71,10 @@ class Ingest:
         with self._store.write() as connection:
             for refusal in refusals:
                 _refuse(connection, refusal, now_ms)
-            return [_take_log(connection, gateway, arrivals[gateway], now_ms) for gateway in sorted(arrivals)]
+            receipts = [_take_log(connection, gateway, arrivals[gateway], now_ms) for gateway in sorted(arrivals)]
+        if self._witness is not None:
+            self._witness.note(self._store, now_ms)
+        return receipts
 
 
 def authenticate(delivery: Delivery, keys: dict[str, list[bytes]]) -> Arrival:

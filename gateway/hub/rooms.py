@@ -10,6 +10,7 @@ from gateway.hub.archive import Archive
 from gateway.hub.configurations import Configurations
 from gateway.hub.enrolment import Enrolment
 from gateway.hub.events import Bell
+from gateway.hub.generations import open_witness
 from gateway.hub.ingest import Ingest
 from gateway.hub.registry import Registry
 from gateway.hub.settings import HubSettings
@@ -68,7 +69,7 @@ def open_rooms(settings: HubSettings) -> Rooms:
         registry=registry,
         configurations=configurations,
         enrolment=open_enrolment(settings, store, clock),
-        ingest=Ingest(store, clock.now_ms),
+        ingest=Ingest(store, clock.now_ms, open_witness(store, settings.data_dir, clock.now_ms())),
         watch=Watch(store, archive, registry, configurations, clock),
         key=load_or_create_key(settings.data_dir / "hub.key"),
         admin_token_hash=hash_secret(load_or_create_admin_token(settings.data_dir)),

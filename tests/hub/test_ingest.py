@@ -232,3 +232,24 @@ def test_a_page_leaves_out_what_was_seen(store: Store, ingest: Ingest, van: Van)
     assert [o.temperature_mc for o in news.observations] == [6000]
     assert archive.watermarks() == {(van.name, van.epoch): 2}
     assert [s.position.offset for s in archive.stored(LOGGER, 0, 1 << 48)] == [0, 1]
+
+
+@pytest.mark.parametrize("restored_first", [False, True])
+def test_a_card_restored_in_the_middle_of_an_epoch_alerts_once(
+    store: Store,
+    ingest: Ingest,
+    van: Van,
+    restored_first: bool,  # noqa: FBT001  parametrised
+) -> None:
+    van.seal(observe(0, 5.0))
+    restored = van.restart(b"epoch--2")
+    restored.seal(observe(300, 5.0))
+    van.seal(observe(30, 5.0))
+    van.seal(observe(60, 5.0))
+    turns = [van.deliveries(van.sealed[1:2]), restored.deliveries()]
+    ingest.take(van.deliveries(van.sealed[:1]))
+    for turn in reversed(turns) if restored_first else turns:
+        ingest.take(turn)
+    ingest.take(van.deliveries())
+    assert times_of(store) == [0, 30, 60, 300]
+    assert alert_kinds(store) == ["log_forked"]
