@@ -320,9 +320,10 @@ dirty = Table(
     Column("marked_at_ms", Milliseconds, nullable=False),
 )
 
-cursors = Table(
-    "cursors",
+projected = Table(
+    "projected",
     metadata,
-    Column("name", Code, primary_key=True),
-    Column("position", BigInteger, nullable=False),
+    Column("projection", String(32), primary_key=True),
+    Column("epoch_id", Key, ForeignKey("epochs.id"), primary_key=True, autoincrement=False),
+    Column("next_offset", BigInteger, nullable=False),
 )

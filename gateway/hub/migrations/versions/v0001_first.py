@@ -76,12 +76,6 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_consignments_received_at_ms"), "consignments", ["received_at_ms"], unique=False)
     op.create_table(
-        "cursors",
-        sa.Column("name", sa.String(length=64), nullable=False),
-        sa.Column("position", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_cursors")),
-    )
-    op.create_table(
         "dirty",
         sa.Column("consignment", sa.String(length=64), nullable=False),
         sa.Column("marks", sa.BigInteger(), nullable=False),
@@ -265,6 +259,16 @@ def upgrade() -> None:
         sa.UniqueConstraint("token_hash", name=op.f("uq_gateway_keys_token_hash")),
     )
     op.create_table(
+        "projected",
+        sa.Column("projection", sa.String(length=32), nullable=False),
+        sa.Column(
+            "epoch_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("next_offset", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["epoch_id"], ["epochs.id"], name=op.f("fk_projected_epoch_id_epochs")),
+        sa.PrimaryKeyConstraint("projection", "epoch_id", name=op.f("pk_projected")),
+    )
+    op.create_table(
         "segments",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("epoch_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -295,6 +299,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("segment_loggers")
     op.drop_table("segments")
+    op.drop_table("projected")
     op.drop_table("gateway_keys")
     op.drop_table("epochs")
     op.drop_table("consignment_items")
@@ -311,7 +316,6 @@ def downgrade() -> None:
     op.drop_table("events")
     op.drop_table("enrolment_codes")
     op.drop_table("dirty")
-    op.drop_table("cursors")
     op.drop_table("consignments")
     op.drop_table("breaches")
     op.drop_table("boxes")
