@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from gateway.vehicle import database as product
 from gateway.vehicle.database import open_database
 
 _MEMORY = Path("/dev/shm")  # noqa: S108  a folder of its own is made in it
@@ -21,7 +20,7 @@ DATABASE = "outbox.db"
 REFUSALS = ("disk I/O error", "database or disk is full", "attempt to write a readonly database")
 
 
-class PowerCut(BaseException):  # noqa: N818  it is no error of the program's
+class PowerCut(BaseException):
     """The machine is off: nothing that follows reaches the disk."""
 
 
@@ -66,36 +65,24 @@ class FaultyConnection(sqlite3.Connection):
     fault: Fault | None = None
 
     def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:  # noqa: ANN401  as in sqlite3
-        with self._statement(sql):
+        with self.statement(sql):
             return super().execute(sql, parameters)
 
     def executemany(self, sql: str, parameters: Any) -> sqlite3.Cursor:  # noqa: ANN401  as in sqlite3
-        with self._statement(sql):
+        with self.statement(sql):
             return super().executemany(sql, parameters)
 
     def executescript(self, sql_script: str) -> sqlite3.Cursor:
-        with self._statement(sql_script):
+        with self.statement(sql_script):
             return super().executescript(sql_script)
 
     @contextmanager
-    def _statement(self, sql: str) -> Iterator[None]:
+    def statement(self, sql: str) -> Iterator[None]:
         if self.fault is not None:
             self.fault.before_statement(sql)
         yield
         if self.fault is not None:
             self.fault.after_statement()
-
-
-@contextmanager
-def failing_from_the_start(fault: Fault) -> Iterator[None]:
-    """Connections opened meanwhile carry the fault from their first statement on."""
-
-    class Connection(FaultyConnection):
-        pass
-
-    Connection.fault = fault
-    with _connections_are(Connection):
-        yield
 
 
 @contextmanager
@@ -107,15 +94,20 @@ def _connections_are(factory: type[sqlite3.Connection]) -> Iterator[None]:
         assert isinstance(connection, sqlite3.Connection)
         return connection
 
-    with mock.patch.object(product.sqlite3, "connect", connect_faulty):
+    with mock.patch.object(sqlite3, "connect", connect_faulty):
         yield
 
 
+def scratch_folder() -> Path:
+    """A new folder, in memory where the system has a place for that."""
+    return Path(tempfile.mkdtemp(prefix="coldchain-", dir=_MEMORY if _MEMORY.is_dir() else None))
+
+
 class Card:
-    """The folder that holds the outbox's database, in memory where the system has a place for that."""
+    """The folder that holds the outbox's database."""
 
     def __init__(self) -> None:
-        self._root = Path(tempfile.mkdtemp(prefix="coldchain-", dir=_MEMORY if _MEMORY.is_dir() else None))
+        self._root = scratch_folder()
         self._number = 0
         self.folder = self._new_folder()
 
@@ -123,9 +115,14 @@ class Card:
     def path(self) -> Path:
         return self.folder / DATABASE
 
-    def open(self) -> FaultyConnection:
-        """Open it as the product does."""
-        with _connections_are(FaultyConnection):
+    def open(self, fault: Fault | None = None) -> FaultyConnection:
+        """Open it as the product does. A fault counts from the very first statement."""
+
+        class Connection(FaultyConnection):
+            pass
+
+        Connection.fault = fault
+        with _connections_are(Connection):
             connection = open_database(self.path)
         assert isinstance(connection, FaultyConnection)
         return connection

@@ -32,7 +32,7 @@ class ReferenceHub:
             assert known[header.offset].hash == segment.hash, "two segments at one place"
             return
         self.held[header.epoch, header.offset] = segment
-        while any([self._advance(epoch) for epoch in self.epochs]):
+        while any(self._advance(epoch) for epoch in self.epochs):
             pass
 
     def ack(self, *, short: int = 0) -> Ack:
