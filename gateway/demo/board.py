@@ -9,6 +9,7 @@ from datetime import UTC, datetime, tzinfo
 from types import TracebackType
 from typing import Protocol, Self
 
+from rich.box import SIMPLE
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -152,9 +153,8 @@ def render(snapshot: Snapshot | None, events: Sequence[tuple[int, str]], title: 
 
 
 def _table(snapshot: Snapshot, title: str, zone: tzinfo) -> Table:
-    table = Table(
-        title=f"{title}   {clock_face(snapshot.at_ms, zone)}", title_justify="left", title_style="bold", expand=False
-    )
+    face = clock_face(snapshot.at_ms, zone)
+    table = Table(box=SIMPLE, title=f"{title}   {face}", title_justify="left", title_style="bold")
     table.add_column("Box", no_wrap=True)
     table.add_column("Carries", no_wrap=True)
     table.add_column("°C", justify="right", no_wrap=True, min_width=6)
@@ -179,8 +179,8 @@ def _footing(snapshot: Snapshot) -> Text:
     vehicle = ("on", "green") if snapshot.is_vehicle_up else ("no power", "red")
     return Text.assemble(
         *("link ", link, "   vehicle ", vehicle),
-        f"   outbox {snapshot.waiting}   to fetch {snapshot.missing}   at the hub {snapshot.archived} segments",
-        f"   breaches {snapshot.breaches}  alerts {snapshot.alerts}",
+        f"   outbox {snapshot.waiting} segments, hub {snapshot.archived}   to fetch {snapshot.missing} stretches",
+        f"   breaches {snapshot.breaches}   alerts {snapshot.alerts}",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 from pydantic import BaseModel, ConfigDict
 
@@ -51,6 +53,7 @@ class Follower:
         self._heard: dict[str, tuple[float, int]] = {}
         self._summaries: list[Summary] = []
         self._archived = 0
+        self._looking = asyncio.Lock()
         self._box_of = {
             (consignment.code, item.code): carriage.box
             for consignment in company.trip.consignments
@@ -80,9 +83,10 @@ class Follower:
 
     async def look(self) -> None:
         """Ask both, and show it. A vehicle without power does not answer; a hub that does not is an error."""
-        await self._ask_vehicle()
-        await self._ask_hub()
-        self._board.show(self._snapshot())
+        async with self._looking:  # two looks at once would tell the same news twice
+            await self._ask_vehicle()
+            await self._ask_hub()
+            self._board.show(self._snapshot())
 
     async def _ask_vehicle(self) -> None:
         self._answers = False

@@ -170,7 +170,7 @@ def _report(
     return Report(
         account=account,
         judged=[_judge(versioned.judgement, expected) for state in states for versioned in state.judgements],
-        breaches=[breach for breach in breaches if breach.is_active],
+        breaches=list(breaches),
         alerts=[alert for alert in alerts if alert.kind == "breach"],
         rate=company.timing.rate,
         pages={box.code: f"{company.hub_url}/bench?code={box.code}" for box in company.trip.boxes},

@@ -40,6 +40,7 @@ class Judged:
 class Report:
     """Everything that is said at the end.
 
+    breaches every one that was raised, also those that later readings withdrew or merged into another
     rate    domain seconds in a real second
     pages   where each box's verdict can be seen, by box
     zone    in which times are told

@@ -45,7 +45,7 @@ def test_the_table_shows_every_box_and_the_road() -> None:
         "not yet",
         "Reject, Accept",
         "Insufficient data",
-        "link down: no network   vehicle on   outbox 3   to fetch 1   at the hub 110 segments",
+        "link down: no network   vehicle on   outbox 3 segments, hub 110   to fetch 1 stretches",
         "08:00  the lid of BOX-5 is open",
     ):
         assert expected in text

@@ -70,8 +70,10 @@ async def test_the_day_ends_as_the_scenario_says(tmp_path: Path) -> None:
     assert account["vehicle_starts"] == 2
 
     assert account["breaches"] == account["alerts"] == len(account["breach_list"])
-    assert [breach["alerts"] for breach in account["breach_list"]] == [1, 1, 1]
-    assert {(breach["item"], breach["rule"]) for breach in account["breach_list"]} == {
+    assert {breach["alerts"] for breach in account["breach_list"]} == {1}
+    lasting = [(breach["item"], breach["rule"]) for breach in account["breach_list"] if breach["state"] == "confirmed"]
+    assert len(lasting) == len(set(lasting))
+    assert set(lasting) == {
         ("TUBE-2", "cold"),
         ("BOTTLE-4", "refrigerated"),
         ("VACCINE-5", "warm"),
