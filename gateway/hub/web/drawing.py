@@ -21,6 +21,8 @@ LEFT, RIGHT, TOP, BOTTOM = 62, 28, 14, 46
 NEAR_C = 12
 """A limit further than this from every reading is named in the text but does not squeeze the picture."""
 PADDING_C = 1.0
+HEADROOM = 0.1
+"""Part of the height kept free for the labels of extremes."""
 LINE_PX = 13
 """Two labels of limits closer than this would cover each other; the second is left to the text."""
 LABEL_PX = 46
@@ -115,7 +117,8 @@ def _range(trace: Trace) -> tuple[float, float]:
         low, high = min(measured), max(measured)
         limits = [limit for limit in limits if low - NEAR_C <= limit <= high + NEAR_C]
     shown = [*measured, *limits] or [0.0, 25.0]
-    return min(shown) - PADDING_C, max(shown) + PADDING_C
+    low_c, high_c = min(shown) - PADDING_C, max(shown) + PADDING_C
+    return low_c, high_c + (HEADROOM * (high_c - low_c) if trace.excursions else 0.0)
 
 
 def _band(trace: Trace, heat: Axis) -> Iterator[Markup]:

@@ -8,6 +8,7 @@ const said = document.getElementById("said");
 const REFRESH_MS = 1000;
 let asked = 0;
 let shown = field.value.trim();
+let isEdited = false;
 
 function isTypingElsewhere() {
   const at = document.activeElement;
@@ -22,7 +23,10 @@ function announce() {
 async function show(code, isNew) {
   const number = ++asked;
   const address = "/bench?code=" + encodeURIComponent(code);
-  if (isNew) result.setAttribute("aria-busy", "true");
+  if (shown !== code) isEdited = false;
+  shown = code;
+  result.setAttribute("aria-busy", "true");
+  if (isNew) result.classList.add("leaving");
   try {
     const answer = await fetch(address, { headers: { "X-Fragment": "1" } });
     if (!answer.ok) throw new Error(String(answer.status));
@@ -31,7 +35,6 @@ async function show(code, isNew) {
     const open = new Set(Array.from(result.querySelectorAll("details"), (d, i) => (d.open ? i : -1)));
     result.innerHTML = text;
     if (!isNew) result.querySelectorAll("details").forEach((d, i) => { d.open = open.has(i); });
-    shown = code;
     if (isNew) {
       history.pushState({ code }, "", address);
       document.title = (code ? code + " · " : "") + "Bench · Coldchain";
@@ -40,34 +43,48 @@ async function show(code, isNew) {
   } catch (error) {
     if (isNew) location.assign(address);
   } finally {
-    if (number === asked) result.removeAttribute("aria-busy");
+    if (number === asked) {
+      result.removeAttribute("aria-busy");
+      result.classList.remove("leaving");
+    }
   }
 }
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   field.select();
+  isEdited = false;
   show(field.value.trim(), true);
 });
 
-// A keyboard-wedge scanner types wherever the focus is: what is typed outside a field belongs to the scan box.
+// A keyboard-wedge scanner types wherever the focus is: what is typed outside a field belongs to the scan box, and
+// what is typed over a code that is shown already replaces it, unless someone has begun to edit it.
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.altKey || event.metaKey || isTypingElsewhere() || document.activeElement === field) return;
-  if (event.key.length === 1 && event.key !== " ") {
-    field.focus();
-    field.select();
+  if (event.ctrlKey || event.altKey || event.metaKey || isTypingElsewhere()) return;
+  if (event.key.length !== 1 || (event.key === " " && document.activeElement !== field)) {
+    if (document.activeElement === field && event.key !== "Shift") isEdited = true;
+    return;
   }
+  if (document.activeElement !== field || (!isEdited && field.value === shown)) field.select();
+  field.focus();
+  isEdited = true;
 });
+field.addEventListener("pointerdown", () => { isEdited = true; });
 
 window.addEventListener("popstate", () => {
   field.value = new URLSearchParams(location.search).get("code") || "";
+  field.select();
   show(field.value.trim(), false);
 });
 
 let waiting = null;
 function refresh() {
   if (waiting !== null || !shown) return;
-  waiting = setTimeout(() => { waiting = null; show(shown, false); }, REFRESH_MS);
+  waiting = setTimeout(() => {
+    waiting = null;
+    if (result.hasAttribute("aria-busy")) refresh(); // a scan under way must not be overtaken
+    else show(shown, false);
+  }, REFRESH_MS);
 }
 
 function concerns(event) {
