@@ -9,6 +9,7 @@ WORN_MV = 2600
 LIFE_DAYS = 900.0
 COLD_BELOW_C = 20.0
 SAG_MV_PER_K = 4.0
+EMPTY_MV = 2000
 
 
 def voltage_mv(age_days: float, temperature_c: float) -> int:
@@ -16,3 +17,9 @@ def voltage_mv(age_days: float, temperature_c: float) -> int:
     worn = min(1.0, age_days / LIFE_DAYS) * (NEW_MV - WORN_MV)
     cold = max(0.0, COLD_BELOW_C - temperature_c) * SAG_MV_PER_K
     return round(NEW_MV - worn - cold)
+
+
+def percent(voltage: int) -> int:
+    """Return the charge as firmware tells it that knows the voltage only: 0 at 2.0 V, 100 at 3.0 V."""
+    share = (voltage - EMPTY_MV) / (NEW_MV - EMPTY_MV)
+    return round(100 * max(0.0, min(1.0, share)))

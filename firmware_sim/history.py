@@ -11,6 +11,7 @@ import struct
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 NUS_SERVICE = "6e400001-b5a3-f393-e0a9-e50e24dcca9e"
 NUS_RX = "6e400002-b5a3-f393-e0a9-e50e24dcca9e"
@@ -19,8 +20,11 @@ TEMPERATURE, HUMIDITY, PRESSURE, ENVIRONMENT = 0x30, 0x31, 0x32, 0x3A
 READ_LOG, WRITE_LOG = 0x11, 0x10
 REQUEST_BYTES = 11
 MAX_TIMESTAMP = 0xFFFF_FFFE
+ROUNDING_MS = 0.5
+"""Times are sums of fractions here: a record must not come a heartbeat late for a billionth of a millisecond."""
 _REQUEST = struct.Struct(">BBBII")
 _FRAME = struct.Struct(">BBBIi")
+_Kept = TypeVar("_Kept")
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Record:
     pressure_pa: int
 
 
-class Memory:
+class Memory(Generic[_Kept]):
     """A ring of records: one every ``interval_s``, the oldest overwritten when ``capacity`` are kept.
 
     The first measurement is always recorded; after it the first one that is at least an interval later.
@@ -42,18 +46,18 @@ class Memory:
 
     def __init__(self, interval_s: float, capacity: int) -> None:
         self._interval_ms = interval_s * 1000
-        self._records: deque[Record] = deque(maxlen=capacity)
+        self._records: deque[_Kept] = deque(maxlen=capacity)
         self._last_ms: float | None = None
 
-    def __iter__(self) -> Iterator[Record]:
+    def __iter__(self) -> Iterator[_Kept]:
         return iter(self._records)
 
     def __len__(self) -> int:
         return len(self._records)
 
-    def offer(self, uptime_ms: float, record: Record) -> bool:
+    def offer(self, uptime_ms: float, record: _Kept) -> bool:
         """Keep the record if one is due; tells whether it was."""
-        if self._last_ms is not None and uptime_ms < self._last_ms + self._interval_ms:
+        if self._last_ms is not None and uptime_ms < self._last_ms + self._interval_ms - ROUNDING_MS:
             return False
         self._last_ms = uptime_ms
         self._records.append(record)

@@ -5,9 +5,9 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from firmware_sim import makers
 from firmware_sim.clock import DomainClock, to_ms
 from firmware_sim.firmware import LoggerSettings, Measurement
+from firmware_sim.makers.table import MAKERS
 from firmware_sim.misbehaviour import Misbehaviour
 from firmware_sim.peripheral import Peripheral, Radio
 from firmware_sim.scenario import Box, Logger
@@ -41,7 +41,7 @@ class SimulatedLogger:
         # A simulation repeats by its seed: no secrets are made here.
         self._random = random.Random(f"{run.seed} radio {self.address}")  # noqa: S311 - see above
         firmware_random = random.Random(f"{run.seed} tag {self.address}")  # noqa: S311 - see above
-        maker = makers.MAKERS[box.logger.maker]
+        maker = MAKERS[box.logger.maker]
         self.firmware, self.served = maker.make(
             _logger_settings(box.logger), run.start_ms, firmware_random, run.clock.now_ms, self.misbehaviour
         )
@@ -117,6 +117,9 @@ def _logger_settings(logger: Logger) -> LoggerSettings:
         battery_age_days=logger.battery_age_days,
         first_number=logger.first_number,
         skips_first_record=logger.skips_first_record,
+        bindkey=None if logger.bindkey is None else bytes.fromhex(logger.bindkey),
+        model=logger.model,
+        brown_out_mv=logger.brown_out_mv,
     )
 
 

@@ -34,7 +34,7 @@ class RuuviTag(Firmware):
 
     def __init__(self, settings: LoggerSettings, booted_at_ms: int, randomness: random.Random) -> None:
         super().__init__(settings, booted_at_ms, randomness)
-        self.memory = Memory(settings.log_interval_s, settings.log_records)
+        self.memory: Memory[Record] = Memory(settings.log_interval_s, settings.log_records)
         self._movements = randomness.randrange(rawv2.MOVEMENT_VALUES)
 
     def reboot(self, at_ms: float) -> None:

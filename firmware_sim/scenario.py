@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from firmware_sim import ruuvitag
+from firmware_sim.makers.table import MAKERS
 
 MAX_BOXES = 500
 """More than any vehicle carries; a slip of the pen must not eat the machine."""
@@ -97,7 +98,11 @@ class Logger(_Table):
 
     address: Address
     name: str | None = None
-    maker: Literal["ruuvi", "reference"] = "ruuvi"
+    maker: str = "ruuvi"
+    model: str = ""
+    """One of the maker's; empty is its usual one."""
+    bindkey: str | None = Field(None, pattern=r"^[0-9a-fA-F]{32}$")
+    """Encrypts what a BTHome sensor broadcasts."""
     heartbeat_s: float = Field(ruuvitag.HEARTBEAT_S, gt=0.1, le=3600)
     tx_interval_s: float = Field(ruuvitag.ADVERTISEMENT_S, gt=0.1, le=3600)
     memory: bool = True
@@ -109,6 +114,8 @@ class Logger(_Table):
     battery_age_days: float = Field(100.0, ge=0)
     first_number: int = Field(0, ge=0)
     skips_first_record: bool = False
+    brown_out_mv: int = Field(0, ge=0, le=3000)
+    """Below this voltage it reboots instead of measuring; 0 is never."""
     dies_at: AwareDatetime | None = None
     rssi_dbm: int = Field(-62, ge=-120, le=20)
     loss: float = Field(0.0, ge=0, le=1)
@@ -224,9 +231,21 @@ def _check(scenario: Scenario) -> None:
             raise ScenarioError(f"{field}.place", f"there is no place '{box.place}'")
         _check_new(f"{field}.code", box.code, codes)
         _check_new(f"{field}.logger.address", box.logger.address, addresses)
+        _check_kind(f"{field}.logger", box.logger)
         for name, intervals in (("lid_open", box.lid_open), ("carried_away", box.carried_away)):
             for position, interval in enumerate(intervals):
                 _check_span(f"{field}.{name}.{position}", "to", interval.begins_at, interval.ends_at)
+
+
+def _check_kind(field: str, logger: Logger) -> None:
+    maker = MAKERS.get(logger.maker)
+    if maker is None:
+        raise ScenarioError(f"{field}.maker", f"'{logger.maker}' is none of {', '.join(MAKERS)}")
+    if logger.model and logger.model not in maker.models:
+        reason = f"'{logger.model}' is none of {', '.join(sorted(maker.models))}" if maker.models else "has no models"
+        raise ScenarioError(f"{field}.model", reason)
+    if logger.bindkey is not None and logger.maker != "bthome":
+        raise ScenarioError(f"{field}.bindkey", f"a logger of {logger.maker} does not encrypt")
 
 
 def _check_span(field: str, name: str, begins_at: datetime, ends_at: datetime) -> None:

@@ -1,5 +1,1 @@
-"""The loggers that can be simulated, by their maker."""
-
-from firmware_sim.makers.table import MAKERS, Maker
-
-__all__ = ["MAKERS", "Maker"]
+"""The loggers that can be simulated, a module for each maker; ``table`` lists them."""

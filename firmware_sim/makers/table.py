@@ -6,6 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from firmware_sim.firmware import Firmware, LoggerSettings
+from firmware_sim.makers import bluemaestro, qingping, sensirion, sensorpush, thermobeacon
+from firmware_sim.makers.bluemaestro import BlueMaestro, ServedBlueMaestro
+from firmware_sim.makers.bthome import BthomeSensor
+from firmware_sim.makers.qingping import QingpingMeter
+from firmware_sim.makers.sensirion import SensirionGadget
+from firmware_sim.makers.sensorpush import SensorPush, ServedSensorPush
+from firmware_sim.makers.thermobeacon import ServedThermoBeacon, ThermoBeacon
 from firmware_sim.misbehaviour import Misbehaviour
 from firmware_sim.reference.firmware import ReferenceLogger
 from firmware_sim.reference.served import ServedReferenceLogger
@@ -23,6 +30,8 @@ class Maker(Generic[_AnyFirmware]):
     serve: Callable[[_AnyFirmware, Now, Misbehaviour], Served]
     name: str
     """``{}`` stands for the last four digits of the address."""
+    models: frozenset[str] = frozenset()
+    """Those that ``LoggerSettings.model`` may name."""
 
     def make(
         self,
@@ -41,7 +50,17 @@ class Maker(Generic[_AnyFirmware]):
         return self.name.format(address[-5:].replace(":", ""))
 
 
+def _no_services(_firmware: Firmware, _now: Now, _misbehaviour: Misbehaviour) -> Served:
+    return Served()
+
+
 MAKERS: dict[str, Maker[Any]] = {
     "ruuvi": Maker(RuuviTag, ServedRuuviTag, "Ruuvi {}"),
     "reference": Maker(ReferenceLogger, ServedReferenceLogger, "Coldchain {}"),
+    "bthome": Maker(BthomeSensor, _no_services, "BTHome {}"),
+    "bluemaestro": Maker(BlueMaestro, ServedBlueMaestro, "{}", frozenset(bluemaestro.MODELS)),
+    "sensorpush": Maker(SensorPush, ServedSensorPush, "SensorPush HT.w {}", frozenset(sensorpush.MODELS)),
+    "sensirion": Maker(SensirionGadget, _no_services, "SHT4x Gadget", frozenset(sensirion.MODELS)),
+    "thermobeacon": Maker(ThermoBeacon, ServedThermoBeacon, "ThermoBeacon", frozenset(thermobeacon.MODELS)),
+    "qingping": Maker(QingpingMeter, _no_services, "Qingping Temp RH Lite", frozenset(qingping.PRODUCTS)),
 }

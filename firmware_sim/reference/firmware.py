@@ -18,7 +18,6 @@ from firmware_sim.reference.formats import (
 )
 
 BATTERY_LOW_MV = 2400
-BATTERY_FULL_MV, BATTERY_EMPTY_MV = 3000, 2000
 BATTERY_TEMPERATURE_C = 20.0
 """For the voltage before the first measurement."""
 BOOT_VALUES = 1 << 16
@@ -114,9 +113,3 @@ class ReferenceLogger(Firmware):
         if is_low:
             marks |= Mark.BATTERY_LOW
         return marks
-
-
-def battery_percent(voltage_mv: int) -> int:
-    """Return the charge as Battery Level tells it."""
-    share = (voltage_mv - BATTERY_EMPTY_MV) / (BATTERY_FULL_MV - BATTERY_EMPTY_MV)
-    return round(100 * max(0.0, min(1.0, share)))

@@ -3,10 +3,11 @@
 import asyncio
 import math
 
+from firmware_sim import battery
 from firmware_sim.misbehaviour import Download, Misbehaviour
 from firmware_sim.peripheral import AttError, Characteristic, Descriptor, Send, Service, constant
 from firmware_sim.reference import formats
-from firmware_sim.reference.firmware import ReferenceLogger, battery_percent
+from firmware_sim.reference.firmware import ReferenceLogger
 from firmware_sim.reference.formats import Abort, Credit, Outcome, ReadRequest, Refusal
 from firmware_sim.served import Now, Served
 
@@ -67,7 +68,7 @@ class ServedReferenceLogger(Served):
         return (formats.NO_TEMPERATURE if temperature_cc is None else temperature_cc).to_bytes(2, "little", signed=True)
 
     def _read_battery(self) -> bytes:
-        return bytes((battery_percent(self._logger.voltage_mv),))
+        return bytes((battery.percent(self._logger.voltage_mv),))
 
     def _read_time(self) -> bytes:
         logger = self._logger

@@ -15,7 +15,7 @@ from bleak.exc import BleakError
 
 from firmware_sim.firmware import Environment, LoggerSettings
 from firmware_sim.misbehaviour import BadLog
-from firmware_sim.reference.firmware import ReferenceLogger, battery_percent
+from firmware_sim.reference.firmware import ReferenceLogger
 from firmware_sim.reference.formats import LOG_CONTROL, LOG_DATA, LOG_STATE, LOGGER_SERVICE, Mark, Position
 
 Until = Callable[[Callable[[], object]], Awaitable[None]]
@@ -101,10 +101,6 @@ def test_from_a_place_on(start: tuple[int, int], limit: int, numbers: list[int])
     for _ in range(5):
         logger.measure(INSIDE)
     assert [record.number for record in logger.records_from(Position(*start), limit)] == numbers
-
-
-def test_battery_percent() -> None:
-    assert [battery_percent(mv) for mv in (1800, 2000, 2500, 3000, 3300)] == [0, 0, 50, 100, 100]
 
 
 # --- over the air

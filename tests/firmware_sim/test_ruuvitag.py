@@ -121,3 +121,7 @@ def test_battery_sags_with_age_and_cold() -> None:
     assert battery.voltage_mv(450, -15) < battery.voltage_mv(450, 21)
     warm, cold = make(), make()
     assert fields(run(warm, 1)[0].payload)[7] >> 5 > fields(run(cold, 1, Environment(-15, 80, 1e5))[0].payload)[7] >> 5
+
+
+def test_battery_percent() -> None:
+    assert [battery.percent(mv) for mv in (1800, 2000, 2500, 3000, 3300)] == [0, 0, 50, 100, 100]
