@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import sys
 from pathlib import Path
@@ -17,12 +18,16 @@ from typing import Self
 from gateway.core.errors import ColdchainError
 from gateway.core.messages import ENVELOPE_BYTES_MAX
 
+log = logging.getLogger(__name__)
+
 HOST = "127.0.0.1"
 PAYLOAD_BYTES_MAX = ENVELOPE_BYTES_MAX
 """The largest message is a configuration; a segment is a quarter of it."""
 START_TIMEOUT_S = 30
 """It is ready in 0.15 s; a Pi that also starts everything else is given two hundred times as long."""
 STOP_TIMEOUT_S = 2
+RESTART_S = 5
+"""Between attempts to start a broker that failed to: its port is taken, or memory is short."""
 _READY_POLL_S = 0.02
 _PORT_ATTEMPTS = 5
 """A free port can be taken between choosing and listening; five collisions in a row are no coincidence."""
@@ -80,11 +85,21 @@ class EmbeddedBroker:
             raise BrokerError("the broker is not running")
         return self._process.pid
 
-    async def wait(self) -> int:
-        """Wait until the child ends, return its exit status."""
-        if self._process is None:
-            raise BrokerError("the broker is not running")
-        return await self._process.wait()
+    async def keep_running(self) -> None:
+        """Start the child again, on the same port, whenever it ends by itself; never returns.
+
+        What it held is gone: clients connect again, vehicles send again what the hub has not acknowledged.
+        """
+        while True:
+            if self._process is not None:
+                status = await self._process.wait()
+                log.error("the embedded broker ended by itself with status %s; it is started again", status)
+                await self._stop()
+            try:
+                await self._start()
+            except BrokerError as error:
+                log.error("the embedded broker does not start, next attempt in %s s: %s", RESTART_S, error)  # noqa: TRY400  a trace says no more
+                await asyncio.sleep(RESTART_S)
 
     async def __aenter__(self) -> Self:
         attempts = 1 if self._wanted_port else _PORT_ATTEMPTS

@@ -12,7 +12,7 @@ import uvicorn
 
 from gateway.core.errors import InputError
 from gateway.hub.app import create_app
-from gateway.hub.broker import BrokerError, EmbeddedBroker
+from gateway.hub.broker import EmbeddedBroker
 from gateway.hub.dispatch import send_alerts
 from gateway.hub.exchange import Exchange
 from gateway.hub.projection import run_projection
@@ -33,7 +33,7 @@ Announce = Callable[[Mapping[str, object]], None]
 async def run_hub(settings: HubSettings, stop: asyncio.Event, announce: Announce) -> None:
     """Run until `stop` is set. `announce` is called once when everything serves.
 
-    Raises InputError for a setting that cannot work, BrokerError when the embedded broker ends by itself.
+    Raises InputError for a setting that cannot work, BrokerError when the embedded broker does not start.
     """
     rooms = open_rooms(settings)
     try:
@@ -76,7 +76,7 @@ async def _serve(
         if rooms.settings.influx.url:
             workers.append(tasks.create_task(run_projection(rooms, bells.arrived), name="hub projection"))
         if broker is not None:
-            workers.append(tasks.create_task(_watch_broker(broker), name="hub broker"))
+            workers.append(tasks.create_task(broker.keep_running(), name="hub broker"))
         await server.is_ready.wait()
         announce(_announcement(sock, client.settings))
         await stop.wait()
@@ -105,11 +105,6 @@ async def _broker(settings: HubSettings) -> AsyncIterator[tuple[EmbeddedBroker |
         return
     async with EmbeddedBroker(settings.data_dir / "broker", settings.broker_port) as broker:
         yield broker, MqttSettings(url=broker.url)
-
-
-async def _watch_broker(broker: EmbeddedBroker) -> None:
-    status = await broker.wait()
-    raise BrokerError(f"the embedded broker ended by itself with status {status}")
 
 
 @contextlib.contextmanager

@@ -39,6 +39,28 @@ async def test_survives_the_terminals_interrupt(tmp_path: Path) -> None:
         await writer.wait_closed()
 
 
+async def is_served_by_another(broker: EmbeddedBroker, pid: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", broker.port)
+        writer.close()
+        await writer.wait_closed()
+        return broker.pid != pid
+    except (OSError, BrokerError):
+        return False
+
+
+async def test_is_started_again_on_its_port_when_it_ends_by_itself(tmp_path: Path) -> None:
+    async with EmbeddedBroker(tmp_path) as broker:
+        keeping = asyncio.create_task(broker.keep_running())
+        first = broker.pid
+        os.kill(first, signal.SIGKILL)
+        async with asyncio.timeout(60):
+            while not await is_served_by_another(broker, first):
+                await asyncio.sleep(0.02)
+        keeping.cancel()
+        await asyncio.wait({keeping})
+
+
 _PARENT = """
 import asyncio, sys
 from pathlib import Path
