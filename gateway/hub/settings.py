@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
 from gateway.clock import ClockSettings
 from gateway.mqtt import MqttSettings
 from gateway.settings import Settings
+
+EMBEDDED = "embedded"
 
 
 class HttpSettings(BaseModel):
@@ -38,6 +40,12 @@ class InfluxSettings(BaseModel):
         return self
 
 
+def _name_choices(value: object) -> object:
+    if isinstance(value, str) and value != EMBEDDED:
+        raise ValueError(f'{value!r} is neither "{EMBEDDED}" nor a table with a url')
+    return value
+
+
 class HubSettings(Settings):
     """All of the hub's settings.
 
@@ -51,7 +59,7 @@ class HubSettings(Settings):
     data_dir: Path
     clock: ClockSettings = ClockSettings()
     database: str = ""
-    broker: Literal["embedded"] | MqttSettings = "embedded"
+    broker: Annotated[Literal["embedded"] | MqttSettings, BeforeValidator(_name_choices)] = "embedded"
     broker_port: Annotated[int, Field(ge=0, le=65535)] = 0
     http: HttpSettings = HttpSettings()
     influx: InfluxSettings = InfluxSettings()
