@@ -129,10 +129,18 @@ class Card:
 
     def cut_power(self, connection: sqlite3.Connection) -> None:
         """What the file system holds at this moment is what the next start finds."""
-        frozen = self._copy(self.folder)
+        frozen = self.freeze()
         if isinstance(connection, FaultyConnection):
             connection.fault = None
         connection.close()
+        self.thaw(frozen)
+
+    def freeze(self) -> Path:
+        """What the file system holds at this moment."""
+        return self._copy(self.folder)
+
+    def thaw(self, frozen: Path) -> None:
+        """The next start finds what was frozen."""
         shutil.rmtree(self.folder)
         self.folder = frozen
 
