@@ -16,7 +16,7 @@ def voltage_mv(age_days: float, temperature_c: float) -> int:
     """Return the voltage that the firmware measures under load."""
     worn = min(1.0, age_days / LIFE_DAYS) * (NEW_MV - WORN_MV)
     cold = max(0.0, COLD_BELOW_C - temperature_c) * SAG_MV_PER_K
-    return round(NEW_MV - worn - cold)
+    return max(0, round(NEW_MV - worn - cold))
 
 
 def percent(voltage: int) -> int:

@@ -2,18 +2,22 @@
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from firmware_sim.clock import DomainClock, to_ms
+from firmware_sim.faults import FaultSchedule
 from firmware_sim.firmware import LoggerSettings, Measurement
 from firmware_sim.makers.table import MAKERS
 from firmware_sim.misbehaviour import Misbehaviour
-from firmware_sim.peripheral import Peripheral, Radio
+from firmware_sim.peripheral import Broadcast, Peripheral, Radio
+from firmware_sim.propagation import Path, Reception
 from firmware_sim.scenario import Box, Logger
 from firmware_sim.world import CarriedBox
 
 RSSI_NOISE_DB = 2.0
+MAX_FOREIGN_BYTES = 8
+"""It fits where the payload of any maker does."""
 MS_PER_S = 1000
 
 
@@ -49,6 +53,11 @@ class SimulatedLogger:
         self._events = _events(box, run.shift_ms)
         self._transmission_ms = self.firmware.first_heartbeat_ms
         self._is_away = False
+        self._faults = FaultSchedule(box.logger.faults, run.shift_ms)
+        self._told: list[tuple[int, str]] = []
+        self._sent: Sequence[Broadcast] = ()
+        path = box.logger.path
+        self._reception = None if path is None else Reception(Path(**path.model_dump()), self._random)
         self.port = run.radio.add(
             Peripheral(
                 self.address,
@@ -69,9 +78,28 @@ class SimulatedLogger:
 
     def measure(self, now_ms: float) -> Iterator[Measurement]:
         """Take every measurement that is due by now, also those that a stall of the machine delayed."""
-        while self.firmware.due_at_ms <= now_ms and self.firmware.due_at_ms < self._dies_at_ms:
-            environment = self._carried.at((self.firmware.due_at_ms - self._run.start_ms) / MS_PER_S)
-            yield self.firmware.measure(environment)
+        while True:
+            self._suffer(now_ms)
+            due_at_ms = self.firmware.due_at_ms
+            if due_at_ms > now_ms or due_at_ms >= self._dies_at_ms:
+                return
+            environment = self._carried.at((due_at_ms - self._run.start_ms) / MS_PER_S)
+            if self.firmware.browns_out(environment):
+                self.reboot(due_at_ms)
+                self._told.append((due_at_ms, "brown_out"))
+            else:
+                yield self.firmware.measure(environment)
+
+    def faults(self) -> Iterator[tuple[int, str]]:
+        """Give what went wrong and was not told yet."""
+        while self._told:
+            yield self._told.pop(0)
+
+    def reboot(self, at_ms: float) -> None:
+        """Start the firmware again: a link is lost, and nothing is sent before the first measurement."""
+        self.port.drop_link()
+        self.firmware.reboot(at_ms)
+        self._transmission_ms = self.firmware.first_heartbeat_ms
 
     def events(self, now_ms: float) -> Iterator[tuple[int, str]]:
         """Give what happened to the box by now and was not told yet, and let it have its effect on the radio."""
@@ -92,17 +120,38 @@ class SimulatedLogger:
             return
         interval_ms = self._settings.tx_interval_s * MS_PER_S
         self._transmission_ms += (late_ms // interval_ms + 1) * interval_ms
-        broadcasts = self.firmware.broadcasts
-        if not broadcasts or self._random.random() < self._settings.loss:
+        if not self.firmware.broadcasts:
             return
-        rssi = round(self._random.gauss(self._settings.rssi_dbm, RSSI_NOISE_DB))
-        for broadcast in broadcasts:
+        if not self.misbehaviour.is_frozen:
+            self._sent = self.firmware.broadcasts
+        rssi = self._receive()
+        if rssi is None:
+            return
+        for broadcast in self._sent:
             self.port.advertise(broadcast, rssi)
-        self.served.transmitted(broadcasts[0].payload)
+        if self.misbehaviour.is_foreign:
+            self.port.advertise(_foreign(self._sent[0], self._random), rssi)
+        self.served.transmitted(self.firmware.broadcasts[0].payload)
 
     async def stop(self) -> None:
         """End a transfer that is under way."""
         await self.served.stop()
+
+    def _suffer(self, now_ms: float) -> None:
+        """Let go wrong what goes wrong before the next measurement, which a reboot puts off."""
+        while True:
+            at_ms = self._faults.next_at_ms
+            if at_ms is None or at_ms > min(now_ms, self.firmware.due_at_ms):
+                return
+            self._told.append(self._faults.take(self))
+
+    def _receive(self) -> int | None:
+        """Return the signal strength of one packet at the receiver, None where it does not hear it."""
+        if self._random.random() < self._settings.loss:
+            return None
+        if self._reception is not None:
+            return self._reception.receive()
+        return round(self._random.gauss(self._settings.rssi_dbm, RSSI_NOISE_DB))
 
 
 def _logger_settings(logger: Logger) -> LoggerSettings:
@@ -120,6 +169,16 @@ def _logger_settings(logger: Logger) -> LoggerSettings:
         bindkey=None if logger.bindkey is None else bytes.fromhex(logger.bindkey),
         model=logger.model,
         brown_out_mv=logger.brown_out_mv,
+    )
+
+
+def _foreign(broadcast: Broadcast, randomness: random.Random) -> Broadcast:
+    """Return something else under the same identifier: another first byte, and noise of another length."""
+    noise = bytes((broadcast.payload[0] ^ 0xFF,)) + randomness.randbytes(randomness.randrange(1, MAX_FOREIGN_BYTES))
+    return Broadcast(
+        dict.fromkeys(broadcast.manufacturer_data, noise),
+        dict.fromkeys(broadcast.service_data, noise),
+        broadcast.service_uuids,
     )
 
 

@@ -11,16 +11,21 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, Field, ValidationError
 
-from firmware_sim import ruuvitag
+from firmware_sim import propagation, ruuvitag
+from firmware_sim.faults import KINDS, Fault, spans
 from firmware_sim.makers.table import MAKERS
+from firmware_sim.tables import Celsius, Interval, Table
 
 MAX_BOXES = 500
 """More than any vehicle carries; a slip of the pen must not eat the machine."""
 Address = Annotated[str, Field(pattern=r"^([0-9A-F]{2}:){5}[0-9A-F]{2}$")]
 Code = Annotated[str, Field(min_length=1, max_length=64)]
-Celsius = Annotated[float, Field(ge=-90, le=90)]
+
+
+TAGS = {"network_down", "kill_vehicle", *KINDS}
+"""What tells the kinds of events and faults apart: pydantic puts it into the place of an error, a reader does not."""
 
 
 class ScenarioError(ValueError):
@@ -32,18 +37,7 @@ class ScenarioError(ValueError):
         self.reason = reason
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class Interval(_Table):
-    """From a time, inclusive, to a time, exclusive."""
-
-    begins_at: AwareDatetime = Field(alias="from")
-    ends_at: AwareDatetime = Field(alias="to")
-
-
-class Clock(_Table):
+class Clock(Table):
     """The trip's span and how much faster than real time it is meant to be played."""
 
     start: AwareDatetime
@@ -51,14 +45,14 @@ class Clock(_Table):
     rate: float = Field(1.0, gt=0, le=100_000)
 
 
-class CurvePoint(_Table):
+class CurvePoint(Table):
     """One corner of a temperature curve."""
 
     at: AwareDatetime
     temperature_c: Celsius
 
 
-class Weather(_Table):
+class Weather(Table):
     """The air outside, linear between its points."""
 
     curve: list[CurvePoint] = Field(min_length=1)
@@ -67,7 +61,7 @@ class Weather(_Table):
     """Vapour in the air, which makes the humidity at each temperature."""
 
 
-class Place(_Table):
+class Place(Table):
     """Where boxes stand. It follows ``curve``, or the weather, with a lag; a heater holds ``heated_to_c``."""
 
     curve: list[CurvePoint] | None = Field(None, min_length=1)
@@ -76,14 +70,14 @@ class Place(_Table):
     lag_min: float = Field(0.0, ge=0)
 
 
-class Payload(_Table):
+class Payload(Table):
     """What is carried, counted as water."""
 
     mass_kg: float = Field(gt=0, le=100)
     temperature_c: Celsius
 
 
-class Pcm(_Table):
+class Pcm(Table):
     """Cold packs; without ``temperature_c`` they are at their melting point, ``solid_fraction`` of them frozen."""
 
     mass_kg: float = Field(gt=0, le=100)
@@ -93,7 +87,16 @@ class Pcm(_Table):
     temperature_c: Celsius | None = None
 
 
-class Logger(_Table):
+class RadioPath(Table):
+    """See ``firmware_sim.propagation``."""
+
+    distance_m: float = Field(gt=0, le=1000)
+    metal_walls: int = Field(0, ge=0, le=10)
+    exponent: float = Field(propagation.EXPONENT, ge=1, le=6)
+    shadowing_db: float = Field(propagation.SHADOWING_DB, ge=0, le=20)
+
+
+class Logger(Table):
     """A logger; the defaults are those of a RuuviTag's firmware."""
 
     address: Address
@@ -120,6 +123,9 @@ class Logger(_Table):
     rssi_dbm: int = Field(-62, ge=-120, le=20)
     loss: float = Field(0.0, ge=0, le=1)
     """The share of its advertisements that no receiver hears."""
+    path: RadioPath | None = None
+    """What lies between it and the receiver; it takes the place of ``rssi_dbm``, and loses what is too weak."""
+    faults: list[Fault] = Field([])
 
 
 class Away(Interval):
@@ -128,7 +134,7 @@ class Away(Interval):
     temperature_c: Celsius
 
 
-class Box(_Table):
+class Box(Table):
     """One box with its logger."""
 
     code: Code
@@ -138,8 +144,8 @@ class Box(_Table):
     pcm: Pcm | None = None
     wall_w_per_k: float | None = Field(None, gt=0)
     lid_w_per_k: float = Field(3.0, ge=0)
-    lid_open: list[Interval] = []
-    carried_away: list[Away] = []
+    lid_open: list[Interval] = Field([])
+    carried_away: list[Away] = Field([])
     logger: Logger
 
 
@@ -149,7 +155,7 @@ class NetworkDown(Interval):
     kind: Literal["network_down"]
 
 
-class KillVehicle(_Table):
+class KillVehicle(Table):
     """The vehicle's process is killed and comes back; acted on by the program that plays the trip."""
 
     kind: Literal["kill_vehicle"]
@@ -158,7 +164,7 @@ class KillVehicle(_Table):
     """Domain seconds."""
 
 
-class Radio(_Table):
+class Radio(Table):
     """How the vehicle's Bluetooth behaves; real seconds. See ``firmware_sim.bluez.Settings``."""
 
     rssi_delta_db: int = Field(8, ge=0, le=100)
@@ -169,7 +175,7 @@ class Radio(_Table):
     notifications_per_s: float = Field(400.0, gt=0)
 
 
-class Scenario(_Table):
+class Scenario(Table):
     """A whole trip."""
 
     clock: Clock
@@ -177,10 +183,10 @@ class Scenario(_Table):
     places: dict[str, Place]
     boxes: list[Box] = Field(min_length=1, max_length=MAX_BOXES)
     radio: Radio = Radio()
-    events: list[Annotated[NetworkDown | KillVehicle, Field(discriminator="kind")]] = []
-    consignments: list[dict[str, Any]] = []
-    profiles: list[dict[str, Any]] = []
-    demo: dict[str, Any] = {}
+    events: list[Annotated[NetworkDown | KillVehicle, Field(discriminator="kind")]] = Field([])
+    consignments: list[dict[str, Any]] = Field([])
+    profiles: list[dict[str, Any]] = Field([])
+    demo: dict[str, Any] = Field({})
 
     def as_json(self) -> str:
         """Return all of it, defaults filled in, times in ISO 8601 with their offset."""
@@ -205,8 +211,7 @@ def parse(tables: dict[str, Any]) -> Scenario:
         scenario = Scenario.model_validate(tables)
     except ValidationError as error:
         first, *others = error.errors(include_url=False)
-        tags = {"network_down", "kill_vehicle"}
-        field = ".".join(str(part) for part in first["loc"] if part not in tags)
+        field = ".".join(str(part) for part in first["loc"] if part not in TAGS)
         reason = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
         more = f" (and {len(others)} more)" if others else ""
         raise ScenarioError(field or "scenario", f"{reason}{more}") from error
@@ -232,6 +237,9 @@ def _check(scenario: Scenario) -> None:
         _check_new(f"{field}.code", box.code, codes)
         _check_new(f"{field}.logger.address", box.logger.address, addresses)
         _check_kind(f"{field}.logger", box.logger)
+        for position, interval in spans(box.logger.faults):
+            name = f"{field}.logger.faults.{position}"
+            _check_span(name, "to", interval.begins_at, interval.ends_at)
         for name, intervals in (("lid_open", box.lid_open), ("carried_away", box.carried_away)):
             for position, interval in enumerate(intervals):
                 _check_span(f"{field}.{name}.{position}", "to", interval.begins_at, interval.ends_at)

@@ -61,6 +61,8 @@ class Simulator:
         for logger in self.loggers:
             for measurement in logger.measure(now_ms):
                 self._truth.tell_measurement(logger.address, measurement)
+            for at_ms, fault in logger.faults():
+                self._truth.tell_fault(logger.address, fault, at_ms)
             for at_ms, event in logger.events(now_ms):
                 self._truth.tell_event(logger.box_code, logger.address, event, at_ms)
         self._truth.flush()

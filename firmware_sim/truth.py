@@ -27,6 +27,11 @@ And what happened to a box, ``event`` being lid_opened, lid_closed, carried_away
 
     {"kind": "box", "box": "BOX-3", "logger": "C0:..", "event": "carried_away", "at_ms": ...}
 
+And what went wrong with a logger, ``fault`` being reboot, brown_out, jump, or the name of a fault of the scenario with
+_begins or _ends::
+
+    {"kind": "fault", "logger": "C0:..", "fault": "stuck_begins", "at_ms": ...}
+
 Every line is handed to the operating system before the measurement is advertised, so the file is complete even when
 the simulator is killed.
 """
@@ -79,6 +84,10 @@ class TruthFile:
     def tell_event(self, box: str, logger: str, event: str, at_ms: int) -> None:
         """Write what happened to a box."""
         self._write({"kind": "box", "box": box, "logger": logger, "event": event, "at_ms": at_ms})
+
+    def tell_fault(self, logger: str, fault: str, at_ms: int) -> None:
+        """Write what went wrong with a logger."""
+        self._write({"kind": "fault", "logger": logger, "fault": fault, "at_ms": at_ms})
 
     def flush(self) -> None:
         """Hand everything to the operating system."""

@@ -6,6 +6,7 @@ from datetime import datetime
 from firmware_sim import physics, scenario, weather
 from firmware_sim.firmware import Environment
 from firmware_sim.physics import STEP_S
+from firmware_sim.tables import Interval
 
 MS_PER_STEP = STEP_S * 1000
 _PA_PER_HPA = 100
@@ -95,7 +96,7 @@ def _curve(points: list[scenario.CurvePoint], start: datetime) -> weather.Curve:
     return weather.Curve([((point.at - start).total_seconds(), point.temperature_c) for point in points])
 
 
-def _span(interval: scenario.Interval, start: datetime) -> tuple[float, float]:
+def _span(interval: Interval, start: datetime) -> tuple[float, float]:
     return (interval.begins_at - start).total_seconds(), (interval.ends_at - start).total_seconds()
 
 
