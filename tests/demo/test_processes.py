@@ -13,13 +13,12 @@ import pytest
 from gateway.demo.processes import Child, ChildDied
 
 SERVE = """
-import signal, sys, threading
-end = threading.Event()
-signal.signal(signal.SIGTERM, lambda *_: end.set())
+import signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # before READY, and awaited without a race
 print("on the way up", flush=True)
 print('READY {"port": 7}', flush=True)
 print("serving", file=sys.stderr, flush=True)
-end.wait()
+signal.sigwait({signal.SIGTERM})
 print("stopped cleanly", flush=True)
 """
 
