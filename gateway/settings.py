@@ -46,11 +46,12 @@ def load_settings(model: type[S], path: Path | None) -> S:
         _check_toml(path)
     configured = type(model.__name__, (model,), {"model_config": {**model.model_config, "toml_file": path}})
     try:
-        return configured()
+        settings: S = configured()
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "settings"
         raise InputError(field, first["msg"].removeprefix("Value error, "), where=where) from error
+    return settings
 
 
 def _check_toml(path: Path) -> None:

@@ -1,8 +1,8 @@
 """Notifications: when people hear that a limit is broken, and when they hear that it is over.
 
-Both are decided at a reading, by what is known then: a breach is notified once readings beyond the limit have gone on for
-its duration, and clears once readings have been good, beyond the hysteresis, for the clear delay. A gap is neither: it
-ends what was about to happen and clears nothing. None of this touches accumulated time or a verdict.
+Both are decided at a reading, by what is known then: a breach is notified once readings beyond the limit have gone on
+for its duration, and clears once readings have been good, beyond the hysteresis, for the clear delay. A gap is neither:
+it ends what was about to happen and clears nothing. None of this touches accumulated time or a verdict.
 
 ==========  ==========  =============  ==========
 standing    beyond      in between     good
