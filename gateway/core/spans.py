@@ -109,14 +109,23 @@ class SpanBuilder:
         )
         return Cursor(stretch=int(leads_in), covered_ms=first.begins_ms)
 
-    def push(self, cursor: Cursor, box: str, reading: Reading) -> tuple[Sequence[Span], bool]:
-        """Take the next reading in order of time; return the spans it ends, and whether it lies within the exposure."""
+    def push(self, cursor: Cursor, box: str, reading: Reading) -> tuple[list[Span], bool]:
+        """Take the next reading in order of time; return the spans it ends, and whether it lies within the exposure.
+
+        A reading of a box that the item is not in at that time changes nothing, but that it bridges the end of
+        the stretch before: a reading stands until the next one of its box.
+        """
         spans: list[Span] = []
-        self._leave_before(cursor, reading.at_ms, spans)
         if cursor.stretch >= len(self._exposure):
             return spans, False
         stretch = self._exposure[cursor.stretch]
-        if stretch.box != box:
+        if stretch.ends_ms is not None and stretch.ends_ms <= reading.at_ms:
+            if stretch.box == box:
+                self._bridge(cursor, stretch.ends_ms, reading.at_ms, spans)
+            stretch = self._stretch_at(reading.at_ms, cursor.stretch)
+            if stretch is not None and stretch.box == box:
+                self._leave_before(cursor, reading.at_ms, spans)
+        if stretch is None or stretch.box != box:
             return spans, False
         is_within = reading.at_ms >= stretch.begins_ms
         if is_within:
@@ -137,6 +146,22 @@ class SpanBuilder:
     def is_settled(self, cursor: Cursor) -> bool:
         """Whether the exposure has ended."""
         return cursor.stretch >= len(self._exposure)
+
+    def _stretch_at(self, at_ms: int, place: int) -> Stretch | None:
+        """Return the stretch that has not ended by `at_ms`, looking from a place on."""
+        rest = self._exposure[place:]
+        return next((stretch for stretch in rest if stretch.ends_ms is None or stretch.ends_ms > at_ms), None)
+
+    def _bridge(self, cursor: Cursor, ends_ms: int, at_ms: int, spans: list[Span]) -> None:
+        """Let the last reading stand to the stretch's end, if the next one of its box comes before a gap."""
+        if (
+            cursor.at_ms is None
+            or cursor.covered_ms >= ends_ms
+            or self._is_gap(at_ms - cursor.at_ms, cursor.interval_ms)
+        ):
+            return
+        spans.append(self._measured(cursor, cursor.covered_ms, ends_ms, None))
+        cursor.covered_ms = ends_ms
 
     def _leave_before(self, cursor: Cursor, at_ms: int, spans: list[Span]) -> None:
         """Finish every stretch that has ended by `at_ms`."""

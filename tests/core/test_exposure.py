@@ -118,6 +118,16 @@ def test_the_verdict_follows_the_item_from_box_to_box() -> None:
     assert moved(second, first, *rides).judgement(now=120).verdict is Verdict.REJECT
 
 
+def test_news_of_the_first_box_that_come_after_those_of_the_second_count() -> None:
+    rides = (ride(0, 60), ride(60, box=OTHER_BOX))
+    trip = moved([*steady(9, 0, 40), *steady(5, 40, 60)], steady(5, 60, 120), *rides)
+    judge = trip.judge()
+    for logger in (OTHER_LOGGER, LOGGER):
+        judge.add(observation for observation in trip.observations if observation.logger == logger)
+        judge.judgements(ms(120))
+    assert judge.judgements(ms(120)) == (trip.judgement(now=120),)
+
+
 def test_one_excursion_goes_on_in_the_next_box() -> None:
     first, second = [*steady(5, 0, 45), *steady(9, 45, 120)], [*steady(9, 0, 75), *steady(5, 75, 120)]
     judgement = moved(first, second, ride(0, 60), ride(60, box=OTHER_BOX)).judgement(now=120)
@@ -131,6 +141,16 @@ def test_unknown_time_between_boxes_is_a_gap() -> None:
     judgement = moved(steady(5, 0, 60), steady(5, 180, 240), *rides).judgement(now=240)
     assert judgement.gaps == (Gap(ms(60), ms(180)),)
     assert judgement.verdict is Verdict.INSUFFICIENT_DATA
+
+
+def test_a_late_first_word_of_the_next_box_leaves_a_gap_with_two_known_ends() -> None:
+    """An hour and a half between 5 and 5 °C; where nobody had spoken for it, its beginning would be unknown as well."""
+    trip = moved(steady(5, 0, 60), steady(5, 150, 180), ride(0, 60), ride(60, box=OTHER_BOX))
+    judgement = trip.judgement(now=180)
+    assert judgement.gaps == (Gap(ms(60), ms(150)),)
+    assert judgement.verdict is Verdict.ACCEPT
+    lost = moved(steady(5, 0, 60), steady(5, 200, 230), ride(0, 60), ride(170, box=OTHER_BOX)).judgement(now=230)
+    assert lost.verdict is Verdict.INSUFFICIENT_DATA
 
 
 def test_a_gap_of_a_minute_between_boxes_is_reported_and_can_be_accepted() -> None:

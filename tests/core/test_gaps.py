@@ -100,6 +100,12 @@ def test_the_possible_course_costs_no_less_than_the_tent_and_little_more_than_th
     assert tent < stepped < raised * 1.1
 
 
+def test_the_possible_course_is_at_least_as_bad_as_the_worse_end() -> None:
+    steps = possible_course(POLICY, 0, 2 * HOUR_MS, (5, 5), (8, 8))
+    assert min(high for _, _, _, high in steps) >= 8
+    assert max(low for _, _, low, _ in steps) <= 5
+
+
 def test_the_possible_course_covers_the_gap_once() -> None:
     steps = possible_course(POLICY, 1000, 1000 + 2 * HOUR_MS, (5, 5), (8, 8))
     assert steps[0][0] == 1000
@@ -139,6 +145,29 @@ def test_a_logger_that_dies_leaves_an_open_end() -> None:
     judgement = judge_course(profile, steady(5, 0, 30), end=300)
     assert judgement.verdict is Verdict.INSUFFICIENT_DATA
     assert judgement.gaps == (Gap(ms(30), ms(300)),)
+
+
+@pytest.mark.parametrize(("limit_c", "verdict"), [(9.4, Verdict.INSUFFICIENT_DATA), (9.6, Verdict.ACCEPT)])
+def test_the_tent_stands_on_the_readings_themselves(limit_c: float, verdict: Verdict) -> None:
+    """5 and 8 °C two hours apart peak at 9.5 °C, however long the first one stands."""
+    profile = with_limit(above_c=limit_c, single="1 s")
+    assert judge_course(profile, [(0, 5), (120, 8)], interval_s=600).verdict is verdict
+
+
+@pytest.mark.parametrize(("limit_c", "verdict"), [(14.8, Verdict.INSUFFICIENT_DATA), (15, Verdict.ACCEPT)])
+def test_an_open_end_relaxes_from_the_last_reading(limit_c: float, verdict: Verdict) -> None:
+    profile = with_limit(above_c=limit_c, single="1 s")
+    assert relaxed_c(5, 40, 2, 6) == pytest.approx(14.92, abs=0.01)
+    assert judge_course(profile, [(0, 5)], interval_s=600, end=120).verdict is verdict
+
+
+def test_of_many_gaps_the_longest_are_kept_and_all_are_counted() -> None:
+    course = [(20.0 * place, 5.0) for place in range(30)]
+    course += [(minute + 620, c) for minute, c in course[:2]]
+    judgement = judge_course(HOT, course)
+    assert len(judgement.gaps) == 24
+    assert Gap(ms(581), ms(620)) in judgement.gaps
+    assert reason_of(judgement, "unmonitored").parameters["gaps"] == 31
 
 
 def test_a_gap_costs_life_only_as_a_possibility() -> None:

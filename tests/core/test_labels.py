@@ -105,6 +105,14 @@ def test_above_a_band_no_less_is_spent_than_in_it(temperature_c: float) -> None:
     assert life_of(profile, hours(temperature_c, 0, 1)).spent == pytest.approx(least)
 
 
+def test_where_two_bands_are_possible_the_harsher_one_is_possible_and_the_milder_one_proven() -> None:
+    judgement = judge_course(DAY_OR_SIX_HOURS, hours(7.9, 0, 6), interval_s=300, uncertainty_c=0.5)
+    (life,) = judgement.lives
+    assert (life.spent, life.spent_possible) == (pytest.approx(6 / 24), pytest.approx(1))
+    assert reason_of(judgement, "life_spent").parameters["certainty"] == "within_uncertainty"
+    assert judgement.verdict is Verdict.REVIEW
+
+
 def test_nothing_is_proven_above_a_band_where_the_label_is_not_harsher_when_warmer() -> None:
     profile = with_life("alternative", allowances=[{"band": "cold", "life": "4 h"}, {"band": "room", "life": "24 h"}])
     judgement = judge_course(profile, hours(12, 0, 5), interval_s=300)
@@ -157,17 +165,41 @@ def test_a_return_to_the_cold_is_reviewed_and_the_second_clock_runs_on() -> None
     assert spent_of(judgement) == pytest.approx(7 / 12)
 
 
-def test_time_beyond_the_dwell_is_no_longer_the_first_steps() -> None:
-    """However the readings divide it: the first clock has the dwell, the second all of it."""
-    fine = judge_course(THEN, [*steady(5, 0, 60, 5), *steady(20, 60, 180, 5)], interval_s=300)
-    coarse = judge_course(THEN, [*steady(5, 0, 60, 60), *steady(20, 60, 180, 60)], interval_s=3600)
-    assert fine.lives[0].spent == coarse.lives[0].spent == pytest.approx(2 / 12)
+@pytest.mark.parametrize("every", [1, 4, 8])
+def test_the_first_clock_has_the_dwell_and_no_more_however_the_readings_divide_it(every: int) -> None:
+    course = [*steady(5, 0, 720, every), *steady(20, 720, 760, every)]
+    judgement = judge_course(THEN, course, interval_s=every * 60)
+    assert spent_of(judgement) == pytest.approx(12.5 / 24)
+
+
+@pytest.mark.parametrize("every", [5, 60])
+def test_the_second_clock_has_all_of_its_stretch(every: int) -> None:
+    course = [*steady(5, 0, 60, every), *steady(20, 60, 180, every)]
+    assert spent_of(judge_course(THEN, course, interval_s=every * 60)) == pytest.approx(2 / 12)
 
 
 def test_a_gap_is_not_proven_to_be_the_first_steps_time() -> None:
     """20 h cold, 5 h unknown: it may have been in the second step for those five."""
     judgement = judge_course(THEN, [*hours(5, 0, 20), *hours(5, 25, 25.5)], interval_s=300)
     assert judgement.verdict is Verdict.INSUFFICIENT_DATA
+
+
+def test_a_gap_ends_a_stretch_of_dwelling() -> None:
+    """Twenty warm minutes, twelve silent, twenty warm: nobody measured more than the thirty that are allowed."""
+    course = [*hours(5, 0, 1), *steady(20, 60, 80, 5), *steady(20, 95, 115, 5), *steady(5, 115, 180, 5)]
+    judgement = judge_course(THEN, course, interval_s=300)
+    assert judgement.verdict is Verdict.INSUFFICIENT_DATA
+    assert reason_of(judgement, "life_returned").parameters["certainty"] == "gap"
+
+
+def test_what_is_spent_for_certain_is_possibly_spent_whatever_step_it_may_be_in() -> None:
+    """At 8.2 ± 0.5 °C it may have gone on to the long second step, or still be in the short first one."""
+    profile = with_life(
+        "sequential", (COLD, MILD), steps=[{"band": "mild", "life": "2 h"}, {"band": "cold", "life": "30 h"}]
+    )
+    judgement = judge_course(profile, hours(8.2, 0, 2), interval_s=300, uncertainty_c=0.5)
+    (life,) = judgement.lives
+    assert life.spent == life.spent_possible == 1
 
 
 def test_a_gap_runs_on_the_last_clock() -> None:
@@ -201,6 +233,13 @@ FOUR_OF_WHICH_ONE = with_life(
 def test_nested_has_a_total_and_a_cap_inside_it(cold_h: float, warm_h: float, verdict: Verdict) -> None:
     course = [*hours(5, 0, cold_h), *hours(20, cold_h, cold_h + warm_h)]
     assert judge_course(FOUR_OF_WHICH_ONE, course, interval_s=300).verdict is verdict
+
+
+def test_the_total_runs_by_the_clock_heard_or_not() -> None:
+    course = [*hours(5, 0, 1), *hours(5, 3.5, 4)]
+    judgement = judge_course(FOUR_OF_WHICH_ONE, course, interval_s=300)
+    assert judgement.verdict is Verdict.REJECT
+    assert reason_of(judgement, "life_spent").parameters["certainty"] == "proven"
 
 
 def test_nested_leaves_the_smaller_of_both() -> None:

@@ -102,6 +102,14 @@ def test_cumulative_time_is_the_sum_over_the_trip() -> None:
     assert judge_course(profile, course[:-21]).verdict is Verdict.ACCEPT
 
 
+def test_the_trigger_lies_within_a_reading() -> None:
+    profile = with_limit(above_c=8, single="8 min", cumulative="7 min")
+    single, cumulative = sorted(
+        judge_course(profile, steady(9, 0, 20, 5), interval_s=300).breaches, key=lambda b: -b.triggered_at_ms
+    )
+    assert (single.triggered_at_ms, cumulative.triggered_at_ms) == (ms(8), ms(7))
+
+
 def test_episodes_under_an_hour_need_the_cumulative_limit() -> None:
     """A logger's manual: three and a half hours below the limit in episodes under an hour raise no alarm."""
     episode = [*steady(-1, 0, 52), *steady(3, 52, 60)]

@@ -238,6 +238,18 @@ def test_a_temperature_in_no_stated_band_gives_review(temperature_c: float) -> N
     assert reason_of(judgement, "outside_bands").parameters == {"minutes": 30, "certainty": "proven"}
 
 
+@pytest.mark.parametrize(("minutes", "verdict"), [(10, Verdict.ACCEPT), (11, Verdict.REVIEW)])
+def test_a_profile_may_tolerate_a_few_minutes_outside(minutes: int, verdict: Verdict) -> None:
+    profile = make_profile(bands=[COLD], outside_tolerance="10 min")
+    course = [*steady(9, 0, minutes), *steady(5, minutes, 30)]
+    assert judge_course(profile, course).verdict is verdict
+
+
+def test_a_profile_may_reject_what_it_does_not_state() -> None:
+    profile = make_profile(bands=[COLD], outside="reject")
+    assert judge_course(profile, steady(9, 0, 30)).verdict is Verdict.REJECT
+
+
 MEDICINE = make_profile(kind="medicine", bands=[COLD])
 
 
