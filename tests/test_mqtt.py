@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from gateway.core.errors import InputError
 from gateway.demo.link import Link
 from gateway.hub.broker import EmbeddedBroker
 from gateway.mqtt import INBOX, Message, MqttClient, MqttSettings, Will, backoff_s
@@ -217,6 +218,19 @@ async def test_a_broker_that_accepts_and_is_silent_is_given_up(monkeypatch: pyte
         await until(lambda: "no answer in time" in client.reason)
 
 
+async def test_a_broker_that_falls_silent_is_given_up() -> None:
+    async with answering(CONNACK) as url:
+        settings = MqttSettings(url=url, keepalive_s=1, reconnect_max_s=0.1)
+        async with asyncio.timeout(DEADLINE_S), MqttClient(settings, "a") as client:
+            assert await client.connection_after(0) == 1
+            assert await client.connection_after(1) == 2
+
+
+async def test_a_name_that_nobody_knows_is_said() -> None:
+    async with connected("mqtt://broker.invalid", "a") as client:
+        await until(lambda: "broker.invalid" in client.reason)
+
+
 async def test_a_server_that_is_no_tls_server_is_named(broker: EmbeddedBroker) -> None:
     async with connected(f"mqtts://127.0.0.1:{broker.port}", "a") as client:
         await until(lambda: client.reason != "not connected yet")
@@ -229,6 +243,20 @@ async def test_a_server_that_is_no_tls_server_is_named(broker: EmbeddedBroker) -
 def test_a_wrong_url_is_refused(url: str) -> None:
     with pytest.raises(ValidationError):
         MqttSettings(url=url)
+
+
+@pytest.mark.parametrize(
+    ("files", "field"),
+    [
+        ({"ca_file": "/nowhere"}, "broker.ca_file"),
+        ({"ca_file": __file__}, "broker.ca_file"),
+        ({"cert_file": "/nowhere"}, "broker.cert_file"),
+    ],
+)
+def test_files_that_hold_no_certificate_are_named(files: dict[str, str], field: str) -> None:
+    with pytest.raises(InputError) as caught:
+        MqttSettings.model_validate({"url": "mqtts://broker", **files}).tls_context()
+    assert caught.value.field == field
 
 
 def test_ports_by_scheme() -> None:

@@ -87,8 +87,7 @@ async def _run(settings: VehicleSettings, code: str | None) -> None:
 
 
 async def _work(settings: VehicleSettings, code: str | None) -> None:
-    _make_folder(settings.data_dir)
-    key = load_or_create_key(settings.data_dir / KEY_FILE)
+    key = _open_key(settings.data_dir)
     clock = open_clock(settings.clock)
     enrolment = await _enrol_once(settings, code, key)
     storage = Storage.open(settings.data_dir, settings.gateway, key, max_bytes=settings.outbox.max_bytes)
@@ -114,11 +113,12 @@ async def _enrol_once(settings: VehicleSettings, code: str | None, key: SigningK
     return enrolment
 
 
-def _make_folder(path: Path) -> None:
+def _open_key(data_dir: Path) -> SigningKey:
     try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o750)
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+        return load_or_create_key(data_dir / KEY_FILE)
     except OSError as error:
-        raise InputError("data_dir", error.strerror or str(error), where=str(path)) from error
+        raise InputError("data_dir", error.strerror or str(error), where=str(data_dir)) from error
 
 
 def _announce(port: int) -> None:

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from gateway.core.errors import InputError
+
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
@@ -53,10 +55,22 @@ class MqttSettings(BaseModel):
         return parts.port or _PORTS[parts.scheme]
 
     def tls_context(self) -> ssl.SSLContext | None:
-        """A context for mqtts://, None for mqtt://; raises OSError for files that cannot be read."""
+        """A context for mqtts://, None for mqtt://; raises InputError for files that hold no certificate or key."""
         if urlsplit(self.url).scheme != "mqtts":
             return None
-        context = ssl.create_default_context(cafile=self.ca_file)
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+        except OSError as error:
+            raise InputError("broker.ca_file", _explain(error), where=str(self.ca_file)) from error
         if self.cert_file is not None:
-            context.load_cert_chain(self.cert_file, self.key_file)
+            try:
+                context.load_cert_chain(self.cert_file, self.key_file)
+            except OSError as error:
+                raise InputError("broker.cert_file", _explain(error), where=str(self.cert_file)) from error
         return context
+
+
+def _explain(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return "holds no certificates in PEM form, or key and certificate do not belong together"
+    return error.strerror or str(error)

@@ -19,6 +19,7 @@ import httpx
 
 from gateway.clock import Clock
 from gateway.core.configuration import Configuration
+from gateway.core.errors import InputError
 from gateway.core.flags import flag_breach
 from gateway.core.judgement import ConsignmentJudge
 from gateway.core.observations import Observation
@@ -43,13 +44,16 @@ _RETRIED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPS
 
 
 def make_hub_client(settings: HubSettings, token: str) -> httpx.AsyncClient:
-    """A client for the hub's API, with a token but for enrolment.
+    """A client for the hub's API, with a token but for enrolment; raises InputError for a ca_file that is none.
 
     Proxies of the environment are ignored: the route to the hub is a setting.
     """
     verify: ssl.SSLContext | bool = True
     if settings.ca_file is not None:
-        verify = ssl.create_default_context(cafile=settings.ca_file)
+        try:
+            verify = ssl.create_default_context(cafile=settings.ca_file)
+        except OSError as error:
+            raise InputError("hub.ca_file", f"no certificates: {error}", where=str(settings.ca_file)) from error
     return httpx.AsyncClient(
         base_url=settings.url,
         headers={"Authorization": f"Bearer {token}"} if token else {},
@@ -194,6 +198,7 @@ class Alarm:
                 self._report(f"{type(error).__name__}: {error}".rstrip(": "))
                 return False
             if answer.is_success:
+                self.failure = ""
                 await self._settle(stored, FlagState.DELIVERED, str(answer.status_code))
             elif answer.is_client_error and answer.status_code not in _RETRIED:
                 text = f"{answer.status_code}: {answer.text[:ANSWER_MAX]}"

@@ -142,7 +142,8 @@ class Sealer:
 
     def _confirm(self, observations: Sequence[Observation], notes: Sequence[AnyRecord]) -> None:
         self._recorder.confirm(len(observations))
-        for _ in notes:
+        sealed = {id(note) for note in notes}  # a full queue may have dropped some of them meanwhile
+        while self._notes and id(self._notes[0]) in sealed:
             self._notes.popleft()
 
     def _note_failure(self, error: sqlite3.Error) -> None:

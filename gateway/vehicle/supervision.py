@@ -16,6 +16,9 @@ log = logging.getLogger(__name__)
 PAUSE_MAX_S = 30.0
 """Longest real pause before a failed task begins anew: half a minute of one room's work, the others go on."""
 
+SOUND_S = 300.0
+"""A task that worked for so long before it failed is not failing in a row."""
+
 
 class Supervision:
     """Runs named tasks for ever."""
@@ -32,7 +35,10 @@ class Supervision:
                 group.create_task(self._keep_alive(name, task), name=name)
 
     async def _keep_alive(self, name: str, task: Callable[[], Awaitable[None]]) -> None:
+        loop = asyncio.get_running_loop()
+        in_a_row = 0
         while True:
+            began_s = loop.time()
             try:
                 await task()
             except InputError:
@@ -42,4 +48,5 @@ class Supervision:
             else:
                 log.error("task %s ended by itself and begins anew", name)
             self.failures[name] += 1
-            await asyncio.sleep(backoff_s(self.failures[name], PAUSE_MAX_S, self._rng))
+            in_a_row = 1 if loop.time() - began_s > SOUND_S else in_a_row + 1
+            await asyncio.sleep(backoff_s(in_a_row, PAUSE_MAX_S, self._rng))

@@ -47,8 +47,9 @@ from gateway.vehicle.uplink import Uplink
 log = logging.getLogger(__name__)
 
 TRIM_INTERVAL_S = 3600
-LOOK_BACK_MS = 7 * 86_400_000
-"""How far back the log is read for each logger's last observation; as long as acknowledged segments are kept."""
+LOOK_BACK_MS = 86_400_000
+"""How far back the log is read at the start for each logger's last observation: a day is 2,880 segments, well under a
+second. A logger that was away for longer is asked since its box was loaded."""
 
 
 class Vehicle:

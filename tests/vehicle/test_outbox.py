@@ -369,7 +369,7 @@ def test_sealing_forgets_the_stretches_that_it_resolves(
 
 def test_newest_contents_come_first(make: Callable[..., Outbox]) -> None:
     outbox = make()
-    seal(outbox, *range(450))
+    seal(outbox, *range(230))
     sequences = [sealed.sequence for sealed in outbox.newest_contents()]
-    assert sequences == list(reversed(range(450)))
-    assert [sealed.sequence for sealed in outbox.contents(T0 + 448 * 30_000)] == [448, 449]
+    assert sequences == list(reversed(range(230)))
+    assert [sealed.sequence for sealed in outbox.contents(T0 + 228 * 30_000)] == [228, 229]
