@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from gateway.cli.progress import show_progress
 from gateway.clock import open_clock
 from gateway.core.errors import ColdchainError, InputError
 from gateway.hub.settings import HubSettings
@@ -104,6 +105,69 @@ def restored(context: click.Context, path: Path | None, reason: str) -> None:
     finally:
         store.close()
     click.echo(generation)
+
+
+@command.command()
+@_SETTINGS
+@click.pass_context
+def init(context: click.Context, path: Path | None) -> None:
+    """Make the InfluxDB buckets of the settings and set how long they are kept.
+
+    One for everything, one for the long history (an hour a point). Run it again after changing the days: what is
+    there stays. A server without the v2 interface for buckets (InfluxDB 3 makes them at the first write) is told of.
+    """
+    from gateway.hub.projection.setup import SetupError, set_up  # noqa: PLC0415  the same
+
+    settings = _require_influx(load_settings(HubSettings, path or context.obj))
+    try:
+        for line in set_up(settings.influx):
+            click.echo(line)
+    except SetupError as error:
+        raise click.ClickException(str(error)) from None
+
+
+@command.command()
+@_SETTINGS
+@click.option("--rebuild", is_flag=True, help="Empty the buckets of the projection and make it anew from the archive.")
+@click.pass_context
+def project(context: click.Context, path: Path | None, *, rebuild: bool) -> None:
+    """Write to InfluxDB what waits, then end. A running hub does the same all the time.
+
+    --rebuild is for a lost or damaged InfluxDB, and after a logger's calibration was corrected. It may be stopped and
+    run again without --rebuild: it goes on where it was. The hub may be running meanwhile.
+    """
+    from gateway.hub.archive import Archive  # noqa: PLC0415  the same
+    from gateway.hub.projection.projector import Projector, project_all, restart  # noqa: PLC0415  the same
+    from gateway.hub.projection.setup import SetupError, remove_points  # noqa: PLC0415  the same
+    from gateway.hub.projection.writing import InfluxError, InfluxWriter  # noqa: PLC0415  the same
+    from gateway.hub.store import open_existing_store  # noqa: PLC0415  the same
+
+    settings = _require_influx(load_settings(HubSettings, path or context.obj))
+    clock = open_clock(settings.clock)
+    store = open_existing_store(settings.database_url)
+    writer = InfluxWriter(settings.influx)
+    try:
+        if rebuild:
+            for line in remove_points(settings.influx):
+                click.echo(line)
+            click.echo(f"{restart(store)} segments to project")
+        projector = Projector(store, Archive(store), writer, settings.influx)
+        with show_progress("segments") as progress:
+            done = project_all(projector, clock.now_ms, progress)
+    except InfluxError as error:
+        raise click.ClickException(f"InfluxDB takes no points; run this again, it goes on from here: {error}") from None
+    except SetupError as error:
+        raise click.ClickException(str(error)) from None
+    finally:
+        writer.close()
+        store.close()
+    click.echo(f"{done.segments} segments projected, {done.points} points written, {done.refused} refused")
+
+
+def _require_influx(settings: HubSettings) -> HubSettings:
+    if not settings.influx.url:
+        raise InputError("influx.url", "is not set: this installation has no InfluxDB")
+    return settings
 
 
 async def _run(settings: HubSettings) -> None:

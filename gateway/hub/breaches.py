@@ -14,6 +14,7 @@ from gateway.core.verdicts import Breach, BreachKind, Judgement
 from gateway.hub.alerts import AlertKind, raise_alert
 from gateway.hub.dirty import mark_consignments
 from gateway.hub.events import tell
+from gateway.hub.projection.marks import Subject, mark
 from gateway.hub.reconciliation import Known, match_breaches
 from gateway.hub.schema import breach_keys, breaches, epochs
 from gateway.hub.store import insert_or_skip, inserted_id
@@ -233,6 +234,7 @@ def _raise(connection: Connection, kind: AlertKind, breach_id: int, now_ms: int)
 def _tell(connection: Connection, breach_id: int, now_ms: int) -> None:
     row = connection.execute(select(breaches).where(breaches.c.id == breach_id)).one()
     tell(connection, "breach", {"id": breach_id, **_story(row)}, now_ms)
+    mark(connection, Subject.BREACH, [str(breach_id)])
 
 
 def _story(row: Row[tuple[object, ...]]) -> dict[str, object]:

@@ -15,7 +15,7 @@ from gateway.hub.app import create_app
 from gateway.hub.broker import EmbeddedBroker
 from gateway.hub.dispatch import send_alerts
 from gateway.hub.exchange import Exchange
-from gateway.hub.projection import run_projection
+from gateway.hub.projection.running import run_projection
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HttpSettings, HubSettings
 from gateway.mqtt import MqttClient, MqttSettings

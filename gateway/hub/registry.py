@@ -19,6 +19,7 @@ from gateway.hub import schema
 from gateway.hub.audit import Act, record_act
 from gateway.hub.dirty import mark_consignments
 from gateway.hub.events import tell
+from gateway.hub.projection.marks import Subject, mark
 from gateway.hub.rows import (
     Registered,
     boxes_of,
@@ -189,6 +190,7 @@ class Registry:
         old = None if known is None else known.consignment
         self._record(connection, who, act, f"consignment {consignment.code}", old, consignment)
         mark_consignments(connection, [consignment.code], now_ms)
+        mark(connection, Subject.CONSIGNMENT, [consignment.code])
         tell(connection, "consignment", {"consignment": consignment.code, "version": version, "act": act}, now_ms)
         return Registered(consignment, version, registered_at_ms)
 

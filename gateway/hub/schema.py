@@ -94,8 +94,16 @@ epochs = Table(
     Column("next_offset", BigInteger, nullable=False),
     Column("head", Bytes, nullable=False),
     Column("opened_at_ms", Milliseconds, nullable=False),
+    # How far the projection to InfluxDB has it; an epoch is in the index while it waits.
+    Column("projected_offset", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("gateway", "epoch"),
     Index("ix_epochs_parent", "gateway", "parent_epoch", "parent_offset"),
+    Index(
+        "ix_epochs_waiting",
+        "id",
+        sqlite_where=text("projected_offset < next_offset"),
+        postgresql_where=text("projected_offset < next_offset"),
+    ),
 )
 
 segments = Table(
@@ -320,10 +328,12 @@ dirty = Table(
     Column("marked_at_ms", Milliseconds, nullable=False),
 )
 
-projected = Table(
-    "projected",
+projection_marks = Table(
+    "projection_marks",
     metadata,
-    Column("projection", String(32), primary_key=True),
-    Column("epoch_id", Key, ForeignKey("epochs.id"), primary_key=True, autoincrement=False),
-    Column("next_offset", BigInteger, nullable=False),
+    Column("subject", String(16), primary_key=True),
+    Column("name", String(160), primary_key=True),
+    Column("due_ms", Milliseconds, nullable=False),
+    Column("marks", BigInteger, nullable=False),
+    Index("ix_projection_marks_due", "subject", "due_ms"),
 )

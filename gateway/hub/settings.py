@@ -24,7 +24,12 @@ class HttpSettings(BaseModel):
 
 
 class InfluxSettings(BaseModel):
-    """An InfluxDB 2.x or 3 that receives the readings. Without `url` there is no projection."""
+    """An InfluxDB 2.x or 3 that receives the readings. Without `url` there is no projection.
+
+    bucket               everything, for `retention_days` (0: for ever; the server must be told by `hub init`)
+    long_bucket          an hour a point, for `long_retention_days`; "" is the bucket's name with "_long"
+    timeout_s            a write of 5,000 points takes milliseconds; a server that compacts may take seconds
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -32,12 +37,23 @@ class InfluxSettings(BaseModel):
     token: SecretStr = SecretStr("")
     org: str = ""
     bucket: str = "coldchain"
+    long_bucket: str = ""
+    retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    long_retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
         if self.url and not self.bucket:
             raise ValueError("url needs a bucket")
+        if self.url and self.long_bucket_name == self.bucket:
+            raise ValueError("long_bucket and bucket are one: they are kept for different times")
         return self
+
+    @property
+    def long_bucket_name(self) -> str:
+        """The bucket of the long history."""
+        return self.long_bucket or f"{self.bucket}_long"
 
 
 def _name_choices(value: object) -> object:

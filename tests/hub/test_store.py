@@ -28,7 +28,7 @@ def test_an_existing_database_keeps_what_it_holds(tmp_path: Path) -> None:
     again = open_store(url)
     with again.read() as connection:
         assert connection.execute(select(schema.boxes.c.code)).scalars().all() == ["B-1"]
-        assert schema_version(connection) == "0001"
+        assert schema_version(connection) == "0002"
         assert read_generation(connection) == 1
     again.close()
 

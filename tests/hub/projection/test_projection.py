@@ -16,10 +16,11 @@ from gateway.core.observations import Source
 from gateway.core.readings import Reading
 from gateway.hub import schema
 from gateway.hub.archive import Archive
-from gateway.hub.influx import Fault, InfluxError, InfluxWriter
 from gateway.hub.ingest import Ingest
-from gateway.hub.points import reading_line
-from gateway.hub.projection import Projection, run_projection
+from gateway.hub.projection.points import reading_lines
+from gateway.hub.projection.projector import Projector
+from gateway.hub.projection.running import run_projection
+from gateway.hub.projection.writing import Fault, InfluxError, InfluxWriter
 from gateway.hub.registry import Registry
 from gateway.hub.rooms import open_rooms
 from gateway.hub.settings import HubSettings, InfluxSettings
@@ -91,7 +92,7 @@ class Fake:
         self.batches: list[int] = []
         self.fails: InfluxError | None = None
 
-    def write(self, lines: list[str]) -> None:
+    def write(self, bucket: str, lines: list[str]) -> None:
         if self.fails is not None:
             raise self.fails
         if any("66.6" in line for line in lines):
@@ -104,7 +105,7 @@ class Desk:
     def __init__(self, store: Store) -> None:
         self.store, self.writer = store, Fake()
         self.ingest = Ingest(store, lambda: START_MS)
-        self.projection = Projection(store, Archive(store), self.writer)
+        self.projection = Projector(store, Archive(store), self.writer, InfluxSettings())
 
     def run(self) -> int:
         total = 0
@@ -120,9 +121,12 @@ def desk(store: Store) -> Desk:
 
 def test_a_point_is_a_line_with_its_own_time() -> None:
     reading = Reading(START_MS, 5.1234, 30, Source.LIVE, clock_trusted=True, counter=7)
-    fields = 'temperature_c=5.123,interval_s=30i,source="live",clock_trusted=true,counter=7i'
-    assert reading_line("C0:FF", reading) == f"reading,logger=C0:FF {fields} {START_MS}"
-    assert reading_line("a b,c=d", reading).startswith(r"reading,logger=a\ b\,c\=d ")
+    (line,) = reading_lines("C0:FF", [reading])
+    assert line == (
+        'reading,logger=C0:FF temperature_c=5.123,interval_s=30i,source="live",clock_trusted=t,withdrawn=f,counter=7i'
+        f" {START_MS}000000"
+    )
+    assert reading_lines("a b,c=d", [reading])[0].startswith(r"reading,logger=a\ b\,c\=d ")
 
 
 def test_each_reading_is_written_once_and_again_nothing(desk: Desk, van: Van) -> None:
@@ -197,8 +201,8 @@ def test_the_real_client_speaks_the_v2_write_interface(influx: tuple[Influx, Inf
     engine, settings = influx
     writer = InfluxWriter(settings)
     line = f"reading,logger=L temperature_c=5 {START_MS}"
-    writer.write([line, line])
-    assert engine.seen == {"org": "lab", "bucket": "cold", "precision": "ms", "authorization": "Token t0ken"}
+    writer.write("cold", [line, line])
+    assert engine.seen == {"org": "lab", "bucket": "cold", "precision": "ns", "authorization": "Token t0ken"}
     assert list(engine.points.values()) == [line]
     for status, headers, fault, wait in (
         (400, {}, Fault.CONTENT, 0),
@@ -210,7 +214,7 @@ def test_the_real_client_speaks_the_v2_write_interface(influx: tuple[Influx, Inf
     ):
         engine.answers = [(status, headers)]
         with pytest.raises(InfluxError) as caught:
-            writer.write([line])
+            writer.write("cold", [line])
         assert (caught.value.fault, caught.value.retry_after_s) == (fault, wait)
     writer.close()
 
@@ -218,7 +222,7 @@ def test_the_real_client_speaks_the_v2_write_interface(influx: tuple[Influx, Inf
 def test_a_server_that_is_not_there_is_no_fault_of_the_content() -> None:
     writer = InfluxWriter(InfluxSettings(url="http://127.0.0.1:9"))
     with pytest.raises(InfluxError) as caught:
-        writer.write(["reading,logger=L temperature_c=5 1"])
+        writer.write("cold", ["reading,logger=L temperature_c=5 1"])
     assert caught.value.fault is Fault.SERVER
     writer.close()
 

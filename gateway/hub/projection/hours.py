@@ -1,0 +1,35 @@
+"""The long history: one point for each logger and hour, made here from the archive.
+
+A task within the server would run on a schedule and miss what arrives late, and InfluxDB 3 has no such tasks. Here an
+hour is made again whenever one of its readings changes.
+"""
+
+from __future__ import annotations
+
+from math import fsum
+
+from gateway.core.readings import merge_observations
+from gateway.hub.projection.points import Hour
+from gateway.hub.projection.settling import EDGE_MS, Observations
+
+HOUR_MS = 3_600_000
+
+
+def summarise(archive: Observations, logger: str, begins_ms: int, offset_c: float) -> Hour:
+    """Return the hour of a logger that begins at `begins_ms`."""
+    ends_ms = begins_ms + HOUR_MS
+    around = archive.observations(logger, begins_ms - EDGE_MS, ends_ms + EDGE_MS)
+    readings = [
+        reading
+        for reading in merge_observations(around, offset_c=offset_c).readings
+        if begins_ms <= reading.at_ms < ends_ms
+    ]
+    temperatures = [reading.temperature_c for reading in readings]
+    return Hour(
+        begins_ms=begins_ms,
+        readings=len(readings),
+        min_c=min(temperatures, default=0.0),
+        max_c=max(temperatures, default=0.0),
+        sum_c=fsum(temperatures),
+        interval_s=sum(reading.interval_s for reading in readings),
+    )

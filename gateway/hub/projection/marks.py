@@ -1,0 +1,84 @@
+"""Marks: things other than log segments that changed and wait to be projected.
+
+A mark is set in the transaction of the change, and goes when the server has confirmed the point, unless something
+changed meanwhile. There is one for each breach, consignment or hour at most, also while nothing is projected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import Connection, cast, delete, insert, literal, select, update
+
+from gateway.hub.schema import breaches, consignments, projection_marks
+from gateway.hub.store import insert_or_skip
+
+_table = projection_marks
+
+
+class Subject(StrEnum):
+    """What a mark is about; in brackets its name."""
+
+    BREACH = "breach"
+    """(id)"""
+    CONSIGNMENT = "consignment"
+    """(code)"""
+    HOUR = "hour"
+    """(logger, a space, beginning in ms): an hour of the long history."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A mark as it was seen; `marks` grows with each change."""
+
+    subject: Subject
+    name: str
+    marks: int
+
+
+def mark(connection: Connection, subject: Subject, names: Iterable[str], due_ms: int = 0) -> None:
+    """Mark things; they are projected no earlier than `due_ms`."""
+    for name in sorted(set(names)):  # in one order everywhere, so that two workers never wait for each other
+        again = (
+            update(_table).where(_table.c.subject == subject, _table.c.name == name).values(marks=_table.c.marks + 1)
+        )
+        if connection.execute(again).rowcount == 0 and not insert_or_skip(
+            connection, _table, subject=subject, name=name, due_ms=due_ms, marks=1
+        ):
+            connection.execute(again)
+
+
+def read_waiting(connection: Connection, subject: Subject, now_ms: int, limit: int) -> list[Waiting]:
+    """Return the marks of one kind that are due, longest due first."""
+    rows = connection.execute(
+        select(_table)
+        .where(_table.c.subject == subject, _table.c.due_ms <= now_ms)
+        .order_by(_table.c.due_ms, _table.c.name)
+        .limit(limit)
+    )
+    return [Waiting(Subject(row.subject), row.name, row.marks) for row in rows]
+
+
+def clear(connection: Connection, waiting: Iterable[Waiting]) -> None:
+    """Remove marks unless something changed since they were seen."""
+    for one in waiting:
+        connection.execute(
+            delete(_table).where(
+                _table.c.subject == one.subject, _table.c.name == one.name, _table.c.marks == one.marks
+            )
+        )
+
+
+def mark_everything(connection: Connection) -> None:
+    """Mark every breach and every consignment; hours are marked as their readings pass by."""
+    # Hours stay: whoever projects at the moment knows which it has marked.
+    connection.execute(delete(_table).where(_table.c.subject != Subject.HOUR))
+    columns = ["subject", "name", "due_ms", "marks"]
+    for subject, name in (
+        (Subject.BREACH, cast(breaches.c.id, _table.c.name.type)),
+        (Subject.CONSIGNMENT, consignments.c.code),
+    ):
+        rows = select(literal(subject.value), name, literal(0), literal(1))
+        connection.execute(insert(_table).from_select(columns, rows))

@@ -1,0 +1,175 @@
+"""Points in line protocol, one measurement for each kind of thing. Pure. See docs/influxdb.md for the whole list.
+
+What a point is about must be the same point whenever it is written again. So tags are few and bounded, and hold only
+what never changes of a thing; all else is a field. Two things of one gateway may share a millisecond: the nanoseconds
+below it hold a number that tells them apart and is the same each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from gateway.core.readings import Reading
+from gateway.core.records import AnyRecord, ClockCorrection, CustodyEvent, DeviceFault, Health, MemoryRead
+from gateway.core.segments import Position
+from gateway.hub.breaches import StoredBreach
+
+MEASUREMENTS = ("reading", "custody", "clock", "fault", "memory_read", "health", "breach", "carriage")
+LONG_MEASUREMENTS = ("reading_hour",)
+
+RECORDS_PER_OFFSET = 4096
+NANOSECONDS = 1_000_000
+TEXT_MAX = 200
+"""Characters of a text from a vehicle. A code has at most 64."""
+ALWAYS_COUNTED = (
+    "heard",
+    "decoded",
+    "malformed",
+    "scan_restarts",
+    "scanning",
+    "sealed",
+    "seal_failures",
+    "waiting_segments",
+    "waiting_bytes",
+    "stored_bytes",
+    "corrupt_segments",
+    "dropped_payloads",
+    "stalls",
+    "memory_reads",
+    "memory_failures",
+    "clock_corrections",
+)
+"""Counters that a vehicle leaves out while they are zero. Absent, the last value above zero would stand for ever."""
+
+Value = bool | int | float | str | None
+
+_KEY = str.maketrans({",": r"\,", " ": r"\ ", "=": r"\=", "\\": "/", "\n": " ", "\r": " "})
+_STRING = str.maketrans({'"': r"\"", "\\": r"\\", "\n": " ", "\r": " "})
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """One logger's hour: what of it stays for years.
+
+    sum_c       of all readings: the mean of several hours is sum over readings, not the mean of means
+    interval_s  the time that the readings stand for
+    """
+
+    begins_ms: int
+    readings: int
+    min_c: float
+    max_c: float
+    sum_c: float
+    interval_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ride:
+    """A logger's stretch with a consignment, and the tightest limits of what was carried, None where there is none.
+
+    `stretch` numbers the stretches of one consignment with this logger: 0, 1, 2, …
+    """
+
+    consignment: str
+    box: str
+    logger: str
+    stretch: int
+    begins_ms: int
+    ends_ms: int | None
+    low_c: float | None
+    high_c: float | None
+    items: int
+
+
+def reading_lines(logger: str, readings: Iterable[Reading]) -> list[str]:
+    """Return one point for each reading; temperature in °C, calibrated."""
+    series = f"reading,logger={_key(logger)} temperature_c="
+    lines = []
+    for reading in readings:
+        counter = "" if reading.counter is None else f",counter={reading.counter}i"
+        lines.append(
+            f'{series}{reading.temperature_c:.3f},interval_s={reading.interval_s}i,source="{reading.source}"'
+            f",clock_trusted={'t' if reading.clock_trusted else 'f'},withdrawn=f{counter} {reading.at_ms}000000"
+        )
+    return lines
+
+
+def withdrawal_lines(logger: str, readings: Iterable[Reading]) -> list[str]:
+    """Return what marks points that turned out to repeat another: neither InfluxDB 3 nor line protocol can remove."""
+    series = f"reading,logger={_key(logger)}"
+    return [f"{series} withdrawn=t {reading.at_ms}000000" for reading in readings]
+
+
+def hour_line(logger: str, hour: Hour) -> str:
+    """Return the point of one hour. An hour whose readings were all withdrawn has none left: 0 readings."""
+    fields: dict[str, Value] = {"readings": hour.readings, "interval_s": hour.interval_s}
+    if hour.readings:
+        fields |= {"min_c": hour.min_c, "max_c": hour.max_c, "sum_c": hour.sum_c}
+    return _line("reading_hour", {"logger": logger}, fields, hour.begins_ms)
+
+
+def record_line(gateway: str, position: Position, index: int, record: AnyRecord) -> str:
+    """Return the point of a custody event, clock correction, fault, memory read or health record."""
+    below = (position.offset * RECORDS_PER_OFFSET + index) % NANOSECONDS
+    tags = {"gateway": gateway}
+    trusted: dict[str, Value] = {"clock_trusted": record.clock_trusted}
+    match record:
+        case CustodyEvent():
+            told = ("box", "consignment", "item", "holder", "place")
+            fields = {name: getattr(record, name) or None for name in told}
+            return _line("custody", tags | {"act": record.act}, trusted | fields, record.at_ms, below)
+        case ClockCorrection():
+            step_ms = record.at_ms - record.before_ms
+            return _line("clock", tags, trusted | {"step_ms": step_ms, "source": record.source}, record.at_ms, below)
+        case DeviceFault():
+            tags |= {"logger": record.logger, "code": record.code}
+            return _line("fault", tags, trusted | {"faults": 1} | record.detail, record.at_ms, below)
+        case MemoryRead():
+            told = ("from_ms", "to_ms", "records", "new_records", "complete")
+            fields = {name: getattr(record, name) for name in told}
+            return _line("memory_read", tags | {"logger": record.logger}, trusted | fields, record.at_ms, below)
+        case Health():
+            counted = dict.fromkeys(ALWAYS_COUNTED, 0) | record.counters
+            return _line("health", tags, trusted | counted, record.at_ms)
+
+
+def breach_line(breach: StoredBreach) -> str:
+    """Return the point of a breach as it stands now, at the time when it was found."""
+    told = ("consignment", "item", "examination", "profile", "profile_version", "state", "started_at_ms")
+    figures = ("triggered_at_ms", "ended_at_ms", "extreme_c", "minutes", "proven", "found_by", "key")
+    fields = {name: getattr(breach, name) for name in (*told, *figures)}
+    fields["counts"] = int(breach.state in {"provisional", "confirmed"})
+    tags = {"kind": breach.kind.value, "rule": breach.rule}
+    return _line("breach", tags, fields, breach.found_at_ms, breach.id % NANOSECONDS)
+
+
+def ride_line(ride: Ride) -> str:
+    """Return the point of a stretch, at its beginning. `ends_ms` is left out while it lasts."""
+    tags = {"consignment": ride.consignment, "box": ride.box, "logger": ride.logger}
+    told = ("begins_ms", "ends_ms", "low_c", "high_c", "items")
+    fields = {name: getattr(ride, name) for name in told}
+    return _line("carriage", tags, fields, ride.begins_ms, ride.stretch)
+
+
+def _line(measurement: str, tags: Mapping[str, str], fields: Mapping[str, Value], at_ms: int, below_ms: int = 0) -> str:
+    series = "".join(f",{name}={_key(value)}" for name, value in tags.items() if value)
+    told = ",".join(f"{_key(name)}={_value(value)}" for name, value in fields.items() if value is not None)
+    return f"{measurement}{series} {told} {at_ms * NANOSECONDS + below_ms}"
+
+
+def _key(text: str) -> str:
+    """A tag's value, or a name. A backslash at its end would swallow what follows, so there is none."""
+    return text[:TEXT_MAX].translate(_KEY)
+
+
+def _value(value: Value) -> str:
+    match value:
+        case bool():
+            return "t" if value else "f"
+        case int():
+            return f"{value}i"
+        case float():
+            return f"{value:.3f}"
+        case _:
+            return f'"{str(value)[:TEXT_MAX].translate(_STRING)}"'

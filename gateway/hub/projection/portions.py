@@ -1,0 +1,116 @@
+"""Portions: the chained segments that are not projected yet, read and decoded, epoch by epoch in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select, update
+
+from gateway.core.contents import Content, decode_content
+from gateway.core.errors import SegmentError
+from gateway.core.segments import Position, parse_segment
+from gateway.hub.schema import epochs, segments
+
+SEGMENTS_MAX = 500
+"""Segments in one step: 25,000 readings at 50 each, a few MiB."""
+SEGMENTS_OF_EPOCH_MAX = 100
+"""So that a vehicle that was away for a month does not make the others wait."""
+
+_pending = epochs.c.projected_offset < epochs.c.next_offset
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A segment that decoded when it came and does not now: the database is damaged."""
+
+    gateway: str
+    verbatim: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """The next segments of one epoch: offsets from `begin` up to, without, `end`."""
+
+    epoch_id: int
+    gateway: str
+    begin: int
+    end: int
+    contents: tuple[tuple[Position, Content], ...]
+    unreadable: tuple[Unreadable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    epoch_id: int
+    gateway: str
+    begin: int
+    end: int
+
+
+def read_portions(connection: Connection, after_epoch: int) -> list[Portion]:
+    """Return what waits, beginning behind an epoch's id and going round, at most SEGMENTS_MAX segments."""
+    stretches = _find(connection, after_epoch)
+    return [_read(connection, stretch) for stretch in stretches]
+
+
+def advance(connection: Connection, portions: Iterable[Portion]) -> None:
+    """Move the cursors behind the portions, unless they were set back meanwhile."""
+    for portion in portions:
+        connection.execute(
+            update(epochs)
+            .where(epochs.c.id == portion.epoch_id, epochs.c.projected_offset == portion.begin)
+            .values(projected_offset=portion.end)
+        )
+
+
+def rewind(connection: Connection) -> None:
+    """Set every cursor back to the beginning."""
+    connection.execute(update(epochs).where(epochs.c.projected_offset > 0).values(projected_offset=0))
+
+
+def count_waiting(connection: Connection) -> int:
+    """Return how many segments wait to be projected."""
+    behind = func.sum(epochs.c.next_offset - epochs.c.projected_offset)
+    return int(connection.execute(select(func.coalesce(behind, 0)).where(_pending)).scalar_one())
+
+
+def _find(connection: Connection, after_epoch: int) -> list[_Stretch]:
+    stretches: list[_Stretch] = []
+    left = SEGMENTS_MAX
+    for turn in (epochs.c.id > after_epoch, epochs.c.id <= after_epoch):
+        rows = connection.execute(
+            select(epochs.c.id, epochs.c.gateway, epochs.c.projected_offset, epochs.c.next_offset)
+            .where(_pending, turn)
+            .order_by(epochs.c.id)
+            .limit(left)
+        ).all()
+        for row in rows:
+            take = min(left, SEGMENTS_OF_EPOCH_MAX, row.next_offset - row.projected_offset)
+            stretches.append(_Stretch(row.id, row.gateway, row.projected_offset, row.projected_offset + take))
+            left -= take
+            if left == 0:
+                return stretches
+    return stretches
+
+
+def _read(connection: Connection, stretch: _Stretch) -> Portion:
+    found = connection.execute(
+        select(segments.c.verbatim)
+        .where(
+            segments.c.epoch_id == stretch.epoch_id,
+            segments.c.position >= stretch.begin,
+            segments.c.position < stretch.end,
+            segments.c.content == "readable",
+        )
+        .order_by(segments.c.position)
+    ).scalars()
+    contents, unreadable = [], []
+    for verbatim in found:
+        try:
+            segment = parse_segment(stretch.gateway, bytes(verbatim))
+            contents.append((segment.header.position, decode_content(segment.body or b"")))
+        except SegmentError as error:
+            unreadable.append(Unreadable(stretch.gateway, bytes(verbatim), str(error)))
+    return Portion(stretch.epoch_id, stretch.gateway, stretch.begin, stretch.end, tuple(contents), tuple(unreadable))

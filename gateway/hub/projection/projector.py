@@ -1,0 +1,216 @@
+"""One step of the projection: what waits is read, written, and only then ticked off.
+
+The three parts are apart so that a server which hangs holds nothing but the thread that writes: no transaction, no
+lock. A batch that was prepared is written until the server takes it; written twice it is the same points.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, func, select
+
+from gateway.core.observations import Observation
+from gateway.hub.archive import Archive
+from gateway.hub.breaches import read_breach
+from gateway.hub.projection import marks, portions
+from gateway.hub.projection.hours import HOUR_MS, summarise
+from gateway.hub.projection.marks import Subject, Waiting
+from gateway.hub.projection.points import (
+    breach_line,
+    hour_line,
+    reading_lines,
+    record_line,
+    ride_line,
+    withdrawal_lines,
+)
+from gateway.hub.projection.portions import Portion
+from gateway.hub.projection.rides import read_rides
+from gateway.hub.projection.settling import Change, Settling
+from gateway.hub.projection.writing import Refused, Writer, deliver
+from gateway.hub.quarantine import set_aside
+from gateway.hub.rows import read_loggers
+from gateway.hub.schema import epochs
+from gateway.hub.settings import InfluxSettings
+from gateway.hub.store import Store
+
+Progress = Callable[[int], None]
+
+log = logging.getLogger(__name__)
+
+MARKS_MAX = 500
+HOURS_MAX = 100
+"""Hours in one step; each is read from the archive, about 120 readings."""
+HOUR_LATE_MS = 15 * 60_000
+"""An hour is summarised so long after its end: most of what is late is there, and what comes later does it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one step writes, and what it then ticks off."""
+
+    lines: Sequence[str]
+    long_lines: Sequence[str]
+    portions: Sequence[Portion]
+    marks: Sequence[Waiting]
+    hours: frozenset[tuple[str, int]]
+
+    @property
+    def segments(self) -> int:
+        """How many segments are ticked off."""
+        return sum(portion.end - portion.begin for portion in self.portions)
+
+
+@dataclass(slots=True)
+class Projector:
+    """Projects what is stored. `prepare` and `finish` are for one thread at a time; `write` touches no database."""
+
+    store: Store
+    archive: Archive
+    writer: Writer
+    settings: InfluxSettings
+    _settling: Settling = field(init=False)
+    _after_epoch: int = field(init=False, default=0)
+    _marked_hours: set[tuple[str, int]] = field(init=False, default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._settling = Settling(self.archive)
+
+    def step(self, now_ms: int) -> int:
+        """Project the next batch; return how many lines it had, -1 if nothing waits. Raises InfluxError."""
+        batch = self.prepare(now_ms)
+        if batch is None:
+            return -1
+        self.finish(batch, self.write(batch), now_ms)
+        return len(batch.lines) + len(batch.long_lines)
+
+    def prepare(self, now_ms: int) -> Batch | None:
+        """Read what waits; None if nothing does."""
+        with self.store.read() as connection:
+            waiting = portions.read_portions(connection, self._after_epoch)
+            offsets = _read_offsets(connection)
+            found = marks.read_waiting(connection, Subject.BREACH, now_ms, MARKS_MAX)
+            found += marks.read_waiting(connection, Subject.CONSIGNMENT, now_ms, MARKS_MAX)
+            lines = [line for one in found for line in _lines_of(connection, one)]
+            # The long history waits until the readings have caught up.
+            backlog = sum(portion.end - portion.begin for portion in waiting) >= portions.SEGMENTS_MAX
+            hours = [] if backlog else marks.read_waiting(connection, Subject.HOUR, now_ms, HOURS_MAX)
+        if not (waiting or found or hours):
+            return None
+        self._after_epoch = waiting[-1].epoch_id if waiting else 0
+        changes = [
+            self._settling.settle(logger, news, offsets.get(logger, 0.0)) for logger, news in _news(waiting).items()
+        ]
+        for change in changes:
+            lines += withdrawal_lines(change.logger, change.withdrawn)
+            lines += reading_lines(change.logger, change.settled)
+        lines += _record_lines(waiting)
+        long_lines = [self._hour_line(one, offsets) for one in hours]
+        return Batch(lines, long_lines, waiting, [*found, *hours], frozenset(_hours_of(changes)))
+
+    def write(self, batch: Batch) -> list[Refused]:
+        """Write a batch; return what the server refused for good. Raises InfluxError if it cannot take it now."""
+        refused = deliver(self.writer, self.settings.bucket, batch.lines)
+        return refused + deliver(self.writer, self.settings.long_bucket_name, batch.long_lines)
+
+    def finish(self, batch: Batch, refused: Sequence[Refused], now_ms: int) -> None:
+        """Tick off what the server has, and set aside what it refused, in one transaction."""
+        fresh = batch.hours - self._marked_hours
+        with self.store.write() as connection:
+            portions.advance(connection, batch.portions)
+            marks.clear(connection, batch.marks)
+            for logger, begins_ms in sorted(fresh):
+                due_ms = begins_ms + HOUR_MS + HOUR_LATE_MS
+                marks.mark(connection, Subject.HOUR, [f"{logger} {begins_ms}"], due_ms)
+            for one in refused:
+                log.warning("InfluxDB refused a point, it was set aside: %s", one.reason)
+                _set_aside(connection, "hub", "point_refused", one.reason, one.line.encode(), now_ms)
+            for unreadable in (one for portion in batch.portions for one in portion.unreadable):
+                log.error("the archive holds a segment that cannot be read: %s", unreadable.reason)
+                code = "archive_unreadable"
+                _set_aside(connection, unreadable.gateway, code, unreadable.reason, unreadable.verbatim, now_ms)
+        # A mark that is not due yet is still there when the next reading of its hour comes.
+        kept = {(logger, at) for logger, at in self._marked_hours | fresh if at + HOUR_MS + HOUR_LATE_MS > now_ms}
+        self._marked_hours = kept
+
+    def _hour_line(self, waiting: Waiting, offsets: dict[str, float]) -> str:
+        logger, _, begins = waiting.name.rpartition(" ")
+        return hour_line(logger, summarise(self.archive, logger, int(begins), offsets.get(logger, 0.0)))
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was projected in one go."""
+
+    segments: int
+    points: int
+    refused: int
+
+
+def project_all(projector: Projector, now_ms: Callable[[], int], progress: Progress | None = None) -> Done:
+    """Project until nothing waits. `progress` is told how many segments are done. Raises InfluxError."""
+    segments = points = refused = 0
+    while (batch := projector.prepare(now_ms())) is not None:
+        set_apart = projector.write(batch)
+        projector.finish(batch, set_apart, now_ms())
+        segments += batch.segments
+        points += len(batch.lines) + len(batch.long_lines) - len(set_apart)
+        refused += len(set_apart)
+        if progress is not None:
+            progress(segments)
+    return Done(segments, points, refused)
+
+
+def restart(store: Store) -> int:
+    """Let everything be projected anew; return how many segments that is."""
+    with store.write() as connection:
+        portions.rewind(connection)
+        marks.mark_everything(connection)
+        return int(connection.execute(select(func.coalesce(func.sum(epochs.c.next_offset), 0))).scalar_one())
+
+
+def _read_offsets(connection: Connection) -> dict[str, float]:
+    return {
+        logger.address: logger.calibration.offset_c
+        for logger in read_loggers(connection)
+        if logger.calibration is not None
+    }
+
+
+def _news(waiting: Iterable[Portion]) -> dict[str, list[Observation]]:
+    news: dict[str, list[Observation]] = {}
+    for portion in waiting:
+        for _, content in portion.contents:
+            for observation in content.observations:
+                news.setdefault(observation.logger, []).append(observation)
+    return news
+
+
+def _record_lines(waiting: Iterable[Portion]) -> list[str]:
+    return [
+        record_line(portion.gateway, position, index, record)
+        for portion in waiting
+        for position, content in portion.contents
+        for index, record in enumerate(content.records)
+    ]
+
+
+def _lines_of(connection: Connection, waiting: Waiting) -> list[str]:
+    if waiting.subject is Subject.BREACH:
+        breach = read_breach(connection, int(waiting.name))
+        return [] if breach is None else [breach_line(breach)]
+    return [ride_line(ride) for ride in read_rides(connection, waiting.name)]
+
+
+def _hours_of(changes: Iterable[Change]) -> set[tuple[str, int]]:
+    return {
+        (change.logger, reading.at_ms - reading.at_ms % HOUR_MS)
+        for change in changes
+        for reading in (*change.settled, *change.withdrawn)
+    }
+
+
+def _set_aside(connection: Connection, gateway: str, code: str, reason: str, data: bytes, now_ms: int) -> None:
+    set_aside(connection, source="projection", gateway=gateway, code=code, reason=reason, data=data, now_ms=now_ms)
