@@ -153,6 +153,28 @@ async def test_the_death_of_the_bus_is_survived(bluez: FakeBluez, until: Until) 
         await until(lambda: heard)
 
 
+async def test_a_daemon_that_crashes_behind_its_bus_is_noticed(bluez: FakeBluez, until: Until) -> None:
+    async with scanning(scanning="active", silence_s=1) as (radio, heard):
+        await until(lambda: radio.health.scanning)
+        bluez.crash_daemon()
+        await until(lambda: not radio.health.scanning)
+        bluez.restart_daemon()
+        await until(lambda: radio.health.scanning)
+        tag = Tag(bluez, TAG)
+        await until(lambda: tag.advertise(1) or heard)
+
+
+async def test_an_adapter_switched_off_and_on_is_used_again(bluez: FakeBluez, until: Until) -> None:
+    async with scanning(scanning="active", silence_s=1) as (radio, heard):
+        await until(lambda: radio.health.scanning)
+        bluez.power_off()
+        await until(lambda: not radio.health.scanning)
+        bluez.power_on()
+        await until(lambda: radio.health.scanning)
+        tag = Tag(bluez, TAG)
+        await until(lambda: tag.advertise(1) or heard)
+
+
 @asynccontextmanager
 async def one_tag(bluez: FakeBluez, until: Until) -> AsyncIterator[tuple[Radio, Tag]]:
     async with scanning(scanning="active") as (radio, heard):
