@@ -24,7 +24,6 @@ from typing import Self
 
 from rich.console import Console
 
-from gateway.cli.reasons import sentence
 from gateway.demo.board import PlainBoard, Snapshot, clock_face, render, zone_of
 from gateway.demo.stage import Options, default_scenario, run_demo
 from gateway.demo.trip import Trip
@@ -93,7 +92,7 @@ async def _make_pictures() -> bool:
     with TemporaryDirectory() as folder:
         account = Path(folder) / "account.json"
         photograph = asyncio.create_task(asyncio.to_thread(_photograph, account))
-        is_good = await run_demo(Options(default_scenario(), json=account), console, open_board, sentence)
+        is_good = await run_demo(Options(default_scenario(), json=account), console, open_board)
         await photograph
     return is_good
 

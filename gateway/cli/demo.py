@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from gateway.cli.reasons import sentence
 from gateway.core.errors import ColdchainError, InputError
 from gateway.demo.board import Board, LiveBoard, PlainBoard, zone_of
 from gateway.demo.processes import ChildDied
@@ -47,7 +46,7 @@ def command(
     console = Console(width=None if Console().is_terminal else PLAIN_WIDTH)
     options = Options(scenario or default_scenario(), rate, seed, keep, json_file, ends)
     try:
-        is_good = asyncio.run(run_demo(options, console, lambda trip: _open_board(console, trip), sentence))
+        is_good = asyncio.run(run_demo(options, console, lambda trip: _open_board(console, trip)))
     except asyncio.CancelledError:
         raise click.Abort from None
     except ColdchainError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from statistics import median
@@ -12,15 +12,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gateway.core.verdicts import Judgement, Reason, Verdict
+from gateway.core.verdicts import Judgement, Verdict
 from gateway.demo.board import VERDICT_COLOURS, VERDICT_WORDS, clock_face
 from gateway.demo.reception import KnownAlert, KnownBreach
 from gateway.demo.reckoning import Account, Finding
+from gateway.hub.web.words import say_reason
 
 FINDINGS_SHOWN = 10
-
-Say = Callable[[Reason, tzinfo], str]
-"""Turns a reason into a sentence; moments in it are told in the zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +123,10 @@ def _verdict_json(judged: Judged) -> dict[str, Any]:
     }
 
 
-def print_report(report: Report, console: Console, say: Say) -> None:
-    """Print it."""
+def print_report(report: Report, console: Console) -> None:
+    """Print it, reasons in the words of the bench page."""
     console.print()
-    console.print(_verdict_table(report, say))
+    console.print(_verdict_table(report))
     console.print()
     _print_account(report, console)
     _print_breaches(report, console)
@@ -145,7 +143,7 @@ def print_report(report: Report, console: Console, say: Say) -> None:
         console.print(f"{box}  {page}", highlight=False, soft_wrap=True)
 
 
-def _verdict_table(report: Report, say: Say) -> Table:
+def _verdict_table(report: Report) -> Table:
     table = Table(title="Verdicts at the bench", title_justify="left", title_style="bold", show_lines=True)
     table.add_column("Consignment", no_wrap=True)
     table.add_column("Item", no_wrap=True)
@@ -154,13 +152,13 @@ def _verdict_table(report: Report, say: Say) -> Table:
     table.add_column("Why", min_width=30)
     for judged in report.judged:
         judgement = judged.judgement
-        reasons = "\n".join(say(reason, report.zone) for reason in judgement.reasons)
+        reasons = "\n".join(say_reason(reason) for reason in judgement.reasons)
         table.add_row(
             judgement.consignment,
             judgement.item,
             judgement.examination,
             Text(VERDICT_WORDS[judgement.verdict.value], style=f"bold {VERDICT_COLOURS[judgement.verdict.value]}"),
-            Text(reasons or f"all requirements met, {judgement.figures.monitored_fraction:.0%} monitored"),
+            Text(reasons or f"All requirements met, {judgement.figures.monitored_fraction:.0%} monitored."),
         )
     return table
 

@@ -19,7 +19,7 @@ from gateway.core.errors import InputError
 from gateway.demo.board import Board
 from gateway.demo.company import Company, TooLateError, assemble
 from gateway.demo.play import play
-from gateway.demo.report import Report, Say, print_report
+from gateway.demo.report import Report, print_report
 from gateway.demo.timing import Timing, measure_lead_s
 from gateway.demo.trip import Trip, load_trip
 
@@ -49,7 +49,7 @@ def default_scenario() -> Path:
     return Path(spec.submodule_search_locations[0]) / "scenarios" / "day.toml"
 
 
-async def run_demo(options: Options, console: Console, make_board: MakeBoard, say: Say) -> bool:
+async def run_demo(options: Options, console: Console, make_board: MakeBoard) -> bool:
     """Run it and return whether all is as it should be.
 
     SIGINT and SIGTERM cancel it, processes stopped in order; while it only serves the pages they are its usual end.
@@ -63,7 +63,7 @@ async def run_demo(options: Options, console: Console, make_board: MakeBoard, sa
             async with _open_company(trip, scenario, folder, options.seed) as company:
                 with make_board(trip) as board:
                     report = await play(company, board)
-                print_report(report, console, say)
+                print_report(report, console)
                 if options.json is not None:
                     _write_json(options.json, report)
                 if not options.ends:

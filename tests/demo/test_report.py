@@ -13,6 +13,7 @@ from gateway.demo.reception import KnownAlert, KnownBreach
 from gateway.demo.reckoning import Account, Finding
 from gateway.demo.report import Judged, Report, print_report
 
+TOO_WARM = {"rule": "warm", "side": "above", "limit_c": 8.0, "allowed_min": 30.0, "minutes": 31.0, "extreme_c": 9.0}
 FIGURES = Figures(600, 4.0, 9.0, 5.0, 5.2, 0.97, 0, 5, 0)
 JUDGEMENT = Judgement(
     consignment="SEND-1",
@@ -21,7 +22,13 @@ JUDGEMENT = Judgement(
     profile="demo",
     profile_version=1,
     verdict=Verdict.REVIEW,
-    reasons=(Reason("limit_single", Verdict.REVIEW, {"rule": "warm"}),),
+    reasons=(
+        Reason(
+            "limit_single",
+            Verdict.REVIEW,
+            {"rule": "warm", "side": "above", "limit_c": 8.0, "allowed_min": 30.0, "minutes": 31.0, "extreme_c": 9.0},
+        ),
+    ),
     breaches=(),
     excursions=(),
     cumulative_minutes={},
@@ -61,7 +68,7 @@ REPORT = Report(
 
 def _print(report: Report) -> str:
     stream = io.StringIO()
-    print_report(report, Console(file=stream, width=120), lambda reason, _zone: f"because of {reason.code}")
+    print_report(report, Console(file=stream, width=120))
     return stream.getvalue()
 
 
@@ -82,7 +89,7 @@ def test_a_good_day() -> None:
     assert told["alert_delay_domain_s"] == 48.0
     assert told["verdicts"][0]["reasons"][0]["code"] == "limit_single"
     text = _print(REPORT)
-    assert "because of limit_single" in text
+    assert "Above 8 °C for 31 min in one stretch; 30 min are allowed." in text
     assert "lost 0, duplicated 0, altered 0" in text
     assert "0.20 s real time" in text
     assert "http://127.0.0.1:1/bench" in text
