@@ -7,8 +7,11 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
-_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)\s*")
+_DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(s|min|h|d)\s*")
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+
+DURATION_MAX_MS = 36_525 * 86_400_000
+"""A hundred years: whatever is longer is a mistake."""
 
 
 def parse_duration(value: object) -> int:
@@ -18,7 +21,10 @@ def parse_duration(value: object) -> int:
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError(f"{value!r} is not a duration such as '30 min', '4 h' or '7 d'")
-    return round(float(match[1]) * _SECONDS[match[2]] * 1000)
+    duration_ms = float(match[1]) * _SECONDS[match[2]] * 1000
+    if duration_ms > DURATION_MAX_MS:
+        raise ValueError(f"{value!r} is longer than a hundred years")
+    return round(duration_ms)
 
 
 def format_duration(duration_ms: int) -> str:
@@ -26,7 +32,7 @@ def format_duration(duration_ms: int) -> str:
     for unit in ("d", "h", "min"):
         if duration_ms and duration_ms % (_SECONDS[unit] * 1000) == 0:
             return f"{duration_ms // (_SECONDS[unit] * 1000)} {unit}"
-    return f"{duration_ms / 1000:g} s"
+    return f"{duration_ms / 1000:.3f}".rstrip("0").rstrip(".") + " s"
 
 
 _SCHEMA = {

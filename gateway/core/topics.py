@@ -12,10 +12,7 @@ LEAVES = (LOG, ACK, STATUS, CONFIG)
 
 def topic_of(gateway: str, leaf: str) -> str:
     """Return the topic of one gateway's leaf; raises InputError for a name that cannot stand in a topic."""
-    check_code("gateway", gateway)
-    if "/" in gateway or "+" in gateway:
-        raise InputError("gateway", f"{gateway!r} has / or +, which MQTT topics reserve")
-    return f"{PREFIX}/{gateway}/{leaf}"
+    return f"{PREFIX}/{_check_gateway(gateway)}/{leaf}"
 
 
 def parse_topic(topic: str) -> tuple[str, str]:
@@ -26,5 +23,11 @@ def parse_topic(topic: str) -> tuple[str, str]:
     gateway, leaf = parts[2:]
     if leaf not in LEAVES:
         raise InputError("topic", f"{leaf!r} is none of {', '.join(LEAVES)}")
+    return _check_gateway(gateway), leaf
+
+
+def _check_gateway(gateway: str) -> str:
     check_code("gateway", gateway)
-    return gateway, leaf
+    if "/" in gateway or "+" in gateway:
+        raise InputError("gateway", f"{gateway!r} has / or +, which MQTT topics reserve")
+    return gateway
