@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from math import inf, isfinite
 
 from sqlalchemy import Connection, select
 
 from gateway.core.configuration import Consignment
-from gateway.core.profiles import Forbidden, Limit, Profile
+from gateway.core.profiles import Profile
 from gateway.hub.projection.points import Ride
 from gateway.hub.rows import boxes_of, examinations_of, read_loggers, read_profile, read_registered
 from gateway.hub.schema import carriages
@@ -51,16 +52,21 @@ def read_rides(connection: Connection, code: str) -> list[Ride]:
 
 
 def _limits(connection: Connection, consignment: Consignment) -> tuple[float | None, float | None]:
-    """Return the highest lower and the lowest upper limit of all profiles; what allows a time beyond counts too."""
+    """Return the highest lower and the lowest upper limit of all profiles, whatever time they allow beyond."""
     names = {examination.profile for _, examination in examinations_of(consignment)}
     profiles = [profile for name in sorted(names) if (profile := read_profile(connection, name)) is not None]
-    lower = [limit.below_c for limit in _rules(profiles) if limit.below_c is not None]
-    upper = [limit.above_c for limit in _rules(profiles) if limit.above_c is not None]
+    lower = [value for profile in profiles for value in _lower_c(profile)]
+    upper = [value for profile in profiles for value in _upper_c(profile)]
     return max(lower, default=None), min(upper, default=None)
 
 
-def _rules(profiles: list[Profile]) -> list[Limit | Forbidden]:
-    rules: list[Limit | Forbidden] = []
-    for profile in profiles:
-        rules += [*profile.limits, *profile.forbidden]
-    return rules
+def _lower_c(profile: Profile) -> list[float]:
+    coldest = min((band.low_c for band in profile.bands), default=-inf)
+    stated = [rule.below_c for rule in profile.limits] + [rule.below_c for rule in profile.forbidden]
+    return [value for value in (coldest, *stated) if value is not None and isfinite(value)]
+
+
+def _upper_c(profile: Profile) -> list[float]:
+    hottest = max((band.high_c for band in profile.bands), default=inf)
+    stated = [rule.above_c for rule in profile.limits] + [rule.above_c for rule in profile.forbidden]
+    return [value for value in (hottest, *stated) if value is not None and isfinite(value)]
