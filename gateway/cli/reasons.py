@@ -38,6 +38,10 @@ _SENTENCES: dict[str, str] = {
     "profile_unknown": "profile {profile} is not known here",
     "registered_late": "registered after it had been carried: judged from stored readings",
     "profile_general_knowledge": "the figures of profile {profile} are general knowledge, not checked",
+    "light_exceeded": "more than {limit_lux:g} lux for {minutes:g} min ({largest_lux:g} lux at most)",
+    "light_not_measured": "light is limited and was not measured for {minutes:g} min",
+    "shock_exceeded": "more than {limit_g:g} g {times} times ({largest_g:g} g at most)",
+    "shock_not_measured": "shock is limited and was not measured for {minutes:g} min",
     "irreplaceable": "cannot be taken again: do not discard, call the requester",
     "summaries_only": "the file has {days} daily summaries and no single readings",
 }

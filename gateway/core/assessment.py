@@ -14,6 +14,7 @@ from gateway.core.evaluator import Evaluator, State
 from gateway.core.exposure import HOUR_MS, to_ms
 from gateway.core.lives import Alternative, Life, Sequential, Spent
 from gateway.core.profiles import ClockLife, Evidence, Kind, Profile, Severity
+from gateway.core.surroundings import surroundings_reasons
 from gateway.core.thresholds import Threshold, ThresholdState
 from gateway.core.tracks import Track
 from gateway.core.verdicts import Breach, BreachKind, Excursion, LifeLeft, Parameter, Reason, Verdict
@@ -354,3 +355,4 @@ def _data_reasons(profile: Profile, state: State) -> Iterator[Reason]:
         yield Reason("clock_untrusted", Verdict.REVIEW, {"readings": measured.untrusted})
     if profile.calibration.required and measured.uncalibrated:
         yield Reason("not_calibrated", Verdict.REVIEW, {"readings": measured.uncalibrated})
+    yield from surroundings_reasons(profile, state.surroundings, measured.monitored_ms + measured.unmonitored_ms)

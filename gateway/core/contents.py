@@ -62,6 +62,8 @@ class _Body(msgspec.Struct, frozen=True, array_like=True):
     battery: list[int | None]
     time_error: list[int]
     records: list[AnyRecord]
+    light: list[int | None] = []  # left out where no logger measures it
+    shock: list[int | None] = []  # the same
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -87,6 +89,8 @@ def encode_content(content: Content) -> bytes:
         battery=_fold_constant([row.battery_mv for row in rows]),
         time_error=_fold_constant([row.time_error_ms for row in rows]),
         records=list(content.records),
+        light=_leave_out_none([row.light_lux for row in rows]),
+        shock=_leave_out_none([row.shock_mg for row in rows]),
     )
     plain = _encoder.encode(body)
     packed = zstandard.ZstdCompressor(level=3, write_content_size=True).compress(plain)
@@ -110,6 +114,8 @@ def decode_content(data: bytes) -> Content:
     humidity = _unfold_constant("humidity", body.humidity, count)
     battery = _unfold_constant("battery", body.battery, count)
     time_error = _unfold_constant("time_error", body.time_error, count)
+    light = _unfold_constant("light", body.light or [None], count)
+    shock = _unfold_constant("shock", body.shock or [None], count)
     observations = []
     row = 0
     for series in body.series:
@@ -130,6 +136,8 @@ def decode_content(data: bytes) -> Content:
                     humidity_cpct=humidity[row],
                     battery_mv=battery[row],
                     time_error_ms=time_error[row],
+                    light_lux=light[row],
+                    shock_mg=shock[row],
                 ),
             )
             row += 1
@@ -184,6 +192,11 @@ def _deltas(values: Iterable[int]) -> list[int]:
 def _fold_constant(values: list[T]) -> list[T]:
     """A column that never changes is written once."""
     return values[:1] if len(values) > 1 and all(value == values[0] for value in values) else values
+
+
+def _leave_out_none(values: list[int | None]) -> list[int | None]:
+    """A column that nobody measures is not written."""
+    return [] if all(value is None for value in values) else _fold_constant(values)
 
 
 def _unfold_constant(name: str, values: Sequence[T], count: int) -> Sequence[T]:

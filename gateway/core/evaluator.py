@@ -20,6 +20,7 @@ from gateway.core.profiles import Profile
 from gateway.core.readings import Reading
 from gateway.core.spans import Cursor, Span, SpanBuilder, SpanKind
 from gateway.core.stability import GAS_CONSTANT_KJ_MOL_K, KELVIN, kinetic_mean_c
+from gateway.core.surroundings import Surroundings, note_reading, pass_time
 from gateway.core.thresholds import Threshold, ThresholdState
 from gateway.core.tracks import TRACKS, Track, range_seen
 from gateway.core.verdicts import Figures, Gap
@@ -67,6 +68,7 @@ class State(msgspec.Struct):
     outside: list[Outside]
     gaps: list[tuple[int, int]] = []
     gaps_dropped: int = 0
+    surroundings: Surroundings = msgspec.field(default_factory=Surroundings)
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -114,6 +116,7 @@ class Evaluator:
         self._bands = BandTable(profile.bands)
         self.lives: list[Life] = lives_of(profile, self._bands)
         self._calibration = calibration_by_box
+        self._limits_surroundings = profile.light_lux is not None or profile.shock_g is not None
         self._kinetic_k = profile.mkt_activation_energy_kj_mol / GAS_CONSTANT_KJ_MOL_K
         self._builder = SpanBuilder(
             self.exposure,
@@ -142,6 +145,8 @@ class Evaluator:
                 self._step(state, span)
             if is_within:
                 self._note(state.measured, box, reading)
+                if self._limits_surroundings:
+                    note_reading(self.profile, state.surroundings, reading)
 
     def close(self, state: State, until_ms: int) -> State:
         """Return a copy of the state with the exposure covered up to `until_ms`; the state itself goes on."""
@@ -207,6 +212,8 @@ class Evaluator:
             case SpanKind.MEASURED:
                 measured.monitored_ms += duration_ms
                 measured.weighted_c += duration_ms * span.nominal_c
+                if self._limits_surroundings:
+                    pass_time(self.profile, state.surroundings, duration_ms)
                 if span.end_c is not None:
                     measured.kinetic_ms += duration_ms
                     measured.kinetic += duration_ms * (self._kinetic(span.nominal_c) + self._kinetic(span.end_c)) / 2

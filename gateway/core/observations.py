@@ -30,6 +30,8 @@ class Observation:
     counter          the logger's own measurement number as transmitted (it may wrap), or None
     humidity_cpct    relative humidity in 0.01 %, or None
     battery_mv       battery voltage in mV, or None
+    light_lux        illuminance in the box in lux, from a logger that measures it, else None
+    shock_mg         strongest acceleration since the last measurement in thousandths of g, or None
     time_error_ms    bound on the error of measured_at_ms beyond the gateway's clock; 0 for live
     """
 
@@ -44,3 +46,5 @@ class Observation:
     humidity_cpct: int | None = None
     battery_mv: int | None = None
     time_error_ms: int = 0
+    light_lux: int | None = None
+    shock_mg: int | None = None

@@ -27,6 +27,8 @@ class Reading:
     source         live or memory
     clock_trusted  whether at_ms can be relied upon
     counter        the logger's own number, if it has one
+    light_lux      illuminance in lux, if the logger measures it
+    shock_g        strongest acceleration since the last measurement in g, if the logger measures it
     """
 
     at_ms: int
@@ -35,6 +37,8 @@ class Reading:
     source: Source
     clock_trusted: bool
     counter: int | None = None
+    light_lux: int | None = None
+    shock_g: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,8 @@ def _to_reading(observation: Observation, offset_c: float) -> Reading:
         source=observation.source,
         clock_trusted=observation.clock_trusted,
         counter=observation.counter,
+        light_lux=observation.light_lux,
+        shock_g=None if observation.shock_mg is None else observation.shock_mg / 1000,
     )
 
 

@@ -118,8 +118,8 @@ class SpanBuilder:
         spans: list[Span] = []
         if cursor.stretch >= len(self._exposure):
             return spans, False
-        stretch = self._exposure[cursor.stretch]
-        if stretch.ends_ms is not None and stretch.ends_ms <= reading.at_ms:
+        stretch: Stretch | None = self._exposure[cursor.stretch]
+        if stretch is not None and stretch.ends_ms is not None and stretch.ends_ms <= reading.at_ms:
             if stretch.box == box:
                 self._bridge(cursor, stretch.ends_ms, reading.at_ms, spans)
             stretch = self._stretch_at(reading.at_ms, cursor.stretch)

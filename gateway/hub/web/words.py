@@ -64,6 +64,10 @@ REASONS: dict[str, str] = {
     "profile_general_knowledge": "The figures of profile {profile} are general knowledge and were not verified.",
     "profile_unknown": "The profile {profile} is not known here.",
     "registered_late": "Registered late: judged from what the logger had recorded.",
+    "light_exceeded": "More than {limit} for {minutes}; {allowed} are allowed. Brightest {extreme}.",
+    "light_not_measured": "Light is limited, and was not measured for {minutes}.",
+    "shock_exceeded": "Shaken by more than {limit}, {times} times. Strongest {extreme}.",
+    "shock_not_measured": "Shock is limited, and was not measured for {minutes}.",
     "irreplaceable": "It cannot be taken again: do not discard, call the requester.",
 }
 """Code → sentence. What stands in braces is made by `_say`."""
@@ -120,5 +124,9 @@ _AMOUNTS: dict[str, tuple[str, Callable[[float], str]]] = {
     "minutes": ("minutes", figures.duration),
     "allowed_min": ("allowed", figures.duration),
     "spent": ("spent", figures.percent),
+    "limit_lux": ("limit", "{:g} lux".format),
+    "largest_lux": ("extreme", "{:g} lux".format),
+    "limit_g": ("limit", "{:g} g".format),
+    "largest_g": ("extreme", "{:g} g".format),
 }
 _NAMES = {"side": _SIDES, "event": _EVENTS}
