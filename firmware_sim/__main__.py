@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import contextlib
 import os
 import signal
 import sys
@@ -12,6 +11,7 @@ from firmware_sim import simulator
 from firmware_sim.bluez import write_shim
 from firmware_sim.bluez.bus import socket_path
 from firmware_sim.clock import VARIABLE, ClockError, DomainClock, clock_from
+from firmware_sim.peripheral import Radio, RadioError
 from firmware_sim.scenario import Scenario, ScenarioError, load
 
 WRONG_INPUT = 2
@@ -41,23 +41,57 @@ def _check(file: Path, scenario: Scenario, *, as_json: bool) -> int:
 
 def _run(scenario: Scenario, arguments: argparse.Namespace) -> int:
     clock = clock_from(os.environ)
+    scenario = _only(scenario, arguments.box)
+    try:
+        radio = _radio(scenario, arguments)
+    except ValueError as error:
+        return _complain(str(error))
+    if arguments.shim_dir is not None:
+        write_shim(arguments.shim_dir)
+    return asyncio.run(_until_stopped(scenario, clock, radio, arguments))
+
+
+def _only(scenario: Scenario, codes: list[str]) -> Scenario:
+    """Return the scenario with the chosen boxes, all where none is chosen; raises ``ScenarioError``."""
+    known = {box.code: box for box in scenario.boxes}
+    for code in codes:
+        if code not in known:
+            raise ScenarioError("--box", f"there is no box '{code}', only {', '.join(known)}")
+    return scenario.model_copy(update={"boxes": [known[code] for code in codes]}) if codes else scenario
+
+
+def _radio(scenario: Scenario, arguments: argparse.Namespace) -> Radio:
+    """Return the radio that the command line names; raises ``ValueError``."""
+    kind, _, rest = arguments.radio.partition(":")
+    if kind == "bumble":
+        # Bumble takes a second to import, and is needed only here.
+        from firmware_sim.bumble_controllers import parse_controllers  # noqa: PLC0415 - see above
+        from firmware_sim.bumble_radio import BumbleRadio  # noqa: PLC0415 - see above
+
+        return BumbleRadio(parse_controllers(rest))
+    if arguments.radio != "bluez":
+        raise ValueError(f"--radio: '{arguments.radio}' is neither bluez nor bumble:TRANSPORT")
+    if arguments.bus is None:
+        raise ValueError("--bus: needed with --radio bluez")
     try:
         socket_path(arguments.bus)
     except ValueError as error:
-        return _complain(f"--bus: {error}")
-    if arguments.shim_dir is not None:
-        write_shim(arguments.shim_dir)
-    asyncio.run(_until_stopped(scenario, clock, arguments))
-    return 0
+        raise ValueError(f"--bus: {error}") from error
+    return simulator.bluez_radio(arguments.bus, scenario.radio)
 
 
-async def _until_stopped(scenario: Scenario, clock: DomainClock, arguments: argparse.Namespace) -> None:
-    task = asyncio.create_task(simulator.run(scenario, clock, arguments.bus, arguments.truth, arguments.seed))
+async def _until_stopped(scenario: Scenario, clock: DomainClock, radio: Radio, arguments: argparse.Namespace) -> int:
+    task = asyncio.create_task(simulator.run(scenario, clock, radio, arguments.truth, arguments.seed))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
+    try:
         await task
+    except asyncio.CancelledError:
+        return 0
+    except RadioError as error:
+        return _complain(f"--radio: {error}")
+    return 0
 
 
 def _complain(text: str) -> int:
@@ -70,7 +104,14 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="play a scenario; prints READY when Bluetooth clients can connect")
     run.add_argument("scenario", type=Path, help="the scenario, a TOML file")
-    run.add_argument("--bus", required=True, help="where to listen: unix:path=/some/where (DBUS_SYSTEM_BUS_ADDRESS)")
+    run.add_argument("--bus", help="where the fake BlueZ listens: unix:path=/some/where (DBUS_SYSTEM_BUS_ADDRESS)")
+    run.add_argument(
+        "--radio",
+        default="bluez",
+        help="bluez (default), or bumble: and an HCI transport of Bumble: bumble:usb:0 is a real dongle, which carries "
+        "one logger; bumble:virtual:vhci are virtual controllers beside one that Linux sees",
+    )
+    run.add_argument("--box", action="append", default=[], metavar="CODE", help="only this box; may be repeated")
     run.add_argument("--truth", required=True, type=Path, help="the file for what really happened (JSON lines)")
     run.add_argument("--seed", type=int, default=1, help="of everything random (default 1)")
     run.add_argument("--shim-dir", type=Path, help="write a bluetoothctl into this folder, to be put on PATH")

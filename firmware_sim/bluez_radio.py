@@ -75,9 +75,6 @@ class _Port:
     def drop_link(self) -> None:
         self._device.drop_link()
 
-    def drop_link_after(self, notifications: int) -> None:
-        self._device.drop_link_after(notifications)
-
 
 class _Outlet:
     def __init__(self, shown: bluez.Characteristic, mtu: int, notifications_per_s: float) -> None:

@@ -18,6 +18,8 @@ class Broadcast:
     manufacturer_data: Mapping[int, bytes] = field(default_factory=dict)
     service_data: Mapping[str, bytes] = field(default_factory=dict)
     service_uuids: Sequence[str] = ()
+    is_scan_response: bool = False
+    """It is sent only to who asks for it, after the one before."""
 
     @property
     def payload(self) -> bytes:
@@ -31,6 +33,10 @@ class AttError(Exception):
     def __init__(self, code: int, text: str) -> None:
         super().__init__(f"{text} (ATT error 0x{code:02x})")
         self.code = code
+
+
+class RadioError(ValueError):
+    """A radio that cannot be used; the text says why."""
 
 
 class Outlet(Protocol):
@@ -128,9 +134,6 @@ class Port(Protocol):
 
     def drop_link(self) -> None:
         """Lose the link, if there is one."""
-
-    def drop_link_after(self, notifications: int) -> None:
-        """Lose the link in place of the notification that follows the next ``notifications``."""
 
 
 class Radio(Protocol):

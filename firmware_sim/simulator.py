@@ -1,10 +1,10 @@
-"""The simulator's process: all loggers of a scenario on one fake BlueZ, played in domain time."""
+"""The simulator's process: all loggers of a scenario on one radio, played in domain time."""
 
 import asyncio
 import math
 from pathlib import Path
 
-from firmware_sim import world
+from firmware_sim import peripheral, world
 from firmware_sim.bluez import FakeBluez, Settings
 from firmware_sim.bluez_radio import BluezRadio
 from firmware_sim.clock import DomainClock, to_ms
@@ -19,10 +19,12 @@ MIN_WAIT_S = 0.008
 class Simulator:
     """Plays a scenario: ``async with`` shows the loggers, ``play`` runs until it is cancelled."""
 
-    def __init__(self, scenario: Scenario, clock: DomainClock, address: str, truth: TruthFile, seed: int = 1) -> None:
+    def __init__(
+        self, scenario: Scenario, clock: DomainClock, radio: peripheral.Radio, truth: TruthFile, seed: int = 1
+    ) -> None:
         self._clock = clock
         self._truth = truth
-        self._radio = BluezRadio(FakeBluez(address, _settings(scenario.radio)), scenario.radio.notifications_per_s)
+        self._radio = radio
         begins_ms = to_ms(scenario.clock.start)
         run = Run(
             radio=self._radio,
@@ -41,9 +43,9 @@ class Simulator:
 
     async def play(self) -> None:
         """Accept clients and play the scenario; at its end measuring ends and advertising goes on."""
-        await self._radio.start()
-        print("READY", flush=True)  # noqa: T201 - whoever started this process waits for it
         try:
+            await self._radio.start()
+            print("READY", flush=True)  # noqa: T201 - whoever started this process waits for it
             while True:
                 self._measure()
                 running_ms = self._clock.running_ms()
@@ -74,17 +76,19 @@ class Simulator:
         return max(MIN_WAIT_S, self._clock.real_s(wakes_at_ms - self._clock.running_ms()))
 
 
-def _settings(radio: Radio) -> Settings:
-    return Settings(
+def bluez_radio(address: str, radio: Radio) -> BluezRadio:
+    """Return the radio that is a fake BlueZ, with a bus at ``address``."""
+    settings = Settings(
         rssi_delta_db=radio.rssi_delta_db,
         forget_after_s=radio.forget_after_s,
         connect_delay_s=radio.connect_delay_s,
         disconnect_delay_s=radio.disconnect_delay_s,
         connect_timeout_s=radio.connect_timeout_s,
     )
+    return BluezRadio(FakeBluez(address, settings), radio.notifications_per_s)
 
 
-async def run(scenario: Scenario, clock: DomainClock, address: str, truth_path: Path, seed: int) -> None:
-    """Play a scenario until this task is cancelled; raises ``OSError`` where bus or truth cannot be made."""
+async def run(scenario: Scenario, clock: DomainClock, radio: peripheral.Radio, truth_path: Path, seed: int) -> None:
+    """Play a scenario until this task is cancelled; raises ``OSError`` where radio or truth cannot be made."""
     with TruthFile(truth_path) as truth:
-        await Simulator(scenario, clock, address, truth, seed).play()
+        await Simulator(scenario, clock, radio, truth, seed).play()

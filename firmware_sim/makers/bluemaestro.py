@@ -154,7 +154,8 @@ class BlueMaestro(Firmware):
         broadcasts = [Broadcast({COMPANY: data})]
         if self.version == MODELS["23"]:
             highest, lowest = self._remember(reading)
-            broadcasts.append(Broadcast({COMPANY: encode_statistics(highest, lowest, reading)}))
+            statistics = encode_statistics(highest, lowest, reading)
+            broadcasts.append(Broadcast({COMPANY: statistics}, is_scan_response=True))
         mc = reading.temperature * 1000 // per_unit
         if sample.temperature_c is None:
             return Take(broadcasts, None, None)
