@@ -35,6 +35,7 @@ def main() -> int:
     with ProcessPoolExecutor(options.workers) as pool:
         for seed, failure, lines, observations, starts in pool.map(_run, seeds):
             sealed, boots = sealed + observations, boots + starts
+            print(f"seed {seed}: {failure or 'complete'}", flush=True)  # noqa: T201  a command
             if failure:
                 failed.append(seed)
                 print(f"--- seed {seed}", *lines[-STORY_LINES:], sep="\n")  # noqa: T201  a command

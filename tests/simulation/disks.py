@@ -77,6 +77,15 @@ class FaultyConnection(sqlite3.Connection):
             return super().executescript(sql_script)
 
     @contextmanager
+    def unharmed(self) -> Iterator[None]:
+        """A look from outside, which no fault meets."""
+        fault, self.fault = self.fault, None
+        try:
+            yield
+        finally:
+            self.fault = fault
+
+    @contextmanager
     def statement(self, sql: str) -> Iterator[None]:
         if self.fault is not None:
             self.fault.before_statement(sql)

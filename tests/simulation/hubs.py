@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
@@ -84,6 +85,16 @@ class HubDisk:
         self.fault = fault
         for connection in self.connections:
             connection.fault = fault
+
+    @contextmanager
+    def unharmed(self) -> Iterator[None]:
+        """A look from outside, which no fault meets."""
+        fault = self.fault
+        self.fail(None)
+        try:
+            yield
+        finally:
+            self.fail(fault)
 
     def discard(self) -> None:
         """Throw everything away."""

@@ -280,7 +280,8 @@ class VehicleMachine:
     def on_card(self) -> set[Observation]:
         """What a reader of the card would find, running or not."""
         if self.is_on:
-            return set(_observations(self.outbox.contents(0)))
+            with self.connection.unharmed():
+                return set(_observations(self.outbox.contents(0)))
         connection = self.card.open()
         try:
             return set(_observations(Outbox(connection, GATEWAY, VEHICLE_KEY, boot=bytes(8)).contents(0)))
@@ -350,7 +351,8 @@ class HubMachine:
         self.start()
 
     def back_up(self) -> None:
-        self.backup = self.disk.back_up()
+        with self.disk.unharmed():
+            self.backup = self.disk.back_up()
         self._story.tell("hub", "backed up")
 
     def restore(self, backup: Path) -> None:
@@ -374,11 +376,12 @@ class HubMachine:
 
     def observations(self) -> set[Observation]:
         """What the archive gives to whoever judges."""
-        return {observation for logger in self._loggers for observation in self.disk.observations(logger)}
+        with self.disk.unharmed():
+            return {observation for logger in self._loggers for observation in self.disk.observations(logger)}
 
     def has_marks(self) -> bool:
         """Whether something waits to be judged."""
-        with self.store.read() as connection:
+        with self.disk.unharmed(), self.store.read() as connection:
             return bool(read_marks(connection, 1))
 
     async def _run_for_ever(self) -> None:
