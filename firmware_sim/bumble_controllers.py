@@ -13,6 +13,7 @@ from bumble.host import Host
 from bumble.link import LocalLink
 from bumble.transport import open_transport
 from bumble.transport.common import AsyncPipeSink, Transport
+from usb1 import USBError  # type: ignore[import-untyped]  # libusb1 has no stubs
 
 from firmware_sim.peripheral import RadioError
 
@@ -105,7 +106,7 @@ class RealController:
 async def _open(name: str) -> Transport:
     try:
         return await open_transport(name)
-    except (BaseBumbleError, OSError, ValueError) as error:
+    except (BaseBumbleError, USBError, OSError, ValueError) as error:
         raise RadioError(f"{name}: {error or type(error).__name__}") from error
 
 

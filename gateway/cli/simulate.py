@@ -28,27 +28,36 @@ def command() -> None:
 
 @command.command(no_args_is_help=True)
 @click.argument("scenario", type=_FILE)
+@click.option("--bus", help="Where to listen, as unix:path=FILE; give it to the gateway as DBUS_SYSTEM_BUS_ADDRESS.")
 @click.option(
-    "--bus",
-    required=True,
-    help="Where to listen, as unix:path=FILE; give it to the gateway as DBUS_SYSTEM_BUS_ADDRESS.",
+    "--radio",
+    default="bluez",
+    show_default=True,
+    help="bluez: a fake one at --bus. bumble:usb:0: a real dongle, for one logger. bumble:virtual:vhci: beside Linux.",
 )
+@click.option("--box", multiple=True, metavar="CODE", help="Only this box; may be repeated.")
 @click.option("--truth", required=True, type=_FILE, help="Write what really happened into this file, as JSON lines.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of everything random.")
 @click.option("--shim-dir", type=_FILE, help="Put a bluetoothctl for PATH into this folder (bleak asks its version).")
-def run(scenario: Path, bus: str, truth: Path, seed: int, shim_dir: Path | None) -> int:
+def run(
+    scenario: Path, bus: str | None, radio: str, box: tuple[str, ...], truth: Path, seed: int, shim_dir: Path | None
+) -> int:
     """Play SCENARIO: physics, loggers, radio; until Ctrl-C.
 
     It prints READY when Bluetooth clients can connect. Time is real, unless COLDCHAIN_CLOCK_JSON says
     otherwise: {"start": "2026-03-10T08:00:00+01:00", "rate": 240, "anchor_ns": ..., "stop": ...}.
 
     \b
-    Example:
+    Examples:
       coldchain simulate run trip.toml --bus unix:path=/tmp/bus --truth truth.jsonl &
       DBUS_SYSTEM_BUS_ADDRESS=unix:path=/tmp/bus coldchain vehicle --settings vehicle.toml
+      coldchain simulate run trip.toml --radio bumble:usb:0 --box BOX-1 --truth truth.jsonl
     """  # noqa: D301  \b is click's mark for "keep these lines", not an escape
     shim = () if shim_dir is None else ("--shim-dir", str(shim_dir))
-    return _start("run", str(scenario), "--bus", bus, "--truth", str(truth), "--seed", str(seed), *shim)
+    listen = () if bus is None else ("--bus", bus)
+    boxes = [argument for code in box for argument in ("--box", code)]
+    where = ("--radio", radio, *listen, *boxes)
+    return _start("run", str(scenario), *where, "--truth", str(truth), "--seed", str(seed), *shim)
 
 
 @command.command(no_args_is_help=True)

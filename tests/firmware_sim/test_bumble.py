@@ -279,6 +279,7 @@ async def test_a_trip_on_virtual_controllers_beside_one_for_a_host(tmp_path: Pat
     ("radio", "more", "complaint"),
     [
         ("bumble:tcp-client:127.0.0.1:{port}", ["--box", "BOX-1"], "--radio: tcp-client:"),
+        ("bumble:usb:9", ["--box", "BOX-1"], "--radio: usb:9: "),
         ("bumble:usb", [], "'usb' is no HCI transport"),
         ("wifi", [], "--radio: 'wifi' is neither bluez nor bumble:TRANSPORT"),
         ("bluez", [], "--bus: needed with --radio bluez"),
