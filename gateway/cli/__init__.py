@@ -24,6 +24,7 @@ _COMMANDS = {
     "evaluate": "Judge a recording that a logger wrote.",
     "hub": "Run the hub: archive, judge, alert, serve the pages.",
     "profiles": "List, show and check transport profiles.",
+    "recalibrate": "Which verdicts a bad calibration would change.",
     "simulate": "Run simulated loggers, or check a scenario.",
     "vehicle": "Run the gateway of one vehicle.",
     "verify": "Prove that a record is complete and unaltered.",

@@ -118,10 +118,11 @@ class SpanBuilder:
         spans: list[Span] = []
         if cursor.stretch >= len(self._exposure):
             return spans, False
-        stretch: Stretch | None = self._exposure[cursor.stretch]
-        if stretch is not None and stretch.ends_ms is not None and stretch.ends_ms <= reading.at_ms:
-            if stretch.box == box:
-                self._bridge(cursor, stretch.ends_ms, reading.at_ms, spans)
+        current = self._exposure[cursor.stretch]
+        stretch: Stretch | None = current
+        if current.ends_ms is not None and current.ends_ms <= reading.at_ms:
+            if current.box == box:
+                self._bridge(cursor, current.ends_ms, reading.at_ms, spans)
             stretch = self._stretch_at(reading.at_ms, cursor.stretch)
             if stretch is not None and stretch.box == box:
                 self._leave_before(cursor, reading.at_ms, spans)

@@ -1,0 +1,59 @@
+"""Which verdicts on record a newly found calibration of a logger would change. Reads only; nothing is altered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from sqlalchemy import select
+
+from gateway.core.configuration import Calibration
+from gateway.core.errors import InputError
+from gateway.core.exposure import to_ms
+from gateway.core.recalibration import Change, verdicts_that_change
+from gateway.hub.archive import Archive
+from gateway.hub.configurations import Configurations
+from gateway.hub.rows import read_loggers
+from gateway.hub.schema import carriages
+from gateway.hub.store import Store
+from gateway.hub.watch import carried_span
+
+
+def find_changes(
+    store: Store,
+    configurations: Configurations,
+    address: str,
+    found: Calibration,
+    *,
+    since_ms: int | None,
+    now_ms: int,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[Change]:
+    """Yield what would change for the consignments that rode with the logger since its last good calibration.
+
+    `since_ms` None takes the date of the calibration on record, or all of them where there is none. Raises InputError
+    if the logger is not enrolled.
+    """
+    with store.read() as connection:
+        enrolled = next((logger for logger in read_loggers(connection) if logger.address == address), None)
+        if enrolled is None:
+            raise InputError("logger", f"{address} is not enrolled")
+        begins_ms = since_ms
+        if begins_ms is None and enrolled.calibration is not None:
+            begins_ms = to_ms(enrolled.calibration.calibrated_at)
+        wanted = select(carriages.c.consignment).where(carriages.c.box == enrolled.box)
+        if begins_ms is not None:
+            wanted = wanted.where((carriages.c.ends_ms.is_(None)) | (carriages.c.ends_ms >= begins_ms))
+        codes = sorted(set(connection.execute(wanted).scalars()))
+    archive = Archive(store)
+    for place, code in enumerate(codes, start=1):
+        case = configurations.case(code)
+        span = None if case is None else carried_span(case.consignment, now_ms)
+        if case is not None and span is not None:
+            observations = [
+                observation
+                for logger in case.configuration.loggers
+                for observation in archive.observations(logger.address, *span)
+            ]
+            yield from verdicts_that_change(case.consignment, case.configuration, observations, address, found, now_ms)
+        if progress is not None:
+            progress(place)
