@@ -62,7 +62,7 @@ def command(logger: str, settings: Path, offset: float, uncertainty: float, sinc
     for change in changes:
         now, then = change.before, change.after
         click.echo(f"{now.consignment} {now.item} {now.examination}: {now.verdict} would be {then.verdict}")
-    click.echo(f"{len(changes)} verdicts would change")
+    click.echo(f"verdicts that would change: {len(changes)}")
     return CHANGES if changes else 0
 
 
