@@ -101,7 +101,7 @@ def decode_content(data: bytes) -> Content:
     """Decode and validate; raises ContentError with a reason."""
     try:
         body = _decoder.decode(_unpack(data))
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ContentError("content_malformed", str(error)) from error
     count = sum(series.count for series in body.series)
     if count + len(body.records) > RECORDS_MAX or any(series.count < 1 for series in body.series):

@@ -72,7 +72,7 @@ def decode_ack(payload: bytes) -> Ack:
     """Decode an ack; raises EnvelopeError."""
     try:
         return _decode_ack(payload)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise EnvelopeError(f"ack: {error}") from error
 
 

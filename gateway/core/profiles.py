@@ -372,10 +372,18 @@ def _check_rule_names(rules: dict[str, Sequence[Life | Limit | Forbidden]]) -> N
 
 def _check_lives(lives: tuple[Life, ...], bands: set[str]) -> None:
     for place, life in enumerate(lives):
+        named: set[tuple[str | int, str]] = set()
         for path, band in _bands_named(life):
             if band not in bands:
                 raise MisplacedError(
                     f"life {life.name!r} names band {band!r}, which is not defined", "lives", place, *path
+                )
+            if (path[0], band) in named:
+                raise MisplacedError(f"life {life.name!r} names band {band!r} twice", "lives", place, *path)
+            named.add((path[0], band))
+            if path[0] == "within" and ("bands", band) not in named:
+                raise MisplacedError(
+                    f"life {life.name!r} caps band {band!r}, which is not among its bands", "lives", place, *path
                 )
 
 

@@ -46,7 +46,7 @@ class Merged:
     """The readings of one logger in order of time, and what merging found.
 
     repeated   observations of a measurement that was there already (two gateways, or memory after live)
-    conflicts  pairs that claim the same measurement with different values; the first one counts, both are kept
+    conflicts  pairs that claim the same measurement with different values, one for each value; the first one counts
     """
 
     readings: tuple[Reading, ...]
@@ -81,14 +81,21 @@ def _add_memory(live: Sequence[Observation], records: Iterable[Observation]) -> 
     return kept, covered
 
 
-def _merge_order(observation: Observation) -> tuple[int, bool, int, int]:
-    """Total order; the trusted stamp first where two observations share a time."""
+def _merge_order(observation: Observation) -> tuple[object, ...]:
+    """Total order, so that no order of arrival decides; the trusted stamp first where two observations share a time."""
     return (
         observation.measured_at_ms,
         not observation.clock_trusted,
         observation.temperature_mc,
-        -1 if observation.counter is None else observation.counter,
+        *_nothing_first(observation.counter),
+        observation.interval_s,
+        *_nothing_first(observation.light_lux),
+        *_nothing_first(observation.shock_mg),
     )
+
+
+def _nothing_first(value: int | None) -> tuple[bool, int]:
+    return value is not None, value or 0
 
 
 def _merge_counted(
@@ -96,25 +103,26 @@ def _merge_counted(
 ) -> tuple[list[Observation], int, list[tuple[Observation, Observation]]]:
     kept: list[Observation] = []
     repeated = 0
-    conflicts = []
+    conflicts: dict[tuple[Observation, int], Observation] = {}
     latest: dict[int, Observation] = {}
-    uncounted: dict[tuple[int, int], Observation] = {}
+    uncounted: set[tuple[int, int]] = set()
     for observation in ordered:
         if observation.counter is None:
-            same = uncounted.setdefault((observation.measured_at_ms, observation.temperature_mc), observation)
-            if same is not observation:
+            same = (observation.measured_at_ms, observation.temperature_mc)
+            if same in uncounted:
                 repeated += 1
                 continue
+            uncounted.add(same)
         else:
             known = latest.get(observation.counter)
             if known is not None and observation.measured_at_ms - known.measured_at_ms < half_wrap_ms:
                 repeated += 1
                 if known.temperature_mc != observation.temperature_mc:
-                    conflicts.append((known, observation))
+                    conflicts.setdefault((known, observation.temperature_mc), observation)
                 continue
             latest[observation.counter] = observation
         kept.append(observation)
-    return kept, repeated, conflicts
+    return kept, repeated, [(known, observation) for (known, _), observation in conflicts.items()]
 
 
 def _is_covered(times: Sequence[int], record: Observation) -> bool:
@@ -152,7 +160,7 @@ class LoggerRecord:
         self._last: Observation | None = None
         self._news: list[Reading] | None = []
         self._stale = False
-        self._conflicts: list[int] = []
+        self._conflicts: set[tuple[Observation, int]] = set()  # an observation, and the other value claimed for it
 
     def add(self, observation: Observation) -> None:
         """Take an observation; one that is here already changes nothing."""
@@ -165,7 +173,7 @@ class LoggerRecord:
         known = None if observation.counter is None else self._counted.get(observation.counter)
         if known is not None and observation.measured_at_ms - known.measured_at_ms < self._half_wrap_ms:
             if known.temperature_mc != observation.temperature_mc:
-                self._conflicts.append(known.measured_at_ms)
+                self._conflicts.add((known, observation.temperature_mc))
             return
         if observation.counter is not None:
             self._counted[observation.counter] = observation
@@ -179,7 +187,7 @@ class LoggerRecord:
     def conflicts(self) -> Sequence[int]:
         """When there were pairs of observations that claim the same measurement with different values (ms UTC)."""
         self._settle()
-        return self._conflicts
+        return sorted(known.measured_at_ms for known, _ in self._conflicts)
 
     def readings(self) -> Sequence[Reading]:
         """Return all readings in order of time."""
@@ -210,7 +218,7 @@ class LoggerRecord:
         )
         self._counted = {o.counter: o for o in live if o.counter is not None}
         kept, _ = _add_memory(live, [o for o in self._observations if o.source is Source.MEMORY])
-        self._conflicts = [known.measured_at_ms for known, _ in conflicts]
+        self._conflicts = {(known, other.temperature_mc) for known, other in conflicts}
         self._readings = [_to_reading(observation, self._offset_c) for observation in kept]
         self._last = kept[-1] if kept else None
         self._news = None

@@ -126,6 +126,12 @@ def test_a_flipped_bit_is_an_error_or_another_content_and_never_another_exceptio
         assert len(decode_content(bytes(flipped))) <= RECORDS_MAX
 
 
+def test_text_that_is_no_text_is_an_error_with_a_reason() -> None:
+    encoded = b"\x00" + msgspec.msgpack.encode([[["abc", 0, 1, 0]], [], [], [], [], [], [], [], [], []])
+    with pytest.raises(ContentError, match="content_malformed"):
+        decode_content(encoded.replace(b"abc", b"a\xc5c"))
+
+
 @examples
 @given(st.binary(max_size=200))
 def test_whatever_arrives_is_a_content_or_an_error_with_a_reason(data: bytes) -> None:

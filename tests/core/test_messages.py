@@ -84,6 +84,11 @@ def test_an_ack_is_exact(ack: Ack) -> None:
     assert decode_ack(encode_ack(ack)) == ack
 
 
+def test_text_that_is_no_text_is_an_error() -> None:
+    with pytest.raises(EnvelopeError, match="ack: "):
+        decode_ack(encode_ack(Ack(1, "abc", [])).replace(b"abc", b"a\xc5c"))
+
+
 @examples
 @given(st.binary(max_size=60))
 def test_whatever_is_no_ack_is_an_error(data: bytes) -> None:
