@@ -30,6 +30,9 @@ test: $(READY) lint types ## everything that CI runs
 	@tools/system-packages test
 	$(BIN)/pytest $(ARGS)
 
+bench: $(READY) ## speed and memory, as ratios within one run
+	@for program in benchmarks/*.py; do echo "== $$program"; $(BIN)/python $$program || exit 1; done
+
 format: $(READY) ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
