@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -44,11 +45,14 @@ LIFE = with_life(
 
 
 def stretches(
-    *rides: Carriage, declared: tuple[Declared, ...] = (), received: float | None = None, **item: object
+    *rides: Carriage,
+    declared: tuple[Declared, ...] = (),
+    received: float | None = None,
+    item: Mapping[str, object] | None = None,
 ) -> list[tuple[float, float | None, object]]:
     """The exposure as (begin, end, box or range or None), in minutes."""
     consignment = {} if received is None else {"received_at": at(received)}
-    sent = Trip(HOT, rides=rides, declared=declared, item=item, consignment=consignment).sent()
+    sent = Trip(HOT, rides=rides, declared=declared, item=item or {}, consignment=consignment).sent()
 
     def minute(at_ms: int | None) -> float | None:
         return None if at_ms is None else (at_ms - ms(0)) / 60_000
@@ -86,8 +90,8 @@ def test_nobodys_time_between_two_stretches_is_unknown() -> None:
 
 @pytest.mark.parametrize("event", ["collected_at", "prepared_at"])
 def test_an_items_time_begins_when_it_is_collected_or_prepared(event: str) -> None:
-    assert stretches(ride(30), **{event: at(0)}) == [(0, 30, None), (30, None, BOX)]
-    assert stretches(ride(0), **{event: at(30)}) == [(30, None, BOX)]
+    assert stretches(ride(30), item={event: at(0)}) == [(0, 30, None), (30, None, BOX)]
+    assert stretches(ride(0), item={event: at(30)}) == [(30, None, BOX)]
 
 
 def test_an_items_time_ends_when_it_is_received() -> None:

@@ -181,7 +181,7 @@ def test_a_profile_survives_its_json() -> None:
 def test_a_profile_is_frozen() -> None:
     profile = make_profile(bands=[COLD])
     with pytest.raises(ValidationError, match="frozen"):
-        profile.version = 2  # type: ignore[misc]  that is the point
+        profile.version = 2  # type: ignore[misc]  # that is the point
 
 
 @pytest.mark.parametrize(("band", "low_c", "high_c"), [(COLD, 2, 8), ({"name": "x", "to_c": 8}, float("-inf"), 8)])

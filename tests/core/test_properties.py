@@ -123,7 +123,9 @@ def test_dividing_a_stay_at_one_temperature_changes_nothing(
     name: str, uncertainty_c: float, stays: list[tuple[int, float]], data: st.DataObject
 ) -> None:
     """Each stay begins and ends with a reading; between them there is one every ten minutes, or more."""
-    coarse, fine, begin = [], [], 0.0
+    coarse: Readings = []
+    fine: Readings = []
+    begin = 0.0
     for tens, c in stays:
         end = begin + 10 * tens - 0.25
         minutes = {end, *(begin + 10 * ten for ten in range(tens))}
