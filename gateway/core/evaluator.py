@@ -29,14 +29,14 @@ GAPS_MAX = 24
 """Gaps kept one by one; of more, the longest stay, and their total is exact anyway."""
 
 
-class Outside(msgspec.Struct):
+class Outside(msgspec.Struct, array_like=True):
     """Time in no stated band, in one view, and when it first exceeded the tolerance."""
 
     total_ms: int = 0
     exceeded_ms: int | None = None
 
 
-class Measured(msgspec.Struct):
+class Measured(msgspec.Struct, array_like=True):
     """Sums for the figures."""
 
     readings: int = 0
@@ -58,7 +58,7 @@ class Measured(msgspec.Struct):
     last_at_ms: int | None = None
 
 
-class State(msgspec.Struct):
+class State(msgspec.Struct, array_like=True):
     """Everything the fold remembers."""
 
     cursor: Cursor

@@ -52,7 +52,7 @@ class Span(msgspec.Struct, frozen=True, gc=False):
     limits_from_ms: int
 
 
-class Cursor(msgspec.Struct):
+class Cursor(msgspec.Struct, array_like=True):
     """Where a builder stands: all that it remembers of the readings so far.
 
     stretch    index into the exposure

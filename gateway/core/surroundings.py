@@ -17,7 +17,7 @@ from gateway.core.verdicts import Reason, Verdict
 MINUTE_MS = 60_000
 
 
-class Felt(msgspec.Struct):
+class Felt(msgspec.Struct, array_like=True):
     """What one sensor said: its last value, the time it spoke for, the time beyond the limit, the largest value."""
 
     value: float | None = None
@@ -27,7 +27,7 @@ class Felt(msgspec.Struct):
     largest: float = 0.0
 
 
-class Surroundings(msgspec.Struct):
+class Surroundings(msgspec.Struct, array_like=True):
     """Light in lux and shock in g, over an exposure."""
 
     light: Felt = msgspec.field(default_factory=Felt)

@@ -19,7 +19,7 @@ EXCURSIONS_MAX = 24
 """Excursions kept one by one for each rule; of more, the longest stay and the others are counted."""
 
 
-class Run(msgspec.Struct):
+class Run(msgspec.Struct, array_like=True):
     """What one view knows of one threshold: the run that lasts, and the totals.
 
     Times in ms UTC, None where there is none; `degree_ms` is the integral of the distance beyond the limit.
@@ -43,7 +43,7 @@ class Past(msgspec.Struct, array_like=True):
     degree_ms: float
 
 
-class ThresholdState(msgspec.Struct):
+class ThresholdState(msgspec.Struct, array_like=True):
     """One rule's state: a run for each view, and the excursions as measured."""
 
     runs: list[Run] = msgspec.field(default_factory=lambda: [Run() for _ in TRACKS])
