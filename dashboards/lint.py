@@ -59,7 +59,8 @@ def _panel_faults(panel: dict[str, Any]) -> Iterator[str]:
     if place["x"] + place["w"] > COLUMNS:
         yield "wider than the grid"
     if panel["type"] in GRAPHS:
-        if defaults.get("custom", {}).get("spanNulls") is not False:
+        # A state timeline does not span them unless it is told to; a time series is told not to.
+        if defaults.get("custom", {}).get("spanNulls", panel["type"] == "timeseries") is not False:
             yield "spanNulls would draw over gaps"
         if not panel.get("interval"):
             yield "no least interval: zoomed in, every pause between two readings would look like a gap"

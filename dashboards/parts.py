@@ -143,7 +143,7 @@ def states(about: About, interval: str, meanings: dict[str, tuple[str, str]], *t
         )
     )
     mappings: list[ValueMapping] = [ValueMap(options=options), nothing]
-    panel = statetimeline.Panel().span_nulls(span_nulls=False).merge_values(merge_values=True).mappings(mappings)
+    panel = statetimeline.Panel().merge_values(merge_values=True).mappings(mappings)
     panel.legend(_legend())
     panel.interval(interval).targets(list(named(*targets)))
     return _describe(panel, about)
