@@ -30,10 +30,14 @@ class Act:
     reason: str = ""
 
 
+def begin_act(connection: Connection) -> None:
+    """Let acts happen one after another: what one has read nobody changes until its transaction ends."""
+    connection.execute(select(hub_state.c.id).with_for_update())
+
+
 def record_act(connection: Connection, act: Act, now_ms: int) -> None:
     """Append an entry within the transaction of the act itself."""
-    # One writer at a time extends the chain; SQLite has one writer anyway.
-    connection.execute(select(hub_state.c.id).with_for_update())
+    begin_act(connection)  # also for acts that read nothing before: one writer at a time extends the chain
     previous = connection.execute(select(audit.c.hash).order_by(audit.c.id.desc()).limit(1)).scalar() or NO_HASH
     connection.execute(
         insert(audit).values(

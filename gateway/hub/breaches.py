@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -14,6 +15,7 @@ from gateway.core.verdicts import Breach, BreachKind, Judgement
 from gateway.hub.alerts import AlertKind, raise_alert
 from gateway.hub.dirty import mark_consignments
 from gateway.hub.events import tell
+from gateway.hub.locks import wait_for_locks
 from gateway.hub.projection.marks import Subject, mark
 from gateway.hub.reconciliation import Known, match_breaches
 from gateway.hub.schema import breach_keys, breaches, epochs
@@ -66,6 +68,7 @@ class StoredBreach:
 
 def flag(connection: Connection, flagged: BreachFlag, now_ms: int) -> tuple[int, bool]:
     """Take a gateway's flag; return the breach's id and whether it is new. Alerted in the same transaction."""
+    lock_breaches(connection, [flagged.consignment])
     known = connection.execute(select(breach_keys.c.breach_id).where(breach_keys.c.key == flagged.key)).scalar()
     if known is None:
         known = _overlapping(connection, flagged)
@@ -73,6 +76,11 @@ def flag(connection: Connection, flagged: BreachFlag, now_ms: int) -> tuple[int,
             return _insert_flagged(connection, flagged, now_ms), True
         insert_or_skip(connection, breach_keys, key=flagged.key, breach_id=known)
     return int(known), False
+
+
+def lock_breaches(connection: Connection, consignments: Iterable[str]) -> None:
+    """Let nobody else change the breaches of these consignments until the transaction ends. Begin with it."""
+    wait_for_locks(connection, "breaches", consignments)
 
 
 def read_covered(connection: Connection, consignment: str) -> frozenset[int]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, or_, select
 
-from gateway.core.configuration import Configuration, Consignment
+from gateway.core.configuration import Configuration, Consignment, reveal
 from gateway.hub import schema
+from gateway.hub.audit import begin_act
 from gateway.hub.rows import boxes_of, read_boxes, read_loggers, read_profiles, read_registered
 from gateway.hub.store import Store
 
@@ -53,6 +54,7 @@ class Configurations:
     def refresh(self) -> list[Configuration]:
         """Give each gateway whose configuration would now differ a new version; return the newest of every gateway."""
         with self._store.write() as connection:
+            begin_act(connection)
             names = connection.execute(
                 select(schema.gateways.c.name).where(schema.gateways.c.revoked_at_ms.is_(None))
             ).scalars()
@@ -85,14 +87,14 @@ class Configurations:
         ).first()
         version = 0 if row is None else row.version
         current = wanted.model_copy(update={"version": max(1, version), "gateway": gateway})
-        if row is not None and row.document == current.model_dump_json():
+        if row is not None and row.document == reveal(current):
             return current
         changed = current.model_copy(update={"version": version + 1})
         connection.execute(
             insert(table).values(
                 gateway=gateway,
                 version=changed.version,
-                document=changed.model_dump_json(),
+                document=reveal(changed),
                 created_at_ms=self._now_ms(),
             )
         )
@@ -111,6 +113,6 @@ def raise_versions(connection: Connection, version: int, now_ms: int) -> None:
         raised = configuration.model_copy(update={"version": max(version, row.version + 1)})
         connection.execute(
             insert(table).values(
-                gateway=row.gateway, version=raised.version, document=raised.model_dump_json(), created_at_ms=now_ms
+                gateway=row.gateway, version=raised.version, document=reveal(raised), created_at_ms=now_ms
             )
         )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, select
 
 from gateway.hub.schema import carriages, dirty, loggers
-from gateway.hub.store import insert_or_skip
+from gateway.hub.store import insert_for
 
 MARGIN_MS = 3_600_000
 """A reading this long before or after a carriage may still bound a gap at its end."""
@@ -29,16 +29,24 @@ class Mark:
 
     consignment: str
     marks: int
+    marked_at_ms: int
 
 
 def mark_consignments(connection: Connection, codes: Iterable[str], now_ms: int) -> None:
-    """Mark consignments within the transaction of what changed."""
-    for code in sorted(set(codes)):  # in one order everywhere, so that two workers never wait for each other
-        again = update(dirty).where(dirty.c.consignment == code).values(marks=dirty.c.marks + 1)
-        if connection.execute(again).rowcount == 0 and not insert_or_skip(
-            connection, dirty, consignment=code, marks=1, marked_at_ms=now_ms
-        ):
-            connection.execute(again)
+    """Mark consignments within the transaction of what changed. To be called once, and late, in a transaction."""
+    # In one order everywhere, so that two workers never wait for each other.
+    rows = [{"consignment": code, "marks": 1, "marked_at_ms": now_ms} for code in sorted(set(codes))]
+    if rows:
+        insert = insert_for(connection, dirty)
+        again = insert.on_conflict_do_update(index_elements=["consignment"], set_={"marks": dirty.c.marks + 1})
+        connection.execute(again, rows)
+
+
+def mark_clean(connection: Connection, codes: Iterable[str], now_ms: int) -> None:
+    """Mark those of the consignments that are not marked."""
+    rows = [{"consignment": code, "marks": 1, "marked_at_ms": now_ms} for code in sorted(set(codes))]
+    if rows:
+        connection.execute(insert_for(connection, dirty).on_conflict_do_nothing(), rows)
 
 
 def mark_carried(connection: Connection, spans: Iterable[Span], now_ms: int) -> None:
@@ -69,7 +77,15 @@ def mark_carried(connection: Connection, spans: Iterable[Span], now_ms: int) -> 
 def read_marks(connection: Connection, limit: int) -> list[Mark]:
     """Return the oldest marks."""
     rows = connection.execute(select(dirty).order_by(dirty.c.marked_at_ms, dirty.c.consignment).limit(limit))
-    return [Mark(row.consignment, row.marks) for row in rows]
+    return [Mark(row.consignment, row.marks, row.marked_at_ms) for row in rows]
+
+
+def read_marks_of(connection: Connection, codes: Iterable[str]) -> list[Mark]:
+    """Return the marks of some consignments, oldest first."""
+    rows = connection.execute(
+        select(dirty).where(dirty.c.consignment.in_(list(codes))).order_by(dirty.c.marked_at_ms, dirty.c.consignment)
+    )
+    return [Mark(row.consignment, row.marks, row.marked_at_ms) for row in rows]
 
 
 def clear_mark(connection: Connection, mark: Mark) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 from gateway.clock import Clock
 from gateway.hub.alerts import Alert, mark_sent, read_unsent
 from gateway.hub.events import Bell
+from gateway.hub.patience import keep_trying
 from gateway.hub.store import Store
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ async def send_alerts(store: Store, clock: Clock, work: Bell, told: Bell) -> Non
     """Send for ever: when `work` rings, and now and then. Rings `told` when listeners have something to read."""
     while True:
         heard = work.rings
-        sent = await asyncio.to_thread(_send_waiting, store, clock)
+        sent = await keep_trying(lambda: _send_waiting(store, clock), "alerts wait")
         if sent:
             told.ring()
         if sent < BATCH:
@@ -31,10 +31,16 @@ async def send_alerts(store: Store, clock: Clock, work: Bell, told: Bell) -> Non
 def _send_waiting(store: Store, clock: Clock) -> int:
     with store.read() as connection:
         waiting = read_unsent(connection, BATCH)
-    for alert in waiting:
-        _send(alert)
-    if waiting:
-        with store.write() as connection:
+    if not waiting:
+        return 0
+    with store.claim("alerts", [""], 1) as claim:  # one process sends
+        if not claim.names:
+            return 0
+        with store.read() as connection:
+            waiting = read_unsent(connection, BATCH)
+        for alert in waiting:
+            _send(alert)
+        with claim.write() as connection:
             for alert in waiting:
                 mark_sent(connection, alert, clock.now_ms())
     return len(waiting)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from gateway.core.errors import ColdchainError
 from gateway.core.topics import LOG, topic_of
-from gateway.hub.audit import Act, record_act
+from gateway.hub.audit import Act, begin_act, record_act
 from gateway.hub.events import tell
 from gateway.hub.schema import enrolment_codes, gateway_keys, gateways
 from gateway.hub.store import Store, insert_or_skip
@@ -65,6 +65,7 @@ class Enrolment:
         code_hash = hash_secret(code)
         token = derive_token(self._secret, gateway, code_hash, public_key)
         with self._store.write() as connection:
+            begin_act(connection)
             row = connection.execute(
                 select(enrolment_codes).where(enrolment_codes.c.code_hash == code_hash).with_for_update()
             ).first()
@@ -110,10 +111,11 @@ class Enrolment:
             ]
 
     def note_status(self, gateway: str, *, online: bool, at_ms: int | None) -> None:
-        """Remember what a gateway, or its last will, says of its link."""
+        """Remember what a gateway, or its last will, says of its link. Each worker hears it; the first one tells."""
+        known = (gateways.c.online == online) & gateways.c.status_at_ms.is_not_distinct_from(at_ms)
         with self._store.write() as connection:
             changed = connection.execute(
-                update(gateways).where(gateways.c.name == gateway).values(online=online, status_at_ms=at_ms)
+                update(gateways).where(gateways.c.name == gateway, ~known).values(online=online, status_at_ms=at_ms)
             )
             if changed.rowcount:
                 tell(connection, "gateway", {"gateway": gateway, "online": online}, self._now_ms())

@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select
 
+from gateway.hub.locks import wait_for_locks
 from gateway.hub.schema import events
-from gateway.hub.store import inserted_id
+from gateway.hub.store import do_last, inserted_id
 
 KEPT = 10_000
 """Events that a listener can resume from: a day of a busy hub. Whoever was away longer reads the state anew."""
@@ -58,7 +60,16 @@ class Bell:
 def tell(connection: Connection, kind: str, data: Mapping[str, object], now_ms: int) -> None:
     """Add an event within the caller's transaction."""
     text = msgspec.json.encode(data).decode()
-    newest = inserted_id(connection.execute(insert(events).values(kind=kind, data=text, at_ms=now_ms)))
+    do_last(connection, partial(_write, {"kind": kind, "data": text, "at_ms": now_ms}))
+
+
+def _write(row: Mapping[str, object], connection: Connection) -> None:
+    """Insert at the very end of the transaction, one transaction at a time.
+
+    Ids must become visible in their order, or a listener would pass over one that is committed later.
+    """
+    wait_for_locks(connection, "events", [""])
+    newest = inserted_id(connection.execute(insert(events).values(**row)))
     if newest % _PRUNE_EVERY == 0:
         connection.execute(delete(events).where(events.c.id <= newest - KEPT))
 

@@ -8,18 +8,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from functools import partial
+from typing import Annotated
 
 import msgspec
-from sqlalchemy.exc import OperationalError
 
-from gateway.core.configuration import Configuration
+from gateway.core.configuration import Configuration, reveal
 from gateway.core.errors import InputError
 from gateway.core.messages import ENVELOPE_BYTES_MAX, encode_ack, sign_envelope
 from gateway.core.topics import ACK, CONFIG, LOG, PREFIX, STATUS, parse_topic, topic_of
 from gateway.hub.configurations import Configurations
 from gateway.hub.enrolment import Enrolment
 from gateway.hub.events import Bell
-from gateway.hub.ingest import Delivery, Ingest, Receipt
+from gateway.hub.ingest import MOMENT_MS_MAX, Delivery, Ingest, Receipt
+from gateway.hub.patience import keep_trying
 from gateway.keys import SigningKey
 from gateway.mqtt import Message, MqttClient
 
@@ -29,8 +31,6 @@ BATCH_MAX = 256
 """Messages that share one commit: at 60 KiB for the fullest segments some 15 MiB."""
 QUEUE_MAX = 256
 """Messages read ahead of the transaction under way; the broker keeps the rest."""
-RETRY_S = 1.0
-"""A database that does not answer is tried again each second; until then nothing is acknowledged."""
 GATHER_S = 0.2
 """Changes of the registry within so many real seconds make one new version of a configuration."""
 LOOK_S = 5.0
@@ -39,14 +39,18 @@ LOOK_S = 5.0
 
 class _Status(msgspec.Struct, frozen=True):
     online: bool
-    at_ms: int | None = None
+    at_ms: Annotated[int, msgspec.Meta(ge=0, le=MOMENT_MS_MAX)] | None = None
 
 
 _decode_status = msgspec.json.Decoder(_Status).decode
 
 
 class Exchange:
-    """Everything the hub says and hears over one connection to the broker."""
+    """Everything the hub says and hears over one connection to the broker.
+
+    share  name of the group of workers among which the broker deals out the logs; "" takes all of them. Statuses go
+           to every worker in any case: their order matters, and they are few.
+    """
 
     def __init__(
         self,
@@ -55,8 +59,11 @@ class Exchange:
         configurations: Configurations,
         enrolment: Enrolment,
         key: SigningKey,
+        *,
+        share: str = "",
     ) -> None:
         self._client = client
+        self._logs = f"$share/{share}/{PREFIX}/+/{LOG}" if share else f"{PREFIX}/+/{LOG}"
         self._ingest = ingest
         self._configurations = configurations
         self._enrolment = enrolment
@@ -66,7 +73,7 @@ class Exchange:
 
     async def run(self, registered: Bell, arrived: Bell) -> None:
         """Serve for ever. `registered` tells of a changed registry; `arrived` rings after each commit."""
-        await self._client.subscribe(f"{PREFIX}/+/{LOG}", qos=1)
+        await self._client.subscribe(self._logs, qos=1)
         await self._client.subscribe(f"{PREFIX}/+/{STATUS}", qos=1)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._read(), name="hub reads the broker")
@@ -98,18 +105,11 @@ class Exchange:
             elif leaf == STATUS:
                 await self._take_status(gateway, message.payload)
         if deliveries:
-            for receipt in await self._store(deliveries):
+            receipts = await keep_trying(lambda: self._ingest.take(deliveries), f"{len(deliveries)} segments wait")
+            for receipt in receipts:
                 await self._acknowledge(receipt)
         for message in batch:
             self._client.acknowledge(message)
-
-    async def _store(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
-        while True:
-            try:
-                return await asyncio.to_thread(self._ingest.take, deliveries)
-            except OperationalError as error:
-                log.error("the database does not take %d segments, trying again: %s", len(deliveries), error.orig)  # noqa: TRY400  a trace says no more
-                await asyncio.sleep(RETRY_S)
 
     async def _acknowledge(self, receipt: Receipt) -> None:
         payload = sign_envelope(ACK, receipt.gateway, encode_ack(receipt.ack), self._key.sign)
@@ -121,7 +121,8 @@ class Exchange:
         except msgspec.MsgspecError as error:
             log.warning("the status of %s was left aside: %s", gateway, error)
             return
-        await asyncio.to_thread(self._enrolment.note_status, gateway, online=status.online, at_ms=status.at_ms)
+        note = partial(self._enrolment.note_status, gateway, online=status.online, at_ms=status.at_ms)
+        await keep_trying(note, "the status of a gateway waits")
 
     async def _publish_configurations(self, registered: Bell) -> None:
         connection = 0
@@ -131,14 +132,14 @@ class Exchange:
                 connection = now_on
                 self._published.clear()
             heard = registered.rings
-            for configuration in await asyncio.to_thread(self._configurations.refresh):
+            for configuration in await keep_trying(self._configurations.refresh, "configurations wait"):
                 if self._published.get(configuration.gateway) != configuration.version:
                     await self._publish(configuration)
             await registered.wait(heard, LOOK_S)
             await asyncio.sleep(GATHER_S)
 
     async def _publish(self, configuration: Configuration) -> None:
-        payload = configuration.model_dump_json().encode()
+        payload = reveal(configuration).encode()
         envelope = sign_envelope(CONFIG, configuration.gateway, payload, self._key.sign)
         if len(envelope) > ENVELOPE_BYTES_MAX:
             log.error(

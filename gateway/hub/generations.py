@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import Connection, func, select, update
 
 from gateway.core.errors import InputError
-from gateway.hub.audit import Act, record_act
+from gateway.hub.audit import Act, begin_act, record_act
 from gateway.hub.configurations import raise_versions
 from gateway.hub.schema import epochs, hub_state
 from gateway.hub.store import Store, read_generation
@@ -49,13 +49,16 @@ class Witness:
         """Write it, if the last time is long enough ago. What the disk refuses is logged: the archive goes on."""
         if self.written_at_ms is not None and 0 <= now_ms - self.written_at_ms < SPACING_MS:
             return
-        with store.read() as connection:
-            memory = _Memory(read_generation(connection), _count_chained(connection))
-        try:
-            _write(self.path, memory)
-        except OSError as error:
-            log.error("the witness %s cannot be written: %s", self.path, error)  # noqa: TRY400  the reason says it
         self.written_at_ms = now_ms
+        with store.claim("witness", [""], 1) as claim:  # workers may share a folder
+            if not claim.names:
+                return
+            with store.read() as connection:
+                memory = _Memory(read_generation(connection), _count_chained(connection))
+            try:
+                _write(self.path, memory)
+            except OSError as error:
+                log.error("the witness %s cannot be written: %s", self.path, error)  # noqa: TRY400  the reason says it
 
     def read(self) -> _Memory | None:
         """What it says; None if there is none. Raises InputError if it is unreadable."""
@@ -74,6 +77,7 @@ def open_witness(store: Store, data_dir: Path, now_ms: int) -> Witness:
     memory = witness.read()
     if memory is not None:
         with store.write() as connection:
+            begin_act(connection)
             known = _Memory(read_generation(connection), _count_chained(connection))
             if known.generation < memory.generation or known.segments < memory.segments:
                 reason = f"{known.segments} segments here, {memory.segments} when the witness was written"
@@ -89,6 +93,7 @@ def begin_generation(connection: Connection, now_ms: int, *, above: int = 0, who
     Counted in minutes of UTC, so that two restorations of one backup do not begin the same one. Configurations get
     versions beyond any that was given out since the backup: a gateway adopts only a greater one.
     """
+    begin_act(connection)
     old = read_generation(connection)
     new = max(old, above, now_ms // 60_000) + 1
     connection.execute(update(hub_state).values(generation=new))

@@ -2,6 +2,9 @@
 
 Each call of `take` is one transaction: segments are stored verbatim, watermarks advance, what became readable is
 indexed, affected consignments are marked. Only after it has committed may anybody be told.
+
+Any number of workers may take deliveries of one gateway: each gateway's row is locked, in one order everywhere, before
+anything of its log is read.
 """
 
 from __future__ import annotations
@@ -22,6 +25,10 @@ from gateway.hub.quarantine import set_aside
 from gateway.hub.schema import epochs, gateway_keys, gateways
 from gateway.hub.store import Store, read_generation
 from gateway.keys import VerifyKey
+
+MOMENT_MS_MAX = (1 << 63) - 1
+VERSION_MAX = (1 << 31) - 1
+"""What the columns hold; the wire form has room for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +76,12 @@ class Ingest:
             else:
                 arrivals.setdefault(delivery.gateway, []).append(arrival)
         with self._store.write() as connection:
-            for refusal in refusals:
+            _lock_gateways(connection, {delivery.gateway for delivery in deliveries})
+            for refusal in sorted(refusals, key=lambda refusal: (refusal.delivery.gateway, refusal.delivery.data)):
                 _refuse(connection, refusal, now_ms)
-            receipts = [_take_log(connection, gateway, arrivals[gateway], now_ms) for gateway in sorted(arrivals)]
+            taken = [_take_log(connection, gateway, arrivals[gateway], now_ms) for gateway in sorted(arrivals)]
+            mark_carried(connection, [span for _, spans in taken for span in spans], now_ms)
+            receipts = [receipt for receipt, _ in taken]
         if self._witness is not None:
             self._witness.note(self._store, now_ms)
         return receipts
@@ -84,6 +94,8 @@ def authenticate(delivery: Delivery, keys: dict[str, list[bytes]]) -> Arrival:
     if not enrolled:
         raise SegmentError("gateway_unknown", f"no gateway {delivery.gateway} is enrolled")
     check_segment(segment, lambda signature, message: any(_key(k).check(signature, message) for k in enrolled))
+    if segment.header.sealed_at_ms > MOMENT_MS_MAX or segment.header.config_version > VERSION_MAX:
+        raise SegmentError("segment_range", "names a moment or a version of the configuration that cannot be")
     content, fault = read_content(segment)
     return Arrival(segment, delivery.data, content, fault)
 
@@ -113,12 +125,19 @@ def read_ack(connection: Connection, gateway: str, touched: Iterable[bytes] = ()
     return Ack(read_generation(connection), gateway, named)
 
 
-def _take_log(connection: Connection, gateway: str, arrivals: list[Arrival], now_ms: int) -> Receipt:
+def _lock_gateways(connection: Connection, names: set[str]) -> None:
+    """Let one worker at a time extend a gateway's log: an epoch may wait for another one that is just being stored."""
+    for name in sorted(names):
+        locked = select(gateways.c.name).where(gateways.c.name == name)
+        connection.execute(locked.with_for_update(key_share=True))
+
+
+def _take_log(connection: Connection, gateway: str, arrivals: list[Arrival], now_ms: int) -> tuple[Receipt, list[Span]]:
     by_epoch: dict[bytes, list[Arrival]] = {}
     for arrival in arrivals:
         by_epoch.setdefault(arrival.segment.header.epoch, []).append(arrival)
     logs = {}
-    for epoch in sorted(by_epoch):  # in one order everywhere, so that two workers never wait for each other
+    for epoch in sorted(by_epoch):
         logs[epoch] = log = EpochLog(connection, gateway, epoch, now_ms)
         log.place(by_epoch[epoch])
     _advance_children(connection, gateway, logs, now_ms)
@@ -126,9 +145,8 @@ def _take_log(connection: Connection, gateway: str, arrivals: list[Arrival], now
     for log in logs.values():
         log.save()
         spans += log.spans
-    mark_carried(connection, spans, now_ms)
     _note_progress(connection, gateway, max(log.newest_sealed_at_ms for log in logs.values()), now_ms)
-    return Receipt(gateway, read_ack(connection, gateway, by_epoch))
+    return Receipt(gateway, read_ack(connection, gateway, by_epoch)), spans
 
 
 def _advance_children(connection: Connection, gateway: str, logs: dict[bytes, EpochLog], now_ms: int) -> None:

@@ -23,6 +23,7 @@ def set_aside(
     code     stable, for counting
     """
     digest = sha256(data).digest()
+    reason = reason.replace("\x00", "\\0")  # which PostgreSQL keeps in no text
     if _count_again(connection, (source, gateway, code, digest), now_ms):
         return
     rows = connection.execute(select(func.count()).where(quarantine.c.gateway == gateway)).scalar_one()

@@ -11,12 +11,12 @@ from datetime import datetime
 from sqlalchemy import Connection, insert, or_, select
 
 from gateway import profiles as library
-from gateway.core.configuration import Box, Consignment, Logger
+from gateway.core.configuration import Box, Consignment, Logger, reveal
 from gateway.core.errors import InputError
 from gateway.core.exposure import to_ms
 from gateway.core.profiles import Model, Profile
 from gateway.hub import schema
-from gateway.hub.audit import Act, record_act
+from gateway.hub.audit import Act, begin_act, record_act
 from gateway.hub.dirty import mark_consignments
 from gateway.hub.events import tell
 from gateway.hub.projection.marks import Subject, mark
@@ -53,16 +53,17 @@ class Registry:
     def put_logger(self, logger: Logger, who: str) -> None:
         """Enrol a logger, or change what is known of it."""
         with self._store.write() as connection:
-            old = read_document(connection, schema.loggers, logger.address)
-            replace_row(
-                connection, schema.loggers, address=logger.address, box=logger.box, document=logger.model_dump_json()
-            )
+            begin_act(connection)
+            document = read_document(connection, schema.loggers, logger.address)
+            old = None if document is None else Logger.model_validate_json(document)  # keeps its secrets
+            replace_row(connection, schema.loggers, address=logger.address, box=logger.box, document=reveal(logger))
             self._record(connection, who, "register", f"logger {logger.address}", old, logger)
             mark_boxes(connection, {logger.box}, self._now_ms())
 
     def put_box(self, box: Box, who: str) -> None:
         """Register a box, or change it."""
         with self._store.write() as connection:
+            begin_act(connection)
             old = read_document(connection, schema.boxes, box.code)
             replace_row(connection, schema.boxes, code=box.code, document=box.model_dump_json())
             self._record(connection, who, "register", f"box {box.code}", old, box)
@@ -71,6 +72,7 @@ class Registry:
         """Add a version of a profile; raises InputError if that version says something else already."""
         document = profile.model_dump_json()
         with self._store.write() as connection:
+            begin_act(connection)
             newest = read_registered_profile(connection, profile.id)
             if newest is not None and newest.version >= profile.version:
                 if newest == profile:
@@ -91,6 +93,7 @@ class Registry:
         What was received stays received, also where the new version does not know of it.
         """
         with self._store.write() as connection:
+            begin_act(connection)
             self._check_references(connection, consignment)
             known = read_registered(connection, consignment.code)
             if known is not None and consignment.received_at is None:
@@ -102,6 +105,7 @@ class Registry:
     def receive(self, code: str, at: datetime, who: str) -> Registered:
         """Note that a consignment has arrived. Again: what was noted first stays. Raises InputError if unknown."""
         with self._store.write() as connection:
+            begin_act(connection)
             known = read_registered(connection, code)
             if known is None:
                 raise InputError("code", f"no consignment {code}")

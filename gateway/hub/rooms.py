@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from gateway.clock import Clock, open_clock
 from gateway.hub.archive import Archive
@@ -58,6 +63,10 @@ def open_rooms(settings: HubSettings) -> Rooms:
     """Open keys, database and rooms; to be called in the event loop. Raises InputError for what cannot be opened."""
     clock = open_clock(settings.clock)
     store = open_store(settings.database_url)
+    with _alone_in(settings.data_dir):
+        key = load_or_create_key(settings.key_file)
+        admin_token = load_or_create_admin_token(settings.data_dir)
+        enrolment = open_enrolment(settings, store, clock)
     archive = Archive(store)
     registry = Registry(store, clock.now_ms)
     configurations = Configurations(store, clock.now_ms, demonstration=settings.demonstration)
@@ -68,14 +77,26 @@ def open_rooms(settings: HubSettings) -> Rooms:
         archive=archive,
         registry=registry,
         configurations=configurations,
-        enrolment=open_enrolment(settings, store, clock),
+        enrolment=enrolment,
         ingest=Ingest(store, clock.now_ms, open_witness(store, settings.data_dir, clock.now_ms())),
         watch=Watch(store, archive, registry, configurations, clock),
-        key=load_or_create_key(settings.data_dir / "hub.key"),
-        admin_token_hash=hash_secret(load_or_create_admin_token(settings.data_dir)),
+        key=key,
+        admin_token_hash=hash_secret(admin_token),
         bells=Bells(Bell(), Bell(), Bell()),
         closing=asyncio.Event(),
     )
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Let one process at a time make keys in a folder: several may start at once."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def open_enrolment(settings: HubSettings, store: Store, clock: Clock) -> Enrolment:

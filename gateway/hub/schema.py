@@ -45,6 +45,8 @@ hub_state = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),  # always 1
     # Grows when the hub is restored from a backup; only a new generation may acknowledge less than before.
     Column("generation", Integer, nullable=False),
+    # When everything under way was last marked for judging, by whichever process had the turn.
+    Column("patrolled_at_ms", Milliseconds, nullable=False, server_default="0"),
 )
 
 # --- gateways -------------------------------------------------------------------------------------------------------

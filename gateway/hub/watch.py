@@ -2,6 +2,9 @@
 
 It takes dirty marks, and once a domain minute everything under way, since deadlines pass by themselves. Judging
 runs in a thread; each consignment is judged at most once in SPACING_S real seconds, however much arrives.
+
+Any number of processes share the marks: a consignment is judged under a claim, from reading its mark to the commit,
+and others pass over it meanwhile.
 """
 
 from __future__ import annotations
@@ -13,6 +16,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from sqlalchemy import Connection, update
+from sqlalchemy.exc import InterfaceError, OperationalError
+
 from gateway.clock import Clock
 from gateway.core.configuration import Configuration, Consignment
 from gateway.core.exposure import to_ms
@@ -20,13 +26,15 @@ from gateway.core.judgement import ConsignmentJudge
 from gateway.core.observations import Observation
 from gateway.core.verdicts import Judgement
 from gateway.hub.archive import Archive
-from gateway.hub.breaches import HUB, read_covered, reconcile
+from gateway.hub.breaches import HUB, lock_breaches, read_covered, reconcile
 from gateway.hub.configurations import Case, Configurations
-from gateway.hub.dirty import MARGIN_MS, Mark, clear_mark, read_marks
+from gateway.hub.dirty import MARGIN_MS, Mark, clear_mark, mark_clean, read_marks, read_marks_of
 from gateway.hub.events import Bell
+from gateway.hub.patience import keep_trying
 from gateway.hub.quarantine import set_aside
 from gateway.hub.registry import Registry
-from gateway.hub.store import Store
+from gateway.hub.schema import hub_state
+from gateway.hub.store import Claim, Store
 from gateway.hub.verdict_history import save_judgement
 
 log = logging.getLogger(__name__)
@@ -39,6 +47,8 @@ PATROL_REAL_S = 1.0
 """The same in real seconds at least, where domain time runs fast."""
 IDLE_S = 2.0
 """Real seconds after which marks are looked for unasked: another process may have set them."""
+LOOKED_AT = 500
+"""Marks read to find a batch that no other process has claimed: enough for ten."""
 BATCH = 50
 """Consignments judged between two commits; a commit's cost is shared, and a stop waits for no more."""
 CASES_KEPT = 500
@@ -77,7 +87,10 @@ class _Finding:
 
 
 class Watch:
-    """Judges. `judge_marked` blocks and is for one thread at a time; `run` calls it."""
+    """Judges. `judge_marked` blocks and is for one thread at a time; `run` calls it.
+
+    is_behind  more was waiting than the last call judged
+    """
 
     def __init__(
         self,
@@ -96,6 +109,8 @@ class Watch:
         self._clock = clock
         self._make_judge = make_judge
         self._folded: OrderedDict[str, _Folded] = OrderedDict()
+        self._patrolled_at_ms: int | None = None
+        self.is_behind = False
 
     async def run(self, work: Bell, done: Bell) -> None:
         """Judge for ever: when `work` rings, and now and then. Rings `done` after each commit."""
@@ -106,39 +121,56 @@ class Watch:
             heard, began_s = work.rings, loop.time()
             if began_s - patrolled_at_s >= patrol_every_s:
                 patrolled_at_s = began_s
-                judged = await asyncio.to_thread(self.patrol)
+                judged = await keep_trying(self.patrol, "consignments under way wait")
             else:
-                judged = await asyncio.to_thread(self.judge_marked)
+                judged = await keep_trying(self.judge_marked, "changed consignments wait")
             if judged:
                 done.ring()
+            if self.is_behind:
+                continue
             await asyncio.sleep(max(0.0, SPACING_S - (loop.time() - began_s)))
             if judged < BATCH:
                 await work.wait(heard, min(IDLE_S, max(0.0, patrolled_at_s + patrol_every_s - loop.time())))
 
     def patrol(self) -> int:
-        """Judge what is marked and what is under way; return how many."""
-        with self._store.read() as connection:
-            marks = read_marks(connection, BATCH)
-        marked = {mark.consignment for mark in marks}
-        unmarked = [Mark(code, 0) for code in self._registry.under_way() if code not in marked]
-        for start in range(0, len(unmarked), BATCH):
-            self._judge(unmarked[start : start + BATCH])
-        self._judge(marks)
-        return len(marks) + len(unmarked)
+        """Mark what is under way, if no other process has just done so, and judge; return how many."""
+        now_ms = self._clock.now_ms()
+        # A clock that stands still (a demonstration that has ended) would never make a patrol due.
+        stands = self._patrolled_at_ms == now_ms
+        self._patrolled_at_ms = now_ms
+        with self._store.write() as connection:
+            if self._store.is_embedded or stands or _take_turn(connection, now_ms, self._patrol_ms):
+                mark_clean(connection, self._registry.under_way(), now_ms)
+        return self.judge_marked()
 
     def judge_marked(self) -> int:
         """Judge the consignments marked longest; return how many."""
         with self._store.read() as connection:
-            marks = read_marks(connection, BATCH)
-        self._judge(marks)
+            waiting = [mark.consignment for mark in read_marks(connection, LOOKED_AT)]
+        self.is_behind = False
+        if not waiting:
+            return 0
+        with self._store.claim("consignment", waiting, BATCH) as claim:
+            with self._store.read() as connection:
+                # Another process may have judged some between the two looks.
+                marks = read_marks_of(connection, claim.names)
+            self._judge(marks, claim)
+        # What was marked that long ago has not been judged since: no need to wait for the spacing.
+        spacing_ms = SPACING_S * 1000 * self._clock.rate
+        self.is_behind = len(marks) == BATCH and self._clock.now_ms() - marks[-1].marked_at_ms > spacing_ms
         return len(marks)
 
-    def _judge(self, marks: Sequence[Mark]) -> None:
+    @property
+    def _patrol_ms(self) -> int:
+        return round(1000 * max(PATROL_S, PATROL_REAL_S * self._clock.rate))
+
+    def _judge(self, marks: Sequence[Mark], claim: Claim) -> None:
         findings = [self._find_safely(mark) for mark in marks]
         now_ms = self._clock.now_ms()
         if not findings:
             return
-        with self._store.write() as connection:
+        with claim.write() as connection:
+            lock_breaches(connection, [finding.mark.consignment for finding in findings])
             for finding in findings:
                 for judgement in finding.judgements:
                     save_judgement(connection, judgement, now_ms, received=finding.received)
@@ -154,6 +186,7 @@ class Watch:
                         data=code.encode(),
                         now_ms=now_ms,
                     )
+            for finding in sorted(findings, key=lambda finding: finding.mark.consignment):
                 clear_mark(connection, finding.mark)
 
     def _find(self, mark: Mark) -> _Finding:
@@ -171,6 +204,8 @@ class Watch:
     def _find_safely(self, mark: Mark) -> _Finding:
         try:
             return self._find(mark)
+        except (OperationalError, InterfaceError):  # the database's fault: tried again
+            raise
         except Exception as error:  # one consignment that cannot be judged must not keep the others from it
             log.exception("consignment %s cannot be judged", mark.consignment)
             self._folded.pop(mark.consignment, None)
@@ -195,6 +230,13 @@ class Watch:
         page = self._archive.page(logger, span[0] - MARGIN_MS, span[1] + MARGIN_MS, seen=seen)
         folded.judge.add(page.observations)
         seen |= page.segments
+
+
+def _take_turn(connection: Connection, now_ms: int, every_ms: int) -> bool:
+    """Say whether a patrol is due, and note that it is made. A tenth early is due, so that none is passed over."""
+    last = hub_state.c.patrolled_at_ms
+    due = (last <= now_ms - every_ms * 9 // 10) | (last > now_ms)
+    return connection.execute(update(hub_state).where(due).values(patrolled_at_ms=now_ms)).rowcount > 0
 
 
 def carried_span(consignment: Consignment, now_ms: int) -> tuple[int, int] | None:

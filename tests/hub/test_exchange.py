@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from gateway.core.configuration import Box, Configuration
 from gateway.core.messages import decode_ack, open_envelope
-from gateway.hub import exchange as exchange_module
+from gateway.hub import patience
 from gateway.hub.exchange import Exchange
 from gateway.hub.ingest import Delivery, Ingest, Receipt
 from gateway.hub.rooms import Rooms, open_rooms
@@ -144,7 +144,7 @@ class Failing(Ingest):
 async def test_what_the_database_does_not_take_is_neither_lost_nor_acknowledged(
     rooms: Rooms, van: Van, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchange_module, "RETRY_S", 0)
+    monkeypatch.setattr(patience, "RETRY_S", 0)
     failing = Failing(rooms.store, rooms.clock.now_ms)
     async with running(rooms, failing) as broker:
         broker.deliver(f"coldchain/v1/{van.name}/log", van.seal(observe(0, 5.0)).to_bytes())

@@ -15,7 +15,7 @@ from gateway.hub.configurations import Configurations
 from gateway.hub.generations import SPACING_MS, WITNESS, open_witness
 from gateway.hub.ingest import Ingest
 from gateway.hub.store import Store, open_store, read_generation
-from tests.hub.vans import START_MS, Van, observe
+from tests.hub.vans import START_MS, Van, observe, sqlite_only
 
 
 def generation(store: Store) -> int:
@@ -34,6 +34,7 @@ def test_a_hub_that_goes_on_stays_in_its_generation(store: Store, van: Van, tmp_
     assert generation(store) == 1
 
 
+@sqlite_only
 def test_an_older_database_is_noticed(store: Store, van: Van, tmp_path: Path) -> None:
     send(store, tmp_path, van, START_MS)
     store.close()
@@ -71,6 +72,7 @@ def test_an_unreadable_witness_is_named(store: Store, tmp_path: Path) -> None:
         open_witness(store, tmp_path, START_MS)
 
 
+@sqlite_only
 def test_the_command_begins_a_generation(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLDCHAIN_DATA_DIR", str(tmp_path))
     result = CliRunner().invoke(command, ["restored", "--reason", "disk replaced"], catch_exceptions=False)

@@ -20,7 +20,7 @@ from gateway.hub.ingest import Ingest
 from gateway.hub.store import Store
 from gateway.hub.verification import Report, verify_store
 from gateway.keys import SigningKey, VerifyKey, load_or_create_key
-from tests.hub.vans import START_MS, Enrol, Van, observe
+from tests.hub.vans import START_MS, Enrol, Van, observe, sqlite_only
 
 
 @pytest.fixture
@@ -59,6 +59,7 @@ def test_an_untouched_store_is_proven(store: Store, archive: Van) -> None:
     assert (report.epochs, report.tally.segments, report.tally.records) == (2, 7, 7)
 
 
+@sqlite_only
 def test_every_flipped_bit_is_found_and_named(store: Store, archive: Van) -> None:
     intact = archive.sealed[2].to_bytes()
     for place in range(0, len(intact) * 8, 7):

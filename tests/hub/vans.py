@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Protocol
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.core.contents import Content, encode_content
@@ -17,6 +18,9 @@ from gateway.keys import SigningKey
 START_MS = 1_782_000_000_000
 LOGGER = "C0:FF:EE:00:00:01"
 BOOT = b"bootboot"
+
+sqlite_only = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+"""For tests that are about files, or about logic that no database changes."""
 
 
 def iso(at_s: float) -> str:

@@ -1,0 +1,140 @@
+"""A private PostgreSQL cluster for one test session: its own folder, a socket in it and no port."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from sqlalchemy import make_url
+
+USER = "coldchain"
+TEMPLATE = "coldchain_template"
+START_TIMEOUT_S = 60
+_PR_SET_PDEATHSIG = 1
+_FAST = {
+    # Tests kill workers, not the machine: nothing here shows durability.
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "listen_addresses": "",
+    "shared_buffers": "64MB",
+    "max_connections": "60",
+    "autovacuum": "off",
+    "log_min_messages": "panic",
+}
+
+
+class PostgresMissingError(Exception):
+    """PostgreSQL is not installed here."""
+
+
+class Cluster:
+    """A running cluster."""
+
+    def __init__(self, folder: Path, process: subprocess.Popen[bytes]) -> None:
+        self._folder = folder
+        self._process = process
+        self._made = 0
+
+    def url(self, database: str) -> str:
+        return f"postgresql+psycopg://{USER}@/{database}?host={self._folder}"
+
+    def make_database(self) -> str:
+        """Copy the template, and return the URL of the copy."""
+        self._made += 1
+        name = f"test_{self._made}"
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
+        return self.url(name)
+
+    def drop_database(self, url: str) -> None:
+        name = make_url(url).database
+        self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def wait(self) -> None:
+        """Wait until it answers, and make the (empty) template."""
+        for attempt in range(START_TIMEOUT_S * 20):
+            if self._process.poll() is not None:
+                raise RuntimeError(f"PostgreSQL ended with {self._process.returncode}")
+            try:
+                self._execute(f"CREATE DATABASE {TEMPLATE}")
+            except psycopg.OperationalError:
+                if attempt == START_TIMEOUT_S * 20 - 1:
+                    raise
+                _pause()
+            else:
+                return
+
+    def _execute(self, statement: str) -> None:
+        with psycopg.connect(dbname="postgres", user=USER, host=str(self._folder), autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[call-overload]  # names made here, no literal
+
+
+@contextmanager
+def running_cluster() -> Iterator[Cluster]:
+    """Start a cluster, as an unprivileged user where this is root; raises PostgresMissingError."""
+    binaries = _find_binaries()
+    # Not in pytest's folder: that is closed to the user that PostgreSQL runs as.
+    folder = Path(tempfile.mkdtemp(prefix="coldchain-pg-"))
+    user = _unprivileged_user()
+    try:
+        if user is not None:
+            os.chown(folder, user.pw_uid, user.pw_gid)
+        command = [binaries / "initdb", "-D", folder / "data", "-U", USER, "-A", "trust", "-N", "-E", "UTF8"]
+        subprocess.run(  # noqa: S603  the installed server
+            [*command, "--no-locale"], check=True, stdout=subprocess.DEVNULL, cwd=folder, **_identity(user)
+        )
+        options = [part for name, value in _FAST.items() for part in ("-c", f"{name}={value}")]
+        process = subprocess.Popen(  # noqa: S603  the same
+            [binaries / "postgres", "-D", folder / "data", "-k", folder, *options],
+            cwd=folder,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509  it calls one function of libc
+            **_identity(user),
+        )
+        try:
+            cluster = Cluster(folder, process)
+            cluster.wait()
+            yield cluster
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(START_TIMEOUT_S)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _find_binaries() -> Path:
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    found = versions[-1] if versions else shutil.which("initdb")
+    if found is None:
+        raise PostgresMissingError("PostgreSQL is not installed: tools/system-packages test")
+    return Path(found).resolve().parent
+
+
+def _unprivileged_user() -> pwd.struct_passwd | None:
+    if os.getuid() != 0:
+        return None
+    names = {entry.pw_name: entry for entry in pwd.getpwall()}
+    return names.get("postgres") or names["nobody"]
+
+
+def _identity(user: pwd.struct_passwd | None) -> dict[str, object]:
+    if user is None:
+        return {}
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def _end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+def _pause() -> None:
+    time.sleep(0.05)  # a socket that is not there yet has no event
