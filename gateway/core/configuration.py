@@ -6,9 +6,20 @@ It is also the vocabulary in which consignments are registered over HTTP. All mo
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    ConfigDict,
+    Field,
+    SecretStr,
+    SerializationInfo,
+    StringConstraints,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from gateway.core.errors import InputError
 from gateway.core.identifiers import check_code
@@ -42,14 +53,61 @@ class Calibration(Model):
         return self
 
 
+class LoggerKind(StrEnum):
+    """What can be enrolled: a maker's format of broadcasts."""
+
+    RUUVITAG = "ruuvitag"
+    REFERENCE = "reference"
+    BTHOME = "bthome"
+    BLUEMAESTRO = "bluemaestro"
+    SENSORPUSH = "sensorpush"
+    SENSIRION = "sensirion"
+    THERMOBEACON = "thermobeacon"
+    QINGPING = "qingping"
+
+
+_BINDKEY_BYTES = 16
+_REVEAL = "reveal_secrets"
+
+
 class Logger(Model):
-    """An enrolled logger and the box it rides in. `memory_interval_s` is None for a logger without a memory."""
+    """An enrolled logger and the box it rides in. `memory_interval_s` is None for a logger without a memory.
+
+    `bindkey` opens the broadcasts of a BTHome sensor that encrypts them: 32 hexadecimal digits. It is written out only
+    by `reveal`; anywhere else it is asterisks.
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     address: Code
-    kind: Literal["ruuvitag"] = "ruuvitag"
+    kind: LoggerKind = LoggerKind.RUUVITAG
     box: Code
     memory_interval_s: Annotated[int, Field(gt=0)] | None = 300
     calibration: Calibration | None = None
+    bindkey: SecretStr | None = None
+
+    @field_validator("bindkey")
+    @classmethod
+    def _is_a_key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is None:
+            return None
+        try:
+            size = len(bytes.fromhex(key.get_secret_value()))
+        except ValueError:
+            size = 0
+        if size != _BINDKEY_BYTES:
+            raise ValueError("not 32 hexadecimal digits")  # what it is instead is nobody's business
+        return key
+
+    @model_validator(mode="after")
+    def _has_a_key_to_something(self) -> Self:
+        if self.bindkey is not None and self.kind is not LoggerKind.BTHOME:
+            raise ValueError(f"bindkey: a logger of kind {self.kind.value} does not encrypt")
+        return self
+
+    @field_serializer("bindkey", when_used="json-unless-none")
+    def _write_key(self, key: SecretStr, info: SerializationInfo) -> str:
+        return key.get_secret_value() if info.context == _REVEAL else str(key)
 
 
 class BoxState(StrEnum):
@@ -175,6 +233,8 @@ class Consignment(Model):
 class Configuration(Model):
     """All that a gateway needs to know. `demonstration` counts example profiles as approved, and says so."""
 
+    model_config = ConfigDict(hide_input_in_errors=True)  # there may be keys among it
+
     version: Annotated[int, Field(ge=1)]
     gateway: Code
     demonstration: bool = False
@@ -182,3 +242,8 @@ class Configuration(Model):
     boxes: Annotated[tuple[Box, ...], Field(max_length=500)] = ()
     consignments: Annotated[tuple[Consignment, ...], Field(max_length=1000)] = ()
     profiles: Annotated[tuple[Profile, ...], Field(max_length=1000)] = ()
+
+
+def reveal(document: Logger | Configuration) -> str:
+    """Return the JSON of a document with its secrets: for the hub's own store and for the vehicles, nobody else."""
+    return document.model_dump_json(context=_REVEAL)

@@ -13,7 +13,7 @@ from typing import IO
 from sqlalchemy import Connection, Row, select
 
 from gateway.core.attestations import GatewayKey, Manifest, Part, read_statement, sign_statement
-from gateway.core.configuration import Consignment
+from gateway.core.configuration import Configuration, Consignment
 from gateway.core.errors import InputError
 from gateway.core.segments import SEGMENT_BYTES_MAX, Position, parse_segment
 from gateway.core.verification import EnrolledKey, Extent, Fault, Finding, StoredSegment, verify_extent
@@ -142,7 +142,8 @@ class _Writer:
             .where(configurations.c.gateway == gateway)
             .order_by(configurations.c.version)
         ).scalars()
-        self._add_document(name, "[" + ",\n".join(rows) + "]")
+        documents = (Configuration.model_validate_json(row).model_dump_json() for row in rows)  # without secrets
+        self._add_document(name, "[" + ",\n".join(documents) + "]")
 
     def _add_document(self, name: str, text: str) -> None:
         self._archive.writestr(name, text)

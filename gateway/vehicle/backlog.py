@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gateway.core.observations import Observation, Source
+from gateway.vehicle.loggers.ruuvi_log import LogRecord, RequestTiming
 from gateway.vehicle.recorder import Moment, Stretch
-from gateway.vehicle.ruuvi_log import LogRecord, RequestTiming
 
 ATTEMPTS = 6
 """Failures in a row before a logger must be heard again: with doubling pauses, about half a minute."""

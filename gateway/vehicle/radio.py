@@ -1,7 +1,7 @@
-"""The Bluetooth adapter: hearing loggers, and connecting to them. The only user of bleak.
+"""The Bluetooth adapter: hearing loggers, and connecting to them. Nobody else talks to BlueZ.
 
-Most of what is heard is foreign. It is told apart by manufacturer identifier and address before anything is decoded;
-a payload equal to the one before costs no decoding either.
+Most of what is heard is foreign. It is told apart by address and identifier before anything is decoded; a payload
+equal to the one before costs no decoding either.
 """
 
 from __future__ import annotations
@@ -10,22 +10,24 @@ import asyncio
 import logging
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from bleak import BleakClient, BleakScanner
 from bleak.args.bluez import BlueZScannerArgs, OrPattern
-from bleak.assigned_numbers import AdvertisementDataType
 from bleak.exc import BleakError
 
 from gateway.clock import Clock
+from gateway.core.configuration import Logger
 from gateway.core.errors import ColdchainError
 from gateway.mqtt import backoff_s
-from gateway.vehicle import ruuvi, ruuvi_log
+from gateway.vehicle.loggers import ruuvi_log
+from gateway.vehicle.loggers.families import FAMILIES, Ear, Family
+from gateway.vehicle.loggers.measurement import AdvertisementError, Measurement, Packet
+from gateway.vehicle.loggers.ruuvi_log import LogDownload, LogProtocolError, LogRecord, Progress, RequestTiming
 from gateway.vehicle.recorder import Moment, read_moment
-from gateway.vehicle.ruuvi_log import LogDownload, LogProtocolError, LogRecord, Progress, RequestTiming
 from gateway.vehicle.settings import RadioSettings
 
 if TYPE_CHECKING:
@@ -55,7 +57,6 @@ REQUESTS = 3
 """A request whose journey took too long to know the records' times is repeated so often."""
 QUARANTINE = 20
 """Malformed payloads kept for a look; all are counted."""
-_RUUVI_PATTERN = OrPattern(0, AdvertisementDataType.MANUFACTURER_SPECIFIC_DATA, b"\x99\x04")
 
 
 class RadioError(ColdchainError):
@@ -103,7 +104,7 @@ class Radio:
     def __init__(
         self,
         settings: RadioSettings,
-        on_measurement: Callable[[str, ruuvi.Measurement], None],
+        on_measurement: Callable[[str, Measurement], None],
         *,
         rng: random.Random | None = None,
     ) -> None:
@@ -112,8 +113,8 @@ class Radio:
         self._on_measurement = on_measurement
         self._rng = rng or random.Random()  # noqa: S311  jitter, no secret
         self._mode: Literal["active", "passive"] = "active" if settings.scanning == "active" else "passive"
-        self._enrolled: frozenset[str] = frozenset()
-        self._payloads: dict[str, bytes] = {}
+        self._loggers: dict[str, Logger] = {}
+        self._ears: dict[str, Ear] = {}
         self._devices: dict[str, BLEDevice] = {}
         self._heard_s = 0.0
         self._scan_wanted = asyncio.Event()
@@ -122,12 +123,20 @@ class Radio:
         self._scan_down.set()
         self._connect_alone = False
 
-    def enrol(self, addresses: Collection[str]) -> None:
-        """Listen for these loggers only."""
-        self._enrolled = frozenset(addresses)
-        for known in (self._payloads, self._devices):
-            for address in known.keys() - self._enrolled:
-                del known[address]
+    def enrol(self, loggers: Iterable[Logger]) -> None:
+        """Listen for these loggers only. One whose kind or key is as before goes on where it was."""
+        enrolled = {logger.address: logger for logger in loggers}
+        self._ears = {
+            address: self._ears[address] if self._is_as_before(logger) else Ear(logger)
+            for address, logger in enrolled.items()
+        }
+        self._loggers = enrolled
+        for address in self._devices.keys() - enrolled.keys():
+            del self._devices[address]
+
+    def _is_as_before(self, logger: Logger) -> bool:
+        before = self._loggers.get(logger.address)
+        return before is not None and (before.kind, before.bindkey) == (logger.kind, logger.bindkey)
 
     def present(self) -> list[str]:
         """The enrolled loggers that were heard since the start, whom it makes sense to call."""
@@ -154,7 +163,8 @@ class Radio:
 
     async def _scan_once(self) -> bool:
         """Scan until silence or until a connection needs the adapter for itself; say whether anything was heard."""
-        scanner = self._make_scanner()
+        patterns = self._patterns()
+        scanner = self._make_scanner(patterns)
         heard_before = self.health.heard
         async with asyncio.timeout(START_TIMEOUT_S):
             await scanner.start()
@@ -162,7 +172,7 @@ class Radio:
         self.health.scanning, self.health.mode, self.health.reason = True, self._mode, ""
         self._heard_s = asyncio.get_running_loop().time()
         try:
-            await self._watch_silence()
+            await self._watch(patterns)
         finally:
             self.health.scanning = False
             self._scan_down.set()
@@ -171,19 +181,29 @@ class Radio:
                     await scanner.stop()
         return self.health.heard > heard_before
 
-    async def _watch_silence(self) -> None:
+    async def _watch(self, patterns: list[OrPattern]) -> None:
+        """Return when the scan must end: nothing is heard, a connection comes first, other kinds are enrolled."""
         loop = asyncio.get_running_loop()
-        while self._scan_wanted.is_set():
+        while self._scan_wanted.is_set() and (self._mode == "active" or patterns == self._patterns()):
             left_s = self._heard_s + self._settings.silence_s - loop.time()
             if left_s <= 0:
                 self._report_down(f"heard nothing at all for {self._settings.silence_s:g} s")
                 return
             await asyncio.sleep(min(left_s, 0.25 if self._connect_alone else 1.0))
 
-    def _make_scanner(self) -> BleakScanner:
+    def _patterns(self) -> list[OrPattern]:
+        """What a passive scan lets through: the enrolled kinds, all kinds while nobody is enrolled."""
+        families: list[Family] = [
+            family
+            for kind, family in FAMILIES.items()
+            if not self._loggers or any(logger.kind is kind for logger in self._loggers.values())
+        ]
+        return [OrPattern(0, kind, content) for family in families for kind, content in family.patterns()]
+
+    def _make_scanner(self, patterns: list[OrPattern]) -> BleakScanner:
         arguments = BlueZScannerArgs(adapter=self._settings.adapter)
         if self._mode == "passive":
-            arguments["or_patterns"] = [_RUUVI_PATTERN]
+            arguments["or_patterns"] = [*patterns]
         return BleakScanner(self._on_advertisement, scanning_mode=self._mode, bluez=arguments)
 
     def _report_down(self, reason: str) -> None:
@@ -195,25 +215,36 @@ class Radio:
         health = self.health
         health.heard += 1
         self._heard_s = asyncio.get_running_loop().time()
-        payload = advertisement.manufacturer_data.get(ruuvi.MANUFACTURER_ID)
         address = device.address
-        if payload is None or address not in self._enrolled:
+        ear = self._ears.get(address)
+        if ear is None:
+            health.foreign += 1
+            return
+        packet = Packet(
+            address,
+            advertisement.local_name or "",
+            advertisement.rssi,
+            advertisement.manufacturer_data,
+            advertisement.service_data,
+            advertisement.service_uuids,
+        )
+        payload = ear.recognise(packet)
+        if payload is None:
             health.foreign += 1
             return
         self._devices[address] = device
-        if payload == self._payloads.get(address):
-            health.repeated += 1
-            return
-        self._payloads[address] = payload
         try:
-            measurement = ruuvi.decode_advertisement(payload)
-        except ruuvi.AdvertisementError as error:
-            self._set_aside(address, error, payload)
+            measurement = ear.hear(packet, payload)
+        except AdvertisementError as error:
+            self._set_aside(address, error, b"".join(payload))
+            return
+        if measurement is None:
+            health.repeated += 1
             return
         health.decoded += 1
         self._on_measurement(address, measurement)
 
-    def _set_aside(self, address: str, error: ruuvi.AdvertisementError, payload: bytes) -> None:
+    def _set_aside(self, address: str, error: AdvertisementError, payload: bytes) -> None:
         if not self.health.malformed[error.code]:
             log.warning("radio: %s sent a malformed advertisement: %s", address, error)
         self.health.malformed[error.code] += 1

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from gateway.clock import Clock
 from gateway.core.observations import Observation, Source
-from gateway.vehicle.ruuvi import Measurement
+from gateway.vehicle.loggers.measurement import Measurement
 
 GAP_FACTOR = 1.5
 """A silence longer than this many memory intervals holds at least one record that nothing heard live covers."""

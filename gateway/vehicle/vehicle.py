@@ -15,6 +15,7 @@ import httpx
 
 from gateway.clock import Clock
 from gateway.core.configuration import Configuration
+from gateway.core.observations import Source
 from gateway.core.records import Health
 from gateway.keys import VerifyKey
 from gateway.vehicle.adoption import Adoption
@@ -24,10 +25,10 @@ from gateway.vehicle.backlog import Backlog
 from gateway.vehicle.driver import DriverServer, make_app
 from gateway.vehicle.enrolled import enrolled_loggers
 from gateway.vehicle.enrolment import Enrolment
+from gateway.vehicle.loggers.measurement import Measurement
 from gateway.vehicle.outbox import Outbox, Sealed
 from gateway.vehicle.radio import Radio
 from gateway.vehicle.recorder import Recorder, Stretch, read_moment
-from gateway.vehicle.ruuvi import Measurement
 from gateway.vehicle.sealer import Sealer
 from gateway.vehicle.settings import VehicleSettings
 from gateway.vehicle.state import (
@@ -129,15 +130,16 @@ class Vehicle:
 
     def _on_adopted(self, configuration: Configuration) -> None:
         self._sealer.config_version = configuration.version
-        late = self._recorder.enrol(enrolled_loggers(configuration))
+        loggers = enrolled_loggers(configuration)
+        late = self._recorder.enrol(loggers)
         for logger, (observed_ms, counter) in self._last_sealed.items():
             self._recorder.resume(logger, observed_ms, counter)
         self._backfill.intervals_s = {
-            logger.address: logger.memory_interval_s
-            for logger in configuration.loggers
-            if logger.memory_interval_s is not None
+            address: enrolled.memory_interval_s
+            for address, enrolled in loggers.items()
+            if enrolled.memory_interval_s is not None
         }
-        self._radio.enrol([logger.address for logger in configuration.loggers])
+        self._radio.enrol(configuration.loggers)
         for stretch in late:
             self._miss(stretch)
 
@@ -187,6 +189,7 @@ class Vehicle:
             "decoded": radio.decoded,
             "malformed": radio.malformed.total(),
             "scan_restarts": radio.restarts,
+            "scanning": int(radio.scanning),
             "without_temperature": self._recorder.without_temperature,
             "recorder_dropped": self._recorder.dropped,
             "sealed": outbox.sealed_segments,
@@ -262,7 +265,7 @@ def _find_last_observations(outbox: Outbox, since_ms: int) -> dict[str, tuple[in
             break
         for observation in reversed(sealed.content.observations):
             known = found.get(observation.logger)
-            if observation.counter is not None and (known is None or observation.measured_at_ms > known[0]):
+            if observation.source is Source.LIVE and (known is None or observation.measured_at_ms > known[0]):
                 found[observation.logger] = (observation.measured_at_ms, observation.counter)
     return found
 

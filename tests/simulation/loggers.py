@@ -6,14 +6,15 @@ import asyncio
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from gateway.clock import Clock
+from gateway.core import configuration
+from gateway.vehicle.loggers.measurement import Measurement
+from gateway.vehicle.loggers.ruuvi_log import LogRecord, RequestTiming
 from gateway.vehicle.radio import MemoryAnswer, RadioError, RadioHealth
 from gateway.vehicle.recorder import read_moment
-from gateway.vehicle.ruuvi import Measurement
-from gateway.vehicle.ruuvi_log import LogRecord, RequestTiming
 from tests.simulation.story import Story
 
 MEASURES_S = 1.285
@@ -74,7 +75,7 @@ class SimulatedRadio:
 
     def __init__(
         self,
-        loggers: Collection[Logger],
+        loggers: Sequence[Logger],
         hear: Callable[[str, Measurement], None],
         *,
         interval_s: int,
@@ -92,8 +93,8 @@ class SimulatedRadio:
         self._enrolled: frozenset[str] = frozenset()
         self._heard: dict[str, bool] = {}
 
-    def enrol(self, addresses: Collection[str]) -> None:
-        self._enrolled = frozenset(addresses)
+    def enrol(self, loggers: Iterable[configuration.Logger]) -> None:
+        self._enrolled = frozenset(logger.address for logger in loggers)
 
     def present(self) -> list[str]:
         return [address for address in self._heard if address in self._enrolled]

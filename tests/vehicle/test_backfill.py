@@ -15,9 +15,9 @@ from gateway.keys import SigningKey
 from gateway.vehicle import backlog
 from gateway.vehicle.backfill import Backfill, still_missing
 from gateway.vehicle.backlog import Backlog
+from gateway.vehicle.loggers.ruuvi_log import LogRecord, RequestTiming
 from gateway.vehicle.radio import MemoryAnswer, RadioError
 from gateway.vehicle.recorder import Moment, Recorder, Stretch
-from gateway.vehicle.ruuvi_log import LogRecord, RequestTiming
 from gateway.vehicle.sealer import Sealer
 from gateway.vehicle.storage import Storage
 from tests.vehicle.fakes import HandClock

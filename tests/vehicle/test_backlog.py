@@ -3,8 +3,8 @@ import random
 from gateway.core.observations import Source
 from gateway.vehicle import backlog as module
 from gateway.vehicle.backlog import ATTEMPTS, Backlog, count_new, select_records
+from gateway.vehicle.loggers.ruuvi_log import LogRecord, RequestTiming
 from gateway.vehicle.recorder import Moment, Stretch
-from gateway.vehicle.ruuvi_log import LogRecord, RequestTiming
 
 A, B = "C0:FF:EE:00:00:0A", "C0:FF:EE:00:00:0B"
 

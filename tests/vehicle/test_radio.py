@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from firmware_sim.bluez import FakeBluez, Settings
+from gateway.core.configuration import Logger
 from gateway.vehicle import radio as module
+from gateway.vehicle.loggers.measurement import Measurement
 from gateway.vehicle.radio import Radio, RadioError
-from gateway.vehicle.ruuvi import Measurement
 from gateway.vehicle.settings import RadioSettings
 from tests.vehicle.samples import T0, TAG
 from tests.vehicle.tags import Tag, payload
@@ -45,14 +46,14 @@ class SlowClock:
 
 
 @asynccontextmanager
-async def scanning(**settings: object) -> AsyncIterator[tuple[Radio, list[tuple[str, Measurement]]]]:
+async def scanning(*loggers: Logger, **settings: object) -> AsyncIterator[tuple[Radio, list[tuple[str, Measurement]]]]:
     heard: list[tuple[str, Measurement]] = []
     radio = Radio(
         RadioSettings.model_validate(settings),
         lambda address, measurement: heard.append((address, measurement)),
         rng=random.Random(1),  # noqa: S311  jitter, no secret
     )
-    radio.enrol([TAG])
+    radio.enrol(loggers or [Logger(address=TAG, box="BOX-1")])
     task = asyncio.create_task(radio.scan())
     try:
         yield radio, heard

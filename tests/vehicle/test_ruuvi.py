@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway.vehicle.ruuvi import AdvertisementError, Measurement, decode_advertisement
+from gateway.vehicle.loggers.measurement import AdvertisementError, Measurement
+from gateway.vehicle.loggers.ruuvi import decode_advertisement
 
 
 def decode(text: str) -> Measurement:

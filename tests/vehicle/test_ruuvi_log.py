@@ -2,8 +2,15 @@ import struct
 
 import pytest
 
-from gateway.vehicle import ruuvi_log
-from gateway.vehicle.ruuvi_log import LogDownload, LogProtocolError, LogRecord, Progress, RequestTiming, encode_request
+from gateway.vehicle.loggers import ruuvi_log
+from gateway.vehicle.loggers.ruuvi_log import (
+    LogDownload,
+    LogProtocolError,
+    LogRecord,
+    Progress,
+    RequestTiming,
+    encode_request,
+)
 
 END = bytes.fromhex("3A3A10FFFFFFFFFFFFFFFF")
 

@@ -7,9 +7,8 @@ is the largest unsigned, or the smallest signed, number.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
-from gateway.core.errors import ColdchainError
+from gateway.vehicle.loggers.measurement import AdvertisementError, Measurement
 
 MANUFACTURER_ID = 0x0499
 DATA_FORMAT = 5
@@ -21,39 +20,11 @@ _NO_ADDRESS = b"\xff" * 6
 _BATTERY_BASE_MV = 1600
 
 
-class AdvertisementError(ColdchainError):
-    """An advertisement with Ruuvi's identifier is not a data format 5 payload. `code` is stable, for counting."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        self.code = code
-        self.reason = reason
-        super().__init__(f"{code}: {reason}")
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """One measurement as advertised; None where the logger says that a value is not available.
-
-    temperature_mc  millidegrees Celsius (resolution 5)
-    humidity_cpct   0.01 % (resolution 0.25, rounded)
-    pressure_pa     pascal
-    battery_mv      millivolts
-    movements       movement counter, 8 bits
-    counter         measurement number, 16 bits, wraps after 65,534
-    address         the tag's own address, "C0:FF:EE:00:00:01"
-    """
-
-    temperature_mc: int | None
-    humidity_cpct: int | None
-    pressure_pa: int | None
-    battery_mv: int | None
-    movements: int | None
-    counter: int | None
-    address: str | None
-
-
 def decode_advertisement(payload: bytes) -> Measurement:
-    """Decode the manufacturer data (without the identifier); raises AdvertisementError."""
+    """Decode the manufacturer data (without the identifier); raises AdvertisementError.
+
+    Temperature comes in steps of 5 millidegrees, humidity in steps of 0.25 of its unit, rounded.
+    """
     if not payload:
         raise AdvertisementError("ruuvi_empty", "no payload")
     if payload[0] != DATA_FORMAT:

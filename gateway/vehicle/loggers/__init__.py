@@ -1,0 +1,1 @@
+"""Loggers of many makers: `families` lists what is supported, the other modules understand it. Pure."""

@@ -1,0 +1,234 @@
+"""The table of supported loggers: how each kind is recognised, decoded, and its new measurements told from old ones.
+
+Recognition looks at identifiers only. What is recognised and not equal to the logger's last packet is decoded.
+
+A receiver hears the same packet many times, and BlueZ may or may not pass repetitions on. So an unchanged packet is
+never a new measurement, whatever the maker: `Repeats` says what a *changed* one means. No maker here documents that
+it broadcasts at new measurements only, so no kind may count packets. The price: of a logger whose packet carries no
+number, two measurements that agree in every digit are one, and the second reads as silence, never as compliance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol, TypeAlias
+from uuid import UUID
+
+from bleak.assigned_numbers import AdvertisementDataType
+from bluemaestro_ble import BlueMaestroBluetoothDeviceData
+from qingping_ble import QingpingBluetoothDeviceData
+from sensirion_ble import SensirionBluetoothDeviceData
+from sensorpush_ble import SensorPushBluetoothDeviceData
+from thermobeacon_ble import ThermoBeaconBluetoothDeviceData
+
+from gateway.core.configuration import Logger, LoggerKind
+from gateway.vehicle.loggers import reference, ruuvi
+from gateway.vehicle.loggers.measurement import AdvertisementError, Measurement, Packet
+from gateway.vehicle.loggers.parsed import BthomeDecoder, ParsedDecoder, Range, Update
+
+Payload: TypeAlias = tuple[bytes, ...]
+
+_SHORT_TAIL = "-0000-1000-8000-00805f9b34fb"
+_BTHOME = "0000fcd2" + _SHORT_TAIL
+_QINGPING = "0000fdcd" + _SHORT_TAIL
+_THERMOBEACON = "0000fff0" + _SHORT_TAIL
+_SENSORPUSH = "ef090000-11d6-42ba-93b8-9dd7ec090ab0"
+
+
+class Repeats(Enum):
+    """What tells a new measurement from a repetition.
+
+    NUMBER   the packet numbers its measurement: an unchanged number is a repetition, whatever else changed
+    PAYLOAD  the packet's own bytes: they change with every measurement (a short number, a time) or with its values
+    """
+
+    NUMBER = "number"
+    PAYLOAD = "payload"
+
+
+class Decoder(Protocol):
+    """Decodes the packets of one logger."""
+
+    def decode(self, packet: Packet) -> Measurement:
+        """Decode; raises AdvertisementError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One kind of logger.
+
+    maker             as a person knows it
+    repeats           see Repeats
+    make              makes the decoder of one logger, with its bindkey if it has one
+    manufacturer_ids  company identifiers of its manufacturer data
+    service_data      UUID of its service data
+    service_uuid      UUID that it advertises; alone where the manufacturer data has no identifier of its own
+    beside            lengths of packets that carry something else than a measurement
+    lengths           lengths of measurements, where the parser would take any
+    """
+
+    maker: str
+    repeats: Repeats
+    make: Callable[[bytes | None], Decoder]
+    manufacturer_ids: frozenset[int] = frozenset()
+    service_data: str = ""
+    service_uuid: str = ""
+    beside: frozenset[int] = frozenset()
+    lengths: frozenset[int] = frozenset()
+
+    def payload_of(self, packet: Packet) -> Payload | None:
+        """Return the bytes that are this family's own, None if the packet is not of this family."""
+        if self.service_data:
+            data = (packet.service_data or {}).get(self.service_data)
+            return None if data is None else (data,)
+        held = packet.manufacturer_data or {}
+        if self.service_uuid and self.service_uuid not in packet.service_uuids:
+            return None
+        if self.manufacturer_ids:
+            own = tuple(data for company, data in held.items() if company in self.manufacturer_ids)
+        else:  # the first two bytes are data too
+            own = tuple(company.to_bytes(2, "little") + data for company, data in held.items())
+        return own or None
+
+    def patterns(self) -> list[tuple[AdvertisementDataType, bytes]]:
+        """Return what a passive scan must let through: the beginning of a part of the advertising data, by its type."""
+        if self.service_data:
+            uuid = _on_air(self.service_data)
+            kind = (
+                AdvertisementDataType.SERVICE_DATA_UUID16
+                if len(uuid) == 2  # noqa: PLR2004  bytes of a short UUID
+                else AdvertisementDataType.SERVICE_DATA_UUID128
+            )
+            return [(kind, uuid)]
+        if self.manufacturer_ids:
+            manufacturer = AdvertisementDataType.MANUFACTURER_SPECIFIC_DATA
+            return [(manufacturer, company.to_bytes(2, "little")) for company in sorted(self.manufacturer_ids)]
+        uuid = _on_air(self.service_uuid)
+        return [
+            (AdvertisementDataType.INCOMPLETE_LIST_SERVICE_UUID128, uuid),
+            (AdvertisementDataType.COMPLETE_LIST_SERVICE_UUID128, uuid),
+        ]
+
+
+class _RuuviDecoder:
+    def decode(self, packet: Packet) -> Measurement:
+        return ruuvi.decode_advertisement((packet.manufacturer_data or {})[ruuvi.MANUFACTURER_ID])
+
+
+class _ReferenceDecoder:
+    def decode(self, packet: Packet) -> Measurement:
+        return reference.decode_service_data((packet.service_data or {})[reference.SERVICE])
+
+
+def _parsed(kind: LoggerKind, make_parser: Callable[[], Update], format_range: Range) -> Callable[..., Decoder]:
+    return lambda _bindkey: ParsedDecoder(kind.value, make_parser(), format_range)
+
+
+_SIGNED_HUNDREDTHS = Range(-327.68, 327.67)
+"""A 16-bit number of hundredths; of tenths the lower end lies lower still, and no sensor goes as far as either."""
+
+FAMILIES: dict[LoggerKind, Family] = {
+    # A 16-bit measurement number (docs.ruuvi.com, data format 5).
+    LoggerKind.RUUVITAG: Family(
+        "Ruuvi", Repeats.NUMBER, lambda _: _RuuviDecoder(), manufacturer_ids=frozenset({ruuvi.MANUFACTURER_ID})
+    ),
+    # Boot and number (docs/reference-logger.md).
+    LoggerKind.REFERENCE: Family(
+        "Coldchain", Repeats.NUMBER, lambda _: _ReferenceDecoder(), service_data=reference.SERVICE
+    ),
+    # A packet id of 8 bits, or the 32-bit counter of the encryption, where the sensor sends one: it changes the bytes
+    # with every measurement. The id wraps within hours, too soon to name a measurement in the record.
+    LoggerKind.BTHOME: Family(
+        "BTHome",
+        Repeats.PAYLOAD,
+        lambda bindkey: BthomeDecoder(bindkey, _SIGNED_HUNDREDTHS),
+        service_data=_BTHOME,
+    ),
+    # The number of records logged, which rises with the logging interval, not with the measurement. In between only
+    # the values change; with a steady box a new reading comes once in a logging interval. A second packet (statistics,
+    # 26 bytes) has no version byte.
+    LoggerKind.BLUEMAESTRO: Family(
+        "Blue Maestro",
+        Repeats.PAYLOAD,
+        _parsed(LoggerKind.BLUEMAESTRO, lambda: BlueMaestroBluetoothDeviceData().update, _SIGNED_HUNDREDTHS),
+        manufacturer_ids=frozenset({0x0133}),
+        beside=frozenset({26}),
+    ),
+    # Nothing but the values, in steps of 0.0025 °C, below the sensor's noise. The identifier is part of the data.
+    # HT.w (5 bytes) and HTP.xw (7); the thermocouple TC.x has another range and is not supported, nor is the HT1.
+    LoggerKind.SENSORPUSH: Family(
+        "SensorPush",
+        Repeats.PAYLOAD,
+        _parsed(LoggerKind.SENSORPUSH, lambda: SensorPushBluetoothDeviceData().update, Range(-40.0, 125.0)),
+        service_uuid=_SENSORPUSH,
+        lengths=frozenset({5, 7}),
+    ),
+    # Nothing but the values, in steps of 0.0027 °C, below the sensor's noise.
+    LoggerKind.SENSIRION: Family(
+        "Sensirion",
+        Repeats.PAYLOAD,
+        _parsed(LoggerKind.SENSIRION, lambda: SensirionBluetoothDeviceData().update, Range(-45.0, 130.0)),
+        manufacturer_ids=frozenset({0x06D5}),
+    ),
+    # Seconds since its reset: the bytes change with every measurement. A second packet (extremes) is 20 bytes long.
+    LoggerKind.THERMOBEACON: Family(
+        "ThermoBeacon",
+        Repeats.PAYLOAD,
+        _parsed(LoggerKind.THERMOBEACON, lambda: ThermoBeaconBluetoothDeviceData().update, Range(-2048.0, 100.0)),
+        manufacturer_ids=frozenset({0x10, 0x11, 0x14, 0x15, 0x18, 0x1B, 0x30}),
+        service_uuid=_THERMOBEACON,
+        beside=frozenset({20}),
+    ),
+    # A packet number of 8 bits, which the parser does not tell; it changes the bytes with every measurement.
+    LoggerKind.QINGPING: Family(
+        "Qingping",
+        Repeats.PAYLOAD,
+        _parsed(LoggerKind.QINGPING, lambda: QingpingBluetoothDeviceData().update, _SIGNED_HUNDREDTHS),
+        service_data=_QINGPING,
+    ),
+}
+
+
+class Ear:
+    """Listens to one enrolled logger. `last` is what it said last."""
+
+    def __init__(self, logger: Logger) -> None:
+        self.family = FAMILIES[logger.kind]
+        self.last: Measurement | None = None
+        self._decoder = self.family.make(
+            None if logger.bindkey is None else bytes.fromhex(logger.bindkey.get_secret_value())
+        )
+        self._heard: Payload | None = None
+        self._measured: Payload | None = None
+
+    def recognise(self, packet: Packet) -> Payload | None:
+        """Return the packet's own bytes, None if it is foreign."""
+        return self.family.payload_of(packet)
+
+    def hear(self, packet: Packet, payload: Payload) -> Measurement | None:
+        """Return the measurement of a recognised packet, None if it tells nothing new.
+
+        Raises AdvertisementError, once for a packet however often it is repeated.
+        """
+        if payload in (self._heard, self._measured):
+            return None
+        self._heard = payload
+        if self._is_beside(payload):
+            return None
+        if self.family.lengths and not self.family.lengths.issuperset(map(len, payload)):
+            raise AdvertisementError("length", f"{len(payload[-1])} bytes are no measurement of {self.family.maker}")
+        measurement = self._decoder.decode(packet)
+        self._measured = payload
+        self.last = measurement
+        return measurement
+
+    def _is_beside(self, payload: Payload) -> bool:
+        return len(payload) == 1 and len(payload[0]) in self.family.beside
+
+
+def _on_air(uuid: str) -> bytes:
+    """Return a UUID as it travels: least significant byte first, two bytes if it has a short form."""
+    raw = UUID(uuid).bytes
+    return (raw[2:4] if uuid.endswith(_SHORT_TAIL) and not any(raw[:2]) else raw)[::-1]
