@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import signal
+import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import click
@@ -51,11 +53,54 @@ def run(context: click.Context, path: Path | None) -> None:
     Prints one line, READY {"http": …, "broker": …}, when everything serves; the log goes to standard error. The
     administrator's token stands in data_dir/admin.token.
     """
+    from gateway.hub.hub import run_hub  # noqa: PLC0415  only a command that needs it pays for loading it
+
     settings = load_settings(HubSettings, path or context.obj)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    for chatty in ("alembic", "uvicorn"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    asyncio.run(_run(settings))
+    _run(lambda stop: run_hub(settings, stop, _announce))
+
+
+@command.command()
+@_SETTINGS
+@click.option(
+    "--name",
+    default=f"{socket.gethostname()}-{os.getpid()}",
+    show_default="host and process",
+    help="Tells workers apart; one that is started again under its name takes up what the broker dealt to it.",
+)
+@click.pass_context
+def ingest(context: click.Context, path: Path | None, name: str) -> None:
+    """Take a share of what gateways send, beside other such workers.
+
+    Any number share the load: the broker deals the logs out among them. Needs PostgreSQL and a broker of its own, and
+    the hub's keys in data_dir: on another machine, copy hub.key there first. `coldchain hub watch` judges, and
+    `coldchain hub serve` has API and pages.
+    """
+    from gateway.hub.workers import run_ingest  # noqa: PLC0415  the same
+
+    settings = load_settings(HubSettings, path or context.obj)
+    _run(lambda stop: run_ingest(settings, name, stop, _announce))
+
+
+@command.command()
+@_SETTINGS
+@click.pass_context
+def watch(context: click.Context, path: Path | None) -> None:
+    """Judge and alert, beside other such workers; one of them also writes to InfluxDB, if the settings name one."""
+    from gateway.hub.workers import run_watch  # noqa: PLC0415  the same
+
+    settings = load_settings(HubSettings, path or context.obj)
+    _run(lambda stop: run_watch(settings, stop, _announce))
+
+
+@command.command()
+@_SETTINGS
+@click.pass_context
+def serve(context: click.Context, path: Path | None) -> None:
+    """Serve API and pages alone, beside other such servers. They share hub.secret and admin.token in data_dir."""
+    from gateway.hub.workers import run_pages  # noqa: PLC0415  the same
+
+    settings = load_settings(HubSettings, path or context.obj)
+    _run(lambda stop: run_pages(settings, stop, _announce))
 
 
 @command.command()
@@ -170,15 +215,21 @@ def _require_influx(settings: HubSettings) -> HubSettings:
     return settings
 
 
-async def _run(settings: HubSettings) -> None:
-    from gateway.hub.hub import run_hub  # noqa: PLC0415  the same
+def _run(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Run a process of the hub until it is told to stop."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    for chatty in ("alembic", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    asyncio.run(_run_until_told(work))
 
+
+async def _run_until_told(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     try:
-        await run_hub(settings, stop, _announce)
+        await work(stop)
     except* InputError as group:
         raise _first(group) from None
     except* ColdchainError as group:

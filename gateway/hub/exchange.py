@@ -21,7 +21,9 @@ from gateway.hub.configurations import Configurations
 from gateway.hub.enrolment import Enrolment
 from gateway.hub.events import Bell
 from gateway.hub.ingest import MOMENT_MS_MAX, Delivery, Ingest, Receipt
+from gateway.hub.leadership import lead
 from gateway.hub.patience import keep_trying
+from gateway.hub.store import Store
 from gateway.keys import SigningKey
 from gateway.mqtt import Message, MqttClient
 
@@ -50,6 +52,7 @@ class Exchange:
 
     share  name of the group of workers among which the broker deals out the logs; "" takes all of them. Statuses go
            to every worker in any case: their order matters, and they are few.
+    store  of such a group, in which one worker at a time publishes configurations
     """
 
     def __init__(
@@ -61,8 +64,10 @@ class Exchange:
         key: SigningKey,
         *,
         share: str = "",
+        store: Store | None = None,
     ) -> None:
         self._client = client
+        self._store = store
         self._logs = f"$share/{share}/{PREFIX}/+/{LOG}" if share else f"{PREFIX}/+/{LOG}"
         self._ingest = ingest
         self._configurations = configurations
@@ -78,7 +83,7 @@ class Exchange:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._read(), name="hub reads the broker")
             tasks.create_task(self._take(arrived), name="hub ingest")
-            tasks.create_task(self._publish_configurations(registered), name="hub configurations")
+            tasks.create_task(self._lead_configurations(registered), name="hub configurations")
 
     async def _read(self) -> None:
         async for message in self._client.messages:
@@ -124,8 +129,15 @@ class Exchange:
         note = partial(self._enrolment.note_status, gateway, online=status.online, at_ms=status.at_ms)
         await keep_trying(note, "the status of a gateway waits")
 
+    async def _lead_configurations(self, registered: Bell) -> None:
+        if self._store is None:
+            await self._publish_configurations(registered)
+        else:
+            await lead(self._store, "configurations", lambda: self._publish_configurations(registered))
+
     async def _publish_configurations(self, registered: Bell) -> None:
         connection = 0
+        self._published.clear()  # another process may have published meanwhile
         while True:
             now_on = await self._client.connection_after(0)
             if now_on != connection:  # a broker that has restarted may have forgotten what it retained

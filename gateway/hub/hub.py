@@ -6,26 +6,20 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
-import uvicorn
-
-from gateway.core.errors import InputError
-from gateway.hub.app import create_app
 from gateway.hub.broker import EmbeddedBroker
 from gateway.hub.dispatch import send_alerts
 from gateway.hub.exchange import Exchange
 from gateway.hub.projection.running import run_projection
 from gateway.hub.rooms import Rooms, open_rooms
-from gateway.hub.settings import HttpSettings, HubSettings
+from gateway.hub.serving import describe_address, listen, make_server
+from gateway.hub.settings import HubSettings
 from gateway.mqtt import MqttClient, MqttSettings
 
 log = logging.getLogger(__name__)
 
 CLIENT_ID = "coldchain-hub"
-HTTP_STOP_S = 1
-"""Requests still running when the hub stops get so long; streams are told to end before."""
-LISTEN_BACKLOG = 128
 
 Announce = Callable[[Mapping[str, object]], None]
 
@@ -37,7 +31,7 @@ async def run_hub(settings: HubSettings, stop: asyncio.Event, announce: Announce
     """
     rooms = open_rooms(settings)
     try:
-        with _listen(settings.http) as sock:
+        with listen(settings.http) as sock:
             async with _broker(settings) as (broker, mqtt):
                 client = MqttClient(mqtt, CLIENT_ID, manual_ack=True, repeat_in_flight=False)
                 async with client:
@@ -56,16 +50,7 @@ async def _serve(
 ) -> None:
     bells = rooms.bells
     exchange = Exchange(client, rooms.ingest, rooms.configurations, rooms.enrolment, rooms.key)
-    server = _Server(
-        uvicorn.Config(
-            create_app(rooms),
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            timeout_graceful_shutdown=HTTP_STOP_S,
-            server_header=False,
-        )
-    )
+    server = make_server(rooms)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(server.serve([sock]), name="hub http")
         workers = [
@@ -78,24 +63,13 @@ async def _serve(
         if broker is not None:
             workers.append(tasks.create_task(broker.keep_running(), name="hub broker"))
         await server.is_ready.wait()
-        announce(_announcement(sock, client.settings))
+        announce({**describe_address(sock), "broker": client.settings.url, "broker_port": client.settings.port})
         await stop.wait()
         rooms.closing.set()
         bells.told.ring()
         for worker in workers:
             worker.cancel()
         server.should_exit = True
-
-
-def _announcement(sock: socket.socket, mqtt: MqttSettings) -> dict[str, object]:
-    host, port = sock.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    return {
-        "http": f"http://{shown}:{port}",
-        "http_port": port,
-        "broker": mqtt.url,
-        "broker_port": mqtt.port,
-    }
 
 
 @contextlib.asynccontextmanager
@@ -105,39 +79,3 @@ async def _broker(settings: HubSettings) -> AsyncIterator[tuple[EmbeddedBroker |
         return
     async with EmbeddedBroker(settings.data_dir / "broker", settings.broker_port) as broker:
         yield broker, MqttSettings(url=broker.url)
-
-
-@contextlib.contextmanager
-def _listen(settings: HttpSettings) -> Iterator[socket.socket]:
-    try:
-        address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
-        sock = socket.socket(*address[:3])
-    except OSError as error:
-        raise InputError("http.host", f"{settings.host!r}: {error.strerror}") from error
-    with sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind(address[4])
-        except OSError as error:
-            raise InputError("http.port", f"{settings.host}:{settings.port}: {error.strerror}") from error
-        sock.listen(LISTEN_BACKLOG)
-        sock.setblocking(False)
-        yield sock
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: the process stops all its rooms in order."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.is_ready = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve, and say so."""
-        await super().startup(sockets)
-        self.is_ready.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals to the process."""
-        yield
