@@ -31,12 +31,13 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """The next segments of one epoch: offsets from `begin` up to, without, `end`."""
+    """The next segments of one epoch: offsets from `begin` up to, without, `end`; `segments` are the readable ones."""
 
     epoch_id: int
     gateway: str
     begin: int
     end: int
+    segments: frozenset[int]
     contents: tuple[tuple[Position, Content], ...]
     unreadable: tuple[Unreadable, ...]
 
@@ -97,7 +98,7 @@ def _find(connection: Connection, after_epoch: int) -> list[_Stretch]:
 
 def _read(connection: Connection, stretch: _Stretch) -> Portion:
     found = connection.execute(
-        select(segments.c.verbatim)
+        select(segments.c.id, segments.c.verbatim)
         .where(
             segments.c.epoch_id == stretch.epoch_id,
             segments.c.position >= stretch.begin,
@@ -105,12 +106,20 @@ def _read(connection: Connection, stretch: _Stretch) -> Portion:
             segments.c.content == "readable",
         )
         .order_by(segments.c.position)
-    ).scalars()
+    ).all()
     contents, unreadable = [], []
-    for verbatim in found:
+    for row in found:
         try:
-            segment = parse_segment(stretch.gateway, bytes(verbatim))
+            segment = parse_segment(stretch.gateway, bytes(row.verbatim))
             contents.append((segment.header.position, decode_content(segment.body or b"")))
         except SegmentError as error:
-            unreadable.append(Unreadable(stretch.gateway, bytes(verbatim), str(error)))
-    return Portion(stretch.epoch_id, stretch.gateway, stretch.begin, stretch.end, tuple(contents), tuple(unreadable))
+            unreadable.append(Unreadable(stretch.gateway, bytes(row.verbatim), str(error)))
+    return Portion(
+        epoch_id=stretch.epoch_id,
+        gateway=stretch.gateway,
+        begin=stretch.begin,
+        end=stretch.end,
+        segments=frozenset(row.id for row in found),
+        contents=tuple(contents),
+        unreadable=tuple(unreadable),
+    )

@@ -100,8 +100,10 @@ class Projector:
         if not (waiting or found or hours):
             return None
         self._after_epoch = waiting[-1].epoch_id if waiting else 0
+        seen = frozenset[int]().union(*(portion.segments for portion in waiting))
         changes = [
-            self._settling.settle(logger, news, offsets.get(logger, 0.0)) for logger, news in _news(waiting).items()
+            self._settling.settle(logger, news, offsets.get(logger, 0.0), seen=seen)
+            for logger, news in _news(waiting).items()
         ]
         for change in changes:
             lines += withdrawal_lines(change.logger, change.withdrawn)

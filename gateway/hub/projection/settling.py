@@ -7,13 +7,14 @@ difference between merging without the news and merging with it.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.core.observations import Observation
 from gateway.core.readings import Reading, merge_observations
+from gateway.hub.archive import Page
 
 EDGE_MS = 300_000
 """Merging looks so far around: a memory's record repeats a live one within half of its 5 minutes."""
@@ -26,6 +27,9 @@ class Observations(Protocol):
 
     def observations(self, logger: str, from_ms: int, to_ms: int) -> tuple[Observation, ...]:
         """Return the observations of a logger with from_ms <= measured_at_ms < to_ms."""
+
+    def page(self, logger: str, from_ms: int, to_ms: int, *, seen: Collection[int] = ()) -> Page:
+        """Return the same, but only from segments that are not among `seen`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +48,19 @@ class Settling:
         self._archive = archive
         self._tails: OrderedDict[str, list[Observation]] = OrderedDict()
 
-    def settle(self, logger: str, news: Sequence[Observation], offset_c: float) -> Change:
-        """Return what the news change. Given again, they yield the same."""
+    def settle(
+        self, logger: str, news: Sequence[Observation], offset_c: float, *, seen: Collection[int] = ()
+    ) -> Change:
+        """Return what the news change; `seen` are the segments that they came in. Given again, they yield the same."""
         ordered = sorted(news, key=_moment)
         first_ms, last_ms = ordered[0].measured_at_ms, ordered[-1].measured_at_ms
         tail = self._tails.get(logger)
         if tail is not None and first_ms > tail[-1].measured_at_ms:
             before, after = tail, [*tail, *ordered]
         else:
-            around = self._archive.observations(logger, first_ms - EDGE_MS, last_ms + EDGE_MS + 1)
-            before = list((Counter(around) - Counter(ordered)).elements())
-            after = sorted(around, key=_moment)
+            page = self._archive.page(logger, first_ms - EDGE_MS, last_ms + EDGE_MS + 1, seen=seen)
+            before = list(page.observations)
+            after = sorted([*before, *ordered], key=_moment)
         self._remember(logger, after)
         stood = merge_observations(before, offset_c=offset_c).readings
         stands = merge_observations(after, offset_c=offset_c).readings
