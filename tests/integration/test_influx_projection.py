@@ -12,7 +12,9 @@ from click.testing import CliRunner
 from sqlalchemy import select
 
 from gateway.cli import main
+from gateway.core.contents import Content, encode_content
 from gateway.core.observations import Source
+from gateway.core.records import AnyRecord, CustodyEvent, DeviceFault, Health
 from gateway.hub import schema
 from gateway.hub.archive import Archive
 from gateway.hub.ingest import Ingest
@@ -193,6 +195,24 @@ def test_two_vans_that_hear_one_box_make_one_point_of_one_measurement(hub: Hub) 
     assert hub.count() == 40
     rows = hub.ask('SELECT "temperature_c" FROM "reading" WHERE "withdrawn" = false')
     assert all((int(str(row["time"])) - START_MS) % 30_000 == 0 for row in rows)
+
+
+def test_texts_from_vehicles_do_no_harm(hub: Hub) -> None:
+    at_ms = START_MS
+    wicked = "a\\", 'q"uo"te\\', "new\nline", "komma, like = blank", "æøå 🧊", "x" * 5000
+    records: list[AnyRecord] = [CustodyEvent(at_ms, True, text, text, text, text, text, text) for text in wicked]
+    records += [DeviceFault(at_ms, True, text, text, {text: 1}) for text in wicked]
+    records += [Health(at_ms, True, dict.fromkeys(wicked, 2**62))]
+    hub.van.seal_bytes(encode_content(Content((), tuple(records))))
+    hub.ingest.take(hub.van.deliveries())
+    hub.project()
+    assert hub.quarantined() == []
+    held = hub.ask('SELECT "act", "box", "place" FROM "custody"')
+    assert len(held) == len(wicked)
+    assert {row["box"] for row in held} >= {"a/", 'q"uo"te/', "new line", "komma, like = blank", "æøå 🧊"}
+    assert len(hub.ask('SELECT "faults", "code" FROM "fault"')) == len(wicked)
+    (report,) = hub.ask('SELECT * FROM "health"')
+    assert report["komma, like = blank"] == 2**62
 
 
 async def test_a_server_that_hangs_holds_up_neither_ingest_nor_the_end(

@@ -44,8 +44,10 @@ ALWAYS_COUNTED = (
 
 Value = bool | int | float | str | None
 
-_KEY = str.maketrans({",": r"\,", " ": r"\ ", "=": r"\=", "\\": "/", "\n": " ", "\r": " "})
-_STRING = str.maketrans({'"': r"\"", "\\": r"\\", "\n": " ", "\r": " "})
+# No code of ours has backslashes, quotes or line ends. Parsers disagree about them, and one line that is read wrongly
+# takes the next with it; so they are replaced.
+_KEY = str.maketrans({",": r"\,", " ": r"\ ", "=": r"\=", "\\": "/", '"': "'", "\n": r"\ ", "\r": r"\ "})
+_STRING = str.maketrans({'"': r"\"", "\\": "/", "\n": " ", "\r": " "})
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ def _line(measurement: str, tags: Mapping[str, str], fields: Mapping[str, Value]
 
 
 def _key(text: str) -> str:
-    """A tag's value, or a name. A backslash at its end would swallow what follows, so there is none."""
+    """Return a tag's value, or a name."""
     return text[:TEXT_MAX].translate(_KEY)
 
 
