@@ -16,8 +16,9 @@ from datetime import UTC, datetime
 import click
 
 from gateway.core.configuration import Calibration, Carriage, Configuration, Consignment, Examination, Item, Logger
-from gateway.core.evaluator import CalibrationSpan, Evaluator, State, encode_state
+from gateway.core.evaluator import Evaluator, State, encode_state
 from gateway.core.exposure import Stretch
+from gateway.core.figures import CalibrationSpan
 from gateway.core.judgement import ConsignmentJudge
 from gateway.core.observations import Observation, Source
 from gateway.core.profiles import Kind, Profile

@@ -15,11 +15,13 @@ class Touched:
     """What a temperature range meets. One object for each outcome, so that it can be a key.
 
     slots     the table's slots that it covers, coldest first
+    slot      the only one of them, -1 if there are several
     bands     those of them that are bands, by index, coldest first
     unstated  whether it leaves all bands somewhere
     """
 
     slots: range
+    slot: int
     bands: tuple[int, ...]
     unstated: bool
 
@@ -66,4 +68,5 @@ class BandTable:
 
     def _touched(self, slots: range) -> Touched:
         met = [self.band_of_slot[slot] for slot in slots]
-        return Touched(slots, tuple(band for band in met if band is not None), None in met)
+        only = slots.start if len(slots) == 1 else -1
+        return Touched(slots, only, tuple(band for band in met if band is not None), None in met)

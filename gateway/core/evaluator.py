@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
 from gateway.core.bands import BandTable
 from gateway.core.exposure import Stretch
-from gateway.core.lives import Life, LifeState, begin_life, lives_of, spend_life
-from gateway.core.observations import Source
+from gateway.core.figures import CalibrationSpan, Gauge, Measured
+from gateway.core.lives import Life, LifeState, Modelled, begin_life, lives_of, spend_life
 from gateway.core.profiles import Profile
 from gateway.core.readings import Reading
-from gateway.core.spans import Cursor, Span, SpanBuilder, SpanKind
-from gateway.core.stability import GAS_CONSTANT_KJ_MOL_K, KELVIN, kinetic_mean_c
+from gateway.core.spans import Cursor, Span, SpanBuilder, SpanKind, Taken
 from gateway.core.surroundings import Surroundings, note_reading, pass_time
 from gateway.core.thresholds import Threshold, ThresholdState
 from gateway.core.tracks import TRACKS, Track, range_seen
@@ -36,26 +34,21 @@ class Outside(msgspec.Struct, array_like=True):
     exceeded_ms: int | None = None
 
 
-class Measured(msgspec.Struct, array_like=True):
-    """Sums for the figures."""
+class Calm(msgspec.Struct, array_like=True):
+    """Time in which nothing can have happened, not yet passed on to the rules: [begins_ms, ends_ms).
 
-    readings: int = 0
-    backfilled: int = 0
-    untrusted: int = 0
-    uncalibrated: int = 0
-    min_c: float = math.inf
-    min_at_ms: int = 0
-    max_c: float = -math.inf
-    max_at_ms: int = 0
-    weighted_c: float = 0.0  # °C · ms
-    kinetic: float = 0.0  # e^(-B/T) · ms, as a trapezoid between readings
-    kinetic_ms: int = 0
-    monitored_ms: int = 0
-    declared_ms: int = 0
-    silent_ms: int = 0
-    unmonitored_ms: int = 0
-    last_c: float | None = None
-    last_at_ms: int | None = None
+    slot     the slot of the band table that all of it lies in, -1 if the last span was not calm
+    left_ms  time that may pass before a life must be asked whether it is spent
+    The temperatures are those of the last span that was passed on; any in the slot would do.
+    """
+
+    slot: int = -1
+    begins_ms: int = 0
+    ends_ms: int = 0
+    left_ms: float = 0.0
+    nominal_c: float = 0.0
+    low_c: float = 0.0
+    high_c: float = 0.0
 
 
 class State(msgspec.Struct, array_like=True):
@@ -69,6 +62,7 @@ class State(msgspec.Struct, array_like=True):
     gaps: list[tuple[int, int]] = []
     gaps_dropped: int = 0
     surroundings: Surroundings = msgspec.field(default_factory=Surroundings)
+    calm: Calm = msgspec.field(default_factory=Calm)
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -83,20 +77,6 @@ def encode_state(state: State) -> bytes:
 def decode_state(data: bytes) -> State:
     """Restore what `encode_state` wrote."""
     return _decode(data)
-
-
-@dataclass(frozen=True, slots=True)
-class CalibrationSpan:
-    """When readings of a box count as calibrated: [from_ms, until_ms); both None if never."""
-
-    from_ms: int | None
-    until_ms: int | None
-
-    def covers(self, at_ms: int) -> bool:
-        """Whether a reading at this moment is calibrated."""
-        if self.from_ms is None or self.until_ms is None:
-            return False
-        return self.from_ms <= at_ms < self.until_ms
 
 
 class Evaluator:
@@ -115,9 +95,13 @@ class Evaluator:
         self.thresholds = [*map(Threshold.of, profile.limits), *map(Threshold.of, profile.forbidden)]
         self._bands = BandTable(profile.bands)
         self.lives: list[Life] = lives_of(profile, self._bands)
-        self._calibration = calibration_by_box
+        self._laws = [place for place, life in enumerate(self.lives) if isinstance(life, Modelled)]
+        self._tables = [place for place, life in enumerate(self.lives) if not isinstance(life, Modelled)]
+        calm_ranges_c = [rule.calm_range_c for rule in self.thresholds]
+        self._calm_above_c = max((low for low, _ in calm_ranges_c), default=-math.inf)
+        self._calm_below_c = min((high for _, high in calm_ranges_c), default=math.inf)
+        self._gauge = Gauge(profile.mkt_activation_energy_kj_mol, calibration_by_box)
         self._limits_surroundings = profile.light_lux is not None or profile.shock_g is not None
-        self._kinetic_k = profile.mkt_activation_energy_kj_mol / GAS_CONSTANT_KJ_MOL_K
         self._builder = SpanBuilder(
             self.exposure,
             profile.gap,
@@ -140,19 +124,20 @@ class Evaluator:
     def push(self, state: State, box: str, readings: Iterable[Reading]) -> None:
         """Fold the next readings of a box, in order of time."""
         for reading in readings:
-            spans, is_within = self._builder.push(state.cursor, box, reading)
+            spans, taken = self._builder.push(state.cursor, box, reading)
             for span in spans:
                 self._step(state, span)
-            if is_within:
-                self._note(state.measured, box, reading)
-                if self._limits_surroundings:
-                    note_reading(self.profile, state.surroundings, reading)
+            if taken is Taken.WITHIN:
+                self._gauge.note(state.measured, box, reading)
+            if taken is not Taken.NOT and self._limits_surroundings:
+                note_reading(self.profile, state.surroundings, reading)
 
     def close(self, state: State, until_ms: int) -> State:
         """Return a copy of the state with the exposure covered up to `until_ms`; the state itself goes on."""
         closed = decode_state(encode_state(state))
         for span in self._builder.close(closed.cursor, until_ms):
             self._step(closed, span)
+        self._wake(closed)
         if self._builder.is_settled(closed.cursor):
             for rule, rule_state in zip(self.thresholds, closed.thresholds, strict=True):
                 rule.leave(rule_state)
@@ -160,34 +145,70 @@ class Evaluator:
 
     def figures(self, state: State) -> Figures:
         """Return what was measured."""
-        measured = state.measured
-        covered_ms = measured.monitored_ms + measured.silent_ms
-        carried_ms = covered_ms + measured.unmonitored_ms
-        weight = measured.monitored_ms
-        return Figures(
-            readings=measured.readings,
-            min_c=measured.min_c if measured.readings else None,
-            max_c=measured.max_c if measured.readings else None,
-            mean_c=measured.weighted_c / weight if weight else None,
-            mkt_c=kinetic_mean_c(measured.kinetic, measured.kinetic_ms, self._kinetic_k),
-            monitored_fraction=covered_ms / carried_ms if carried_ms else 0.0,
-            unmonitored_ms=measured.unmonitored_ms,
-            backfilled=measured.backfilled,
-            untrusted=measured.untrusted,
-            min_at_ms=measured.min_at_ms if measured.readings else None,
-            max_at_ms=measured.max_at_ms if measured.readings else None,
-        )
+        return self._gauge.figures(state.measured)
 
     def gaps(self, state: State) -> tuple[Gap, ...]:
         """Return the gaps in order."""
         return tuple(Gap(begins_ms, ends_ms) for begins_ms, ends_ms in state.gaps)
 
     def _step(self, state: State, span: Span) -> None:
-        self._measure(state, span)
+        self._gauge.pass_span(state.measured, span)
+        if span.kind is SpanKind.GAP:
+            _note_gap(state, span)
+        elif span.kind is SpanKind.MEASURED and self._limits_surroundings:
+            pass_time(self.profile, state.surroundings, span.ends_ms - span.begins_ms)
+        for place in self._laws:
+            spend_life(self.lives[place], state.lives[place], span)
+        if self._stays_calm(state.calm, span):
+            state.calm.ends_ms = span.ends_ms
+            return
+        self._wake(state)
+        self._follow(state, span)
+        state.calm = self._calm_after(state, span)
+
+    def _stays_calm(self, calm: Calm, span: Span) -> bool:
+        """Whether to all rules this span is but more of the one before.
+
+        That is: measured, far from every limit in every view, in the same slot of the band table, and no life can end
+        in it. Rules only add up such time, so it is passed on to them in one piece: see `_wake`.
+        """
+        return (
+            span.kind is SpanKind.MEASURED
+            and self._calm_above_c < span.low_c
+            and span.high_c < self._calm_below_c
+            and 0 <= calm.slot == self._bands.touch(span.low_c, span.high_c).slot
+            and span.ends_ms - calm.begins_ms < calm.left_ms
+        )
+
+    def _calm_after(self, state: State, span: Span) -> Calm:
+        """Return the calm that may follow a span. After one far from every limit no run lasts."""
+        is_calm = (
+            span.kind is SpanKind.MEASURED and self._calm_above_c < span.low_c and span.high_c < self._calm_below_c
+        )
+        return Calm(
+            slot=self._bands.touch(span.low_c, span.high_c).slot if is_calm else -1,
+            begins_ms=span.ends_ms,
+            ends_ms=span.ends_ms,
+            left_ms=min((state.lives[place].slack_ms for place in self._tables), default=math.inf),
+            nominal_c=span.nominal_c,
+            low_c=span.low_c,
+            high_c=span.high_c,
+        )
+
+    def _wake(self, state: State) -> None:
+        """Pass calm time on to the rules."""
+        calm = state.calm
+        if calm.ends_ms > calm.begins_ms:
+            times = (calm.begins_ms, calm.ends_ms, SpanKind.MEASURED)
+            self._follow(state, Span(*times, calm.nominal_c, None, calm.low_c, calm.high_c, calm.begins_ms))
+            calm.begins_ms = calm.ends_ms
+
+    def _follow(self, state: State, span: Span) -> None:
+        """Let all rules that can wait follow a span."""
         for rule, rule_state in zip(self.thresholds, state.thresholds, strict=True):
             rule.step(rule_state, span)
-        for life, life_state in zip(self.lives, state.lives, strict=True):
-            spend_life(life, life_state, span)
+        for place in self._tables:
+            spend_life(self.lives[place], state.lives[place], span)
         if self._bands.bands:
             self._step_outside(state.outside, span)
 
@@ -204,41 +225,6 @@ class Evaluator:
                 counter.total_ms += span.ends_ms - span.begins_ms
                 if counter.exceeded_ms is None and counter.total_ms > self.profile.outside_tolerance:
                     counter.exceeded_ms = span.ends_ms - (counter.total_ms - self.profile.outside_tolerance)
-
-    def _measure(self, state: State, span: Span) -> None:
-        measured = state.measured
-        duration_ms = span.ends_ms - span.begins_ms
-        match span.kind:
-            case SpanKind.MEASURED:
-                measured.monitored_ms += duration_ms
-                measured.weighted_c += duration_ms * span.nominal_c
-                if self._limits_surroundings:
-                    pass_time(self.profile, state.surroundings, duration_ms)
-                if span.end_c is not None:
-                    measured.kinetic_ms += duration_ms
-                    measured.kinetic += duration_ms * (self._kinetic(span.nominal_c) + self._kinetic(span.end_c)) / 2
-            case SpanKind.DECLARED:
-                measured.declared_ms += duration_ms
-            case SpanKind.SILENT:
-                measured.silent_ms += duration_ms
-            case SpanKind.GAP:
-                measured.unmonitored_ms += duration_ms
-                _note_gap(state, span)
-
-    def _kinetic(self, temperature_c: float) -> float:
-        return math.exp(-self._kinetic_k / (temperature_c + KELVIN))
-
-    def _note(self, measured: Measured, box: str, reading: Reading) -> None:
-        measured.readings += 1
-        measured.backfilled += reading.source is Source.MEMORY
-        measured.untrusted += not reading.clock_trusted
-        calibration = self._calibration.get(box)
-        measured.uncalibrated += calibration is None or not calibration.covers(reading.at_ms)
-        if reading.temperature_c < measured.min_c:
-            measured.min_c, measured.min_at_ms = reading.temperature_c, reading.at_ms
-        if reading.temperature_c > measured.max_c:
-            measured.max_c, measured.max_at_ms = reading.temperature_c, reading.at_ms
-        measured.last_c, measured.last_at_ms = reading.temperature_c, reading.at_ms
 
 
 def _note_gap(state: State, span: Span) -> None:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 from gateway.core.assessment import Assessment, Moment, assess, standing_reasons
 from gateway.core.configuration import Configuration, Consignment, Examination, Item, Logger
-from gateway.core.evaluator import CalibrationSpan, Evaluator, State
+from gateway.core.evaluator import Evaluator, State
 from gateway.core.exposure import Stretch, clip_exposure, exposure_of, to_ms
+from gateway.core.figures import CalibrationSpan
 from gateway.core.observations import Observation
 from gateway.core.profiles import Profile
 from gateway.core.readings import LoggerRecord, Reading

@@ -249,18 +249,20 @@ class Sequential(_TableLife):
         target = places[-1]
         if favoured:
             target = next((place for place in places if place >= spent.step), target)
+        earliest = target if favoured else places[0]
+        back_ms: float = duration_ms if earliest < spent.step else 0.0
         if target > spent.step:
-            self._visit(spent, target, duration_ms)
+            there_ms = self._visit(spent, target, duration_ms)
+            back_ms = max(back_ms, there_ms if earliest < spent.step else 0.0)
         else:
             self._rest(spent)
             spent.clocks[spent.step] += duration_ms
-        if (target if favoured else places[0]) < spent.step:
-            spent.returned_ms += duration_ms
+        spent.returned_ms += back_ms
 
-    def _visit(self, spent: Spent, target: int, duration_ms: int) -> None:
+    def _visit(self, spent: Spent, target: int, duration_ms: int) -> float:
         """Count a later step's time as the present step's until its dwell is over, then all of it as its own.
 
-        The dwell then counts for both: what was counted as spent stays spent.
+        The dwell then counts for both: what was counted as spent stays spent. Return the time since it was over.
         """
         spent.run_step = target if spent.run_step is None else max(spent.run_step, target)
         dwell_left_ms = max(0.0, self._dwells[spent.run_step] - spent.run_ms)
@@ -270,6 +272,7 @@ class Sequential(_TableLife):
             spent.step = spent.run_step
             spent.clocks[spent.step] += spent.run_ms
             self._rest(spent)
+        return max(0.0, duration_ms - dwell_left_ms)
 
     def _miss(self, spent: Spent, duration_ms: int, *, is_gap: bool) -> None:
         """A gap ends a stretch of dwelling; the last clock runs until use, heard or not."""
@@ -389,20 +392,32 @@ class Modelled:
 
     def spend(self, tracks: Sequence[Spent], span: Span) -> None:
         """Add the damage; the uncertainty in favour or against as the view says."""
+        duration_ms = span.ends_ms - span.begins_ms
+        is_unstated = span.low_c < self._from_c or span.high_c > self._to_c
+        if is_unstated:
+            self._note_unstated(tracks, span, duration_ms)
+        harsh = self._damage(duration_ms, span, span.high_c)
+        tracks[Track.POSSIBLE].clocks[0] += harsh
+        if span.kind < SpanKind.SILENT:
+            tracks[Track.WORST].clocks[0] += harsh
+            tracks[Track.PROVEN].clocks[0] += self._damage(duration_ms, span, span.low_c)
+            tracks[Track.NOMINAL].clocks[0] += self._damage(duration_ms, span, span.nominal_c)
+
+    def _note_unstated(self, tracks: Sequence[Spent], span: Span, duration_ms: int) -> None:
         for track in TRACKS:
             seen = range_seen(track, span)
-            if seen is not None:
-                self._spend(tracks[track], track, seen, span)
+            if seen is None:
+                continue
+            low_c, high_c = seen
+            wholly = high_c < self._from_c or low_c > self._to_c
+            if wholly if track is Track.PROVEN else low_c < self._from_c or high_c > self._to_c:
+                tracks[track].unstated_ms += duration_ms
 
-    def _spend(self, spent: Spent, track: Track, seen: tuple[float, float], span: Span) -> None:
-        duration_ms = span.ends_ms - span.begins_ms
-        low_c, high_c = seen
-        outside = high_c < self._from_c or low_c > self._to_c
-        if outside if track is Track.PROVEN else low_c < self._from_c or high_c > self._to_c:
-            spent.unstated_ms += duration_ms
-        start_c = low_c if track is Track.PROVEN else high_c
-        end_c = start_c if span.end_c is None else span.end_c + (start_c - span.nominal_c)
-        spent.clocks[0] += duration_ms / HOUR_MS * (self._rate(start_c) + self._rate(end_c)) / 2
+    def _damage(self, duration_ms: int, span: Span, start_c: float) -> float:
+        """Return the trapezoid from `start_c` to the next reading, as far off it as `start_c` is off this one."""
+        begin = self._rate(start_c)
+        end = begin if span.end_c is None else self._rate(span.end_c + (start_c - span.nominal_c))
+        return duration_ms / HOUR_MS * (begin + end) / 2
 
     def fraction(self, spent: Spent) -> float:
         """Return the damage."""
@@ -420,7 +435,11 @@ class Modelled:
 
     def _rate(self, temperature_c: float) -> float:
         """Outside the validity the nearest valid rate is counted; that time is unstated as well."""
-        return self._rate_per_h(min(self._to_c, max(self._from_c, temperature_c)))
+        if temperature_c < self._from_c:
+            return self._rate_per_h(self._from_c)
+        if temperature_c > self._to_c:
+            return self._rate_per_h(self._to_c)
+        return self._rate_per_h(temperature_c)
 
 
 _SLACK_MAX_MS = float(1 << 52)

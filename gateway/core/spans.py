@@ -20,8 +20,16 @@ from gateway.core.exposure import Stretch
 from gateway.core.profiles import GapPolicy
 from gateway.core.readings import Reading
 
-_PLACES = 6
-"""Decimals of a temperature with its uncertainty: 2.3 less 0.3 is 2.0, whatever binary fractions make of it."""
+_MICRO = 1_000_000
+"""Temperatures meet their uncertainty in millionths: 2.3 less 0.3 is 2.0, whatever binary fractions make of it."""
+
+
+class Taken(IntEnum):
+    """What a reading is to an exposure: none of it, said of its box before it was in it, or part of it."""
+
+    NOT = 0
+    BEFORE = 1
+    WITHIN = 2
 
 
 class SpanKind(IntEnum):
@@ -89,9 +97,10 @@ class SpanBuilder:
         self._limits_from_ms = [
             stretch.ends_ms if stretch.phase in muted_phases else begins_ms + start_delay_ms for stretch in exposure
         ]
-        self._uncertainty_c = [
-            uncertainty_by_box_c.get(stretch.box or "", default_uncertainty_c) for stretch in exposure
+        self._uncertainty_micro = [
+            round(uncertainty_by_box_c.get(stretch.box or "", default_uncertainty_c) * _MICRO) for stretch in exposure
         ]
+        self._never_a_gap_ms = policy.minimum
 
     def begin(self) -> Cursor:
         """Return the cursor of a fresh start.
@@ -109,32 +118,33 @@ class SpanBuilder:
         )
         return Cursor(stretch=int(leads_in), covered_ms=first.begins_ms)
 
-    def push(self, cursor: Cursor, box: str, reading: Reading) -> tuple[list[Span], bool]:
-        """Take the next reading in order of time; return the spans it ends, and whether it lies within the exposure.
+    def push(self, cursor: Cursor, box: str, reading: Reading) -> tuple[list[Span], Taken]:
+        """Take the next reading in order of time; return the spans it ends, and what it is to the exposure.
 
         A reading of a box that the item is not in at that time changes nothing, but that it bridges the end of
         the stretch before: a reading stands until the next one of its box.
         """
         spans: list[Span] = []
         if cursor.stretch >= len(self._exposure):
-            return spans, False
-        current = self._exposure[cursor.stretch]
-        stretch: Stretch | None = current
-        if current.ends_ms is not None and current.ends_ms <= reading.at_ms:
-            if current.box == box:
-                self._bridge(cursor, current.ends_ms, reading.at_ms, spans)
-            stretch = self._stretch_at(reading.at_ms, cursor.stretch)
-            if stretch is not None and stretch.box == box:
-                self._leave_before(cursor, reading.at_ms, spans)
-        if stretch is None or stretch.box != box:
-            return spans, False
+            return spans, Taken.NOT
+        stretch = self._exposure[cursor.stretch]
+        if stretch.ends_ms is not None and stretch.ends_ms <= reading.at_ms:
+            if stretch.box == box:
+                self._bridge(cursor, stretch.ends_ms, reading.at_ms, spans)
+            following = self._stretch_at(reading.at_ms, cursor.stretch)
+            if following is None or following.box != box:
+                return spans, Taken.NOT
+            self._leave_before(cursor, reading.at_ms, spans)
+            stretch = following
+        elif stretch.box != box:
+            return spans, Taken.NOT
         is_within = reading.at_ms >= stretch.begins_ms
         if is_within:
             self._cover(cursor, stretch, reading, spans)
         cursor.at_ms = reading.at_ms
         cursor.last_c = reading.temperature_c
         cursor.interval_ms = reading.interval_s * 1000
-        return spans, is_within
+        return spans, Taken.WITHIN if is_within else Taken.BEFORE
 
     def close(self, cursor: Cursor, until_ms: int) -> list[Span]:
         """Return the rest of the exposure up to `until_ms`."""
@@ -217,7 +227,7 @@ class SpanBuilder:
         return known_c
 
     def _is_gap(self, duration_ms: int, interval_ms: int) -> bool:
-        return duration_ms > self._policy.threshold_ms(interval_ms)
+        return duration_ms > self._never_a_gap_ms and duration_ms > self._policy.threshold_ms(interval_ms)
 
     def _lead_in(self, cursor: Cursor, stretch: Stretch, known_c: Range, spans: list[Span]) -> None:
         """Cover a short beginning that nobody speaks for: what is known first holds."""
@@ -240,15 +250,16 @@ class SpanBuilder:
         return stands_ms
 
     def _measured(self, cursor: Cursor, begins_ms: int, ends_ms: int, end_c: float | None) -> Span:
-        at_c, uncertainty_c = cursor.last_c, self._uncertainty_c[cursor.stretch]
+        at_c, uncertainty_micro = cursor.last_c, self._uncertainty_micro[cursor.stretch]
+        at_micro = round(at_c * _MICRO)
         return Span(
             begins_ms,
             ends_ms,
             SpanKind.MEASURED,
             at_c,
             end_c,
-            round(at_c - uncertainty_c, _PLACES),
-            round(at_c + uncertainty_c, _PLACES),
+            (at_micro - uncertainty_micro) / _MICRO,
+            (at_micro + uncertainty_micro) / _MICRO,
             self._limits_from(cursor, begins_ms, ends_ms),
         )
 
@@ -273,15 +284,15 @@ class SpanBuilder:
 
     def _ranging(self, cursor: Cursor, kind: SpanKind, begins_ms: int, ends_ms: int, range_c: Range) -> Span:
         low_c, high_c = range_c
-        uncertainty_c = 0.0 if kind is SpanKind.DECLARED else self._uncertainty_c[cursor.stretch]
+        uncertainty_micro = 0 if kind is SpanKind.DECLARED else self._uncertainty_micro[cursor.stretch]
         return Span(
             begins_ms,
             ends_ms,
             kind,
             (low_c + high_c) / 2,
             None,
-            round(low_c - uncertainty_c, _PLACES),
-            round(high_c + uncertainty_c, _PLACES),
+            (round(low_c * _MICRO) - uncertainty_micro) / _MICRO,
+            (round(high_c * _MICRO) + uncertainty_micro) / _MICRO,
             self._limits_from(cursor, begins_ms, ends_ms),
         )
 

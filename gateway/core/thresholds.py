@@ -6,6 +6,7 @@ run; it never ends a possible one. Silence that is no gap neither ends a run nor
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import msgspec
@@ -89,6 +90,11 @@ class Threshold:
         """Whether a temperature is beyond the limit."""
         distance = self.sign * (temperature_c - self.limit_c)
         return distance >= 0 if self.inclusive else distance > 0
+
+    @property
+    def calm_range_c(self) -> tuple[float, float]:
+        """Return the range strictly inside which no temperature is beyond."""
+        return (-math.inf, self.limit_c) if self.sign > 0 else (self.limit_c, math.inf)
 
     def step(self, state: ThresholdState, span: Span) -> None:
         """Follow one span in all views."""

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.evaluator import CalibrationSpan, Evaluator, State, decode_state, encode_state
+from gateway.core.evaluator import Calm, Evaluator, State, decode_state, encode_state
 from gateway.core.exposure import Stretch
+from gateway.core.figures import CalibrationSpan
 from gateway.core.lives import Spent
+from gateway.core.spans import Span
 from gateway.core.thresholds import ThresholdState
 from gateway.core.tracks import TRACKS, Track
 from gateway.core.verdicts import Verdict
@@ -30,13 +32,17 @@ from tests.core.trips import BOX, judge_course, ms, to_readings
 Readings = list[tuple[float, float]]
 
 
-def make_evaluator(name: str, uncertainty_c: float) -> Evaluator:
+stays = st.lists(st.tuples(st.integers(1, 20), temperatures), min_size=1, max_size=8)
+"""(stretches of ten minutes, °C)."""
+
+
+def make_evaluator(name: str, uncertainty_c: float, kind: type[Evaluator] = Evaluator) -> Evaluator:
     exposure = (
         Stretch(ms(-30), ms(0), range_c=(4, 7)),
         Stretch(ms(0), ms(200), BOX, phase="at_origin"),
         Stretch(ms(200), None, BOX),
     )
-    return Evaluator(
+    return kind(
         SPECIMENS[name],
         exposure,
         uncertainty_by_box_c={BOX: uncertainty_c},
@@ -55,6 +61,29 @@ def test_a_state_can_be_stored_at_any_point_and_goes_on(name: str, uncertainty_c
         evaluator.push(stored, BOX, [reading])
     assert stored == kept
     assert evaluator.close(stored, ms(5000)) == evaluator.close(kept, ms(5000))
+
+
+class Restless(Evaluator):
+    """Passes each span on to the rules by itself."""
+
+    def _stays_calm(self, calm: Calm, span: Span) -> bool:
+        return False
+
+
+@examples
+@given(name=names, uncertainty_c=uncertainties, stays=stays, data=st.data())
+def test_calm_time_passed_on_in_one_piece_changes_no_bit(
+    name: str, uncertainty_c: float, stays: list[tuple[int, float]], data: st.DataObject
+) -> None:
+    evaluator = make_evaluator(name, uncertainty_c)
+    restless = make_evaluator(name, uncertainty_c, Restless)
+    wobble = st.sampled_from([-0.05, 0, 0, 0.05])
+    temperatures_c = [round(c + data.draw(wobble), 3) for tens, c in stays for _ in range(tens)]
+    course = [(5.0 * place, c) for place, c in enumerate(temperatures_c)]
+    one, other = (_folded(each, course, 5.0 * len(course) + 3) for each in (restless, evaluator))
+    assert other.thresholds == one.thresholds
+    assert (other.outside, other.measured, other.gaps) == (one.outside, one.measured, one.gaps)
+    assert [life.tracks for life in other.lives] == [life.tracks for life in one.lives]
 
 
 @examples
@@ -111,10 +140,6 @@ def test_what_is_proven_is_also_at_worst_and_possible(name: str, uncertainty_c: 
         for life in closed.lives:
             assert life.tracks[milder].unstated_ms <= life.tracks[harsher].unstated_ms
             assert life.tracks[milder].returned_ms <= life.tracks[harsher].returned_ms or harsher is Track.POSSIBLE
-
-
-stays = st.lists(st.tuples(st.integers(1, 20), temperatures), min_size=1, max_size=8)
-"""(stretches of ten minutes, °C)."""
 
 
 @examples

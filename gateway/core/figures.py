@@ -1,0 +1,121 @@
+"""Figures: what was measured, summed up as it passes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from gateway.core.observations import Source
+from gateway.core.readings import Reading
+from gateway.core.spans import Span, SpanKind
+from gateway.core.stability import GAS_CONSTANT_KJ_MOL_K, KELVIN, kinetic_mean_c
+from gateway.core.verdicts import Figures
+
+
+class Measured(msgspec.Struct, array_like=True):
+    """Sums for the figures."""
+
+    readings: int = 0
+    backfilled: int = 0
+    untrusted: int = 0
+    uncalibrated: int = 0
+    min_c: float = math.inf
+    min_at_ms: int = 0
+    max_c: float = -math.inf
+    max_at_ms: int = 0
+    weighted_c: float = 0.0  # °C · ms
+    kinetic: float = 0.0  # e^(-B/T) · ms, as a trapezoid between readings
+    kinetic_ms: int = 0
+    monitored_ms: int = 0
+    declared_ms: int = 0
+    silent_ms: int = 0
+    unmonitored_ms: int = 0
+    last_c: float | None = None
+    last_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationSpan:
+    """When readings of a box count as calibrated: [from_ms, until_ms); both None if never."""
+
+    from_ms: int | None
+    until_ms: int | None
+
+    def covers(self, at_ms: int) -> bool:
+        """Whether a reading at this moment is calibrated."""
+        if self.from_ms is None or self.until_ms is None:
+            return False
+        return self.from_ms <= at_ms < self.until_ms
+
+
+_NEVER = CalibrationSpan(None, None)
+
+
+class Gauge:
+    """Sums up what spans and readings say of one exposure."""
+
+    def __init__(self, activation_energy_kj_mol: float, calibration_by_box: Mapping[str, CalibrationSpan]) -> None:
+        self._kinetic_k = activation_energy_kj_mol / GAS_CONSTANT_KJ_MOL_K
+        self._calibration = calibration_by_box
+        self._latest_c, self._latest_kinetic = math.nan, 0.0  # the end of one span is the beginning of the next
+
+    def pass_span(self, measured: Measured, span: Span) -> None:
+        """Let a span pass."""
+        duration_ms = span.ends_ms - span.begins_ms
+        kind = span.kind
+        if kind is SpanKind.MEASURED:
+            measured.monitored_ms += duration_ms
+            measured.weighted_c += duration_ms * span.nominal_c
+            if span.end_c is not None:
+                measured.kinetic_ms += duration_ms
+                measured.kinetic += duration_ms * (self._kinetic(span.nominal_c) + self._kinetic(span.end_c)) / 2
+        elif kind is SpanKind.DECLARED:
+            measured.declared_ms += duration_ms
+        elif kind is SpanKind.SILENT:
+            measured.silent_ms += duration_ms
+        else:
+            measured.unmonitored_ms += duration_ms
+
+    def note(self, measured: Measured, box: str, reading: Reading) -> None:
+        """Count a reading within the exposure."""
+        at_ms, temperature_c = reading.at_ms, reading.temperature_c
+        measured.readings += 1
+        if reading.source is Source.MEMORY:
+            measured.backfilled += 1
+        if not reading.clock_trusted:
+            measured.untrusted += 1
+        if not self._calibration.get(box, _NEVER).covers(at_ms):
+            measured.uncalibrated += 1
+        if temperature_c < measured.min_c:
+            measured.min_c, measured.min_at_ms = temperature_c, at_ms
+        if temperature_c > measured.max_c:
+            measured.max_c, measured.max_at_ms = temperature_c, at_ms
+        measured.last_c, measured.last_at_ms = temperature_c, at_ms
+
+    def figures(self, measured: Measured) -> Figures:
+        """Return what was measured."""
+        covered_ms = measured.monitored_ms + measured.silent_ms
+        carried_ms = covered_ms + measured.unmonitored_ms
+        weight = measured.monitored_ms
+        return Figures(
+            readings=measured.readings,
+            min_c=measured.min_c if measured.readings else None,
+            max_c=measured.max_c if measured.readings else None,
+            mean_c=measured.weighted_c / weight if weight else None,
+            mkt_c=kinetic_mean_c(measured.kinetic, measured.kinetic_ms, self._kinetic_k),
+            monitored_fraction=covered_ms / carried_ms if carried_ms else 0.0,
+            unmonitored_ms=measured.unmonitored_ms,
+            backfilled=measured.backfilled,
+            untrusted=measured.untrusted,
+            min_at_ms=measured.min_at_ms if measured.readings else None,
+            max_at_ms=measured.max_at_ms if measured.readings else None,
+        )
+
+    def _kinetic(self, temperature_c: float) -> float:
+        if temperature_c != self._latest_c:
+            self._latest_c = temperature_c
+            self._latest_kinetic = math.exp(-self._kinetic_k / (temperature_c + KELVIN))
+        return self._latest_kinetic
