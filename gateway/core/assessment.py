@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from gateway.core.configuration import Item
 from gateway.core.evaluator import Evaluator, State
 from gateway.core.exposure import HOUR_MS, to_ms
-from gateway.core.lives import Alternative, Life, Sequential, Spent
+from gateway.core.labels import Alternative, Sequential
+from gateway.core.lives import Life
 from gateway.core.profiles import ClockLife, Evidence, Kind, Profile, Severity
+from gateway.core.spent import Spent
 from gateway.core.surroundings import surroundings_reasons
 from gateway.core.thresholds import Threshold, ThresholdState
 from gateway.core.tracks import Track

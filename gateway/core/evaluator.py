@@ -14,7 +14,8 @@ import msgspec
 from gateway.core.bands import BandTable
 from gateway.core.exposure import Stretch
 from gateway.core.figures import CalibrationSpan, Gauge, Measured
-from gateway.core.lives import Life, LifeState, Modelled, begin_life, lives_of, spend_life
+from gateway.core.laws import Modelled
+from gateway.core.lives import Life, LifeState, begin_life, lives_of, spend_life
 from gateway.core.profiles import Profile
 from gateway.core.readings import Reading
 from gateway.core.spans import Cursor, Span, SpanBuilder, SpanKind, Taken

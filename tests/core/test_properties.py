@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from gateway.core.evaluator import Calm, Evaluator, State, decode_state, encode_state
 from gateway.core.exposure import Stretch
 from gateway.core.figures import CalibrationSpan
-from gateway.core.lives import Spent
 from gateway.core.spans import Span
+from gateway.core.spent import Spent
 from gateway.core.thresholds import ThresholdState
 from gateway.core.tracks import TRACKS, Track
 from gateway.core.verdicts import Verdict

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from gateway.core.lives import Modelled
+from gateway.core.laws import Modelled
 from gateway.core.profiles import ModelLife
 from gateway.core.stability import (
     GAS_CONSTANT_KJ_MOL_K,
