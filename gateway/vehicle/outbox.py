@@ -7,6 +7,7 @@ durable write; acknowledgements are written along with the next segment, since l
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sqlite3
@@ -28,9 +29,10 @@ from gateway.core.segments import (
     seal_segment,
 )
 from gateway.keys import SigningKey, VerifyKey
-from gateway.vehicle.database import transaction
+from gateway.vehicle.database import DAMAGE, transaction
 from gateway.vehicle.memos import write_missing
-from gateway.vehicle.recorder import Moment, Stretch
+from gateway.vehicle.moments import Moment
+from gateway.vehicle.recorder import Stretch
 from gateway.vehicle.segment_rows import BATCH, Epoch, Row, SegmentRows
 
 log = logging.getLogger(__name__)
@@ -175,6 +177,7 @@ class Outbox:
         What was sent before and is not acknowledged counts against the window, which always has room for one segment.
         Each is checked again; from a corrupt one on, its epoch is closed and the rest is sealed again in a new one.
         """
+        self._tell_damage(now)
         taken: list[Row] = []
         used = sum(
             self._rows.bytes_in(range(epoch.waiting.start, min(epoch.waiting.stop, after + 1)))
@@ -290,7 +293,8 @@ class Outbox:
 
     def _load_generation(self) -> int:
         row = self._database.execute("SELECT value FROM facts WHERE name = ?", (_GENERATION,)).fetchone()
-        return 0 if row is None else int(bytes(row[0]))
+        value = b"0" if row is None else bytes(row[0])
+        return int(value) if value.isdigit() else 0  # damaged: the next ack begins its generation again
 
     def _find_head(self) -> tuple[bytes, Position | None]:
         """The hash and place of the last segment on disk that is intact and reaches the hub."""
@@ -331,7 +335,19 @@ class Outbox:
             log.warning("stored segment %d is corrupt: %s", sequence, error)
             return None
         is_at_home = segment.header.position == Position(epoch.epoch, sequence - epoch.first)
-        return row if is_at_home and segment.hash == row.hash else None
+        return row if is_at_home else None
+
+    def _tell_damage(self, now: Moment) -> None:
+        """Put on the record what was found when the database was opened, and begin an epoch with it."""
+        row = self._database.execute("SELECT value FROM facts WHERE name = ?", (DAMAGE,)).fetchone()
+        if row is None:
+            return
+        fault = DeviceFault(now.at_ms, now.trusted, logger="", code="outbox_damaged", detail=json.loads(row[0]))
+        epoch, segment = self._make_segment(Content(records=(fault,)), now.at_ms, 0)
+        with transaction(self._database) as database:
+            self._insert(epoch, segment)
+            database.execute("DELETE FROM facts WHERE name = ?", (DAMAGE,))
+        self._advance(epoch, segment)
 
     def _close_epoch(self, epoch: Epoch, offset: int, now: Moment) -> None:
         """Close an epoch before a corrupt segment, and what descends from there; seal what is intact of it again.
@@ -413,8 +429,9 @@ class Outbox:
             self.mismatched_acks += 1
             log.error("the hub holds %s, this disk ends at %d: is it an older copy?", where, epoch.count - 1)
             return epoch is not self._current
-        row = self._rows.load(epoch.first + named.next_offset - 1)
-        if row is None or row.hash == named.head:  # what is gone from here was acknowledged before, or is lost
+        row = self._load_intact(epoch, epoch.first + named.next_offset - 1)
+        # What is gone from here was acknowledged before, or is lost.
+        if row is None or parse_segment(self._gateway, row.data).hash == named.head:
             return True
         self.mismatched_acks += 1
         log.error("the hub names another hash than ours at %s", where)
@@ -445,11 +462,13 @@ class Outbox:
         sequences = self._rows.oldest(held, sealed_before_ms=before_ms, limit=BATCH)
         if not sequences:
             return 0
-        freed = self._rows.bytes_in(range(sequences[0], sequences[-1] + 1))
+        touched = range(sequences[0], sequences[-1] + 1)
+        freed = self._rows.bytes_in(touched)
         with transaction(self._database):
             self._write_unwritten()  # or a restart would take what is gone for waiting
             self._rows.delete(sequences)
-        self._stored_bytes -= freed - self._rows.bytes_in(range(sequences[0], sequences[-1] + 1))
+            freed -= self._rows.bytes_in(touched)
+        self._stored_bytes -= freed
         return len(sequences)
 
     def _drop_payload(self, epoch: Epoch, sequence: int) -> None:

@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from gateway.vehicle.database import epoch_seal
+
 BATCH = 200
 """Segments read at once: some 300 KB."""
 
@@ -66,7 +68,9 @@ class SegmentRows:
 
     def insert_epoch(self, epoch: Epoch) -> None:
         """Add a new epoch."""
-        self._database.execute("INSERT INTO epochs (first, epoch) VALUES (?, ?)", (epoch.first, epoch.epoch))
+        seal = epoch_seal(epoch.first, epoch.epoch, epoch.acknowledged, epoch.cut)
+        values = (epoch.first, epoch.epoch, epoch.acknowledged, epoch.cut, seal)
+        self._database.execute("INSERT INTO epochs VALUES (?, ?, ?, ?, ?)", values)
 
     def insert(self, row: Row, sealed_at_ms: int) -> None:
         """Add a segment."""
@@ -77,8 +81,10 @@ class SegmentRows:
 
     def write_epoch(self, epoch: Epoch) -> None:
         """Write an epoch's watermark and cut."""
+        seal = epoch_seal(epoch.first, epoch.epoch, epoch.acknowledged, epoch.cut)
         self._database.execute(
-            "UPDATE epochs SET acknowledged = ?, cut = ? WHERE first = ?", (epoch.acknowledged, epoch.cut, epoch.first)
+            "UPDATE epochs SET acknowledged = ?, cut = ?, seal = ? WHERE first = ?",
+            (epoch.acknowledged, epoch.cut, seal, epoch.first),
         )
 
     def delete_epoch(self, epoch: Epoch) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Self
 
 from gateway.clock import boot_id
-from gateway.keys import SigningKey
+from gateway.core.errors import SegmentError
+from gateway.core.segments import check_segment, parse_segment
+from gateway.keys import SigningKey, VerifyKey
 from gateway.vehicle.database import DiskThread, open_database
 from gateway.vehicle.memos import Memos
 from gateway.vehicle.outbox import Outbox
@@ -28,7 +30,16 @@ class Storage:
     @classmethod
     def open(cls, data_dir: Path, gateway: str, key: SigningKey, *, max_bytes: int, boot: bytes | None = None) -> Self:
         """Open or create; raises InputError if another process has it open."""
-        database = open_database(data_dir / DATABASE)
+        check = VerifyKey(key.public_bytes).check
+
+        def is_intact(data: bytes) -> bool:
+            try:
+                check_segment(parse_segment(gateway, data), check)
+            except SegmentError:
+                return False
+            return True
+
+        database = open_database(data_dir / DATABASE, is_intact)
         outbox = Outbox(database, gateway, key, boot=boot_id() if boot is None else boot, max_bytes=max_bytes)
         return cls(outbox, Memos(database), DiskThread(), database)
 

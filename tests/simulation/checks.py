@@ -31,6 +31,7 @@ def check_completed(vehicle: VehicleMachine, hub: HubMachine, consignment: str) 
     """Nothing is lost, doubled or altered; the verdict is what the archive says; one breach, one alert."""
     at_hub = hub.observations()
     lost = vehicle.sealed - at_hub
+    assert vehicle.sealed or vehicle.given_up, "nothing was ever sealed: the simulation does not simulate"
     assert not lost, f"{len(lost)} sealed observations never arrived, {min(lost, key=lambda o: o.measured_at_ms)}"
     _check_values(vehicle, at_hub)
     _check_repetitions(vehicle, hub)

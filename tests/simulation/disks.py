@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from gateway.vehicle.database import open_database
+from gateway.vehicle.database import OutboxConnection, open_database
 
 _MEMORY = Path("/dev/shm")  # noqa: S108  a folder of its own is made in it
 DATABASE = "outbox.db"
@@ -59,7 +59,7 @@ class Fault:
             raise sqlite3.OperationalError(self.reason) if self.reason else PowerCut
 
 
-class FaultyConnection(sqlite3.Connection):
+class FaultyConnection(OutboxConnection):
     """A real connection whose statements fail as told."""
 
     fault: Fault | None = None
@@ -99,7 +99,9 @@ def _connections_are(factory: type[sqlite3.Connection]) -> Iterator[None]:
     connect = sqlite3.connect
 
     def connect_faulty(*arguments: Any, **keywords: Any) -> sqlite3.Connection:  # noqa: ANN401  as in sqlite3
-        connection = connect(*arguments, **keywords, factory=factory)
+        if keywords.get("factory") is OutboxConnection:
+            keywords["factory"] = factory
+        connection = connect(*arguments, **keywords)
         assert isinstance(connection, sqlite3.Connection)
         return connection
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from gateway.clock import Clock
 from gateway.core import configuration
 from gateway.vehicle.loggers.measurement import Measurement
-from gateway.vehicle.loggers.ruuvi_log import LogRecord, RequestTiming
+from gateway.vehicle.loggers.memory import MemoryRequest, Told
+from gateway.vehicle.loggers.ruuvi_log import LogRecord, RequestTiming, date_records
+from gateway.vehicle.moments import read_moment
 from gateway.vehicle.radio import MemoryAnswer, RadioError, RadioHealth
-from gateway.vehicle.recorder import read_moment
 from tests.simulation.story import Story
 
 MEASURES_S = 1.285
@@ -109,8 +110,8 @@ class SimulatedRadio:
                     self.health.heard += 1
                     self._hear(address, logger.measurement(loop.time()))
 
-    async def read_memory(self, address: str, *, from_ms: int, interval_s: int, clock: Clock) -> MemoryAnswer:
-        del interval_s
+    async def read_memory(self, request: MemoryRequest, clock: Clock) -> MemoryAnswer:
+        address, from_ms = request.logger, request.from_ms
         logger, loop = self._loggers[address], asyncio.get_running_loop()
         await asyncio.sleep(self._rng.uniform(0.5, 5.0))
         if not logger.present or self._rng.random() < self._memory_fails:
@@ -127,4 +128,4 @@ class SimulatedRadio:
         if not complete:
             records = records[: self._rng.randint(0, len(records))]
         self._story.tell("memory", f"{address} tells {len(records)} records, complete: {complete}")
-        return MemoryAnswer(tuple(records), timing, asked, complete)
+        return MemoryAnswer(Told(date_records(records, timing)), asked, complete)

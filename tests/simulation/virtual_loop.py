@@ -8,16 +8,27 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
 
+ROUNDS_MAX = 100_000
+"""Rounds of the loop at one moment; a thousand messages that arrive together need a few thousand."""
+
+TARDINESS_S = 1e-6
+"""A timer is never early, as it would be by rounding: whoever looked at the clock then would wait in vain."""
+
 
 class _Patience(selectors.SelectSelector):
     """Waits by moving the clock."""
 
     loop: VirtualLoop
+    rounds = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
             raise RuntimeError("everybody waits and nothing will ever happen")
-        self.loop.now_s += max(0.0, timeout)
+        self.rounds = 0 if timeout > 0 else self.rounds + 1
+        if self.rounds > ROUNDS_MAX:
+            raise RuntimeError("time stands still: somebody is busy waiting")
+        if timeout > 0:
+            self.loop.now_s += timeout + TARDINESS_S
         return []
 
 
