@@ -202,7 +202,7 @@ def measure(name: str, count: int, late_count: int, repeats: int) -> Outcome:
         late_per_s=late_count / late_s,
         times_a_comparison=folding_s / comparing_s,
         state_bytes=len(encode_state(fold(profile, readings[:2880]))),
-        troubled_state_bytes=len(encode_state(fold(profile, troubled(20_000)))),
+        troubled_state_bytes=len(encode_state(fold(profile, troubled(5_000)))),
     )
 
 

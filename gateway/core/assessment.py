@@ -144,7 +144,7 @@ def _threshold_breaches(rule: Threshold, state: ThresholdState) -> Iterator[Brea
                 ended_at_ms=excursion.ended_at_ms,
                 extreme_c=excursion.extreme_c,
                 minutes=excursion.minutes,
-                proven=state.runs[Track.PROVEN].single_ms is not None,
+                proven=excursion.proven,
             )
     nominal = state.runs[Track.NOMINAL]
     if nominal.cumulative_ms is not None:

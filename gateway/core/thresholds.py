@@ -33,6 +33,7 @@ class Run(msgspec.Struct, array_like=True):
     total_ms: int = 0
     single_ms: int | None = None  # when a single run first reached its limit
     cumulative_ms: int | None = None  # when the total reached its limit
+    is_proven: bool = False  # nominal: whether a proven run reached the limit within the run that lasts
 
 
 class Past(msgspec.Struct, array_like=True):
@@ -42,6 +43,7 @@ class Past(msgspec.Struct, array_like=True):
     ended_ms: int
     extreme_c: float
     degree_ms: float
+    is_proven: bool = False
 
 
 class ThresholdState(msgspec.Struct, array_like=True):
@@ -98,6 +100,9 @@ class Threshold:
 
     def step(self, state: ThresholdState, span: Span) -> None:
         """Follow one span in all views."""
+        worst_c = span.high_c if self.sign > 0 else span.low_c
+        if not self.is_beyond(worst_c) and all(run.started_ms is None for run in state.runs):
+            return
         for track in TRACKS:
             seen = range_seen(track, span) if span.limits_from_ms < span.ends_ms else None
             if seen is None:
@@ -110,6 +115,7 @@ class Threshold:
                 self._extend(state, track, span, value_c)
             else:
                 self._leave(state, track)
+        self._note_proof(state)
 
     def leave(self, state: ThresholdState) -> None:
         """End the runs that last: the exposure is over."""
@@ -118,16 +124,18 @@ class Threshold:
 
     def excursions(self, state: ThresholdState) -> list[Excursion]:
         """Return the excursions as measured, in order; the one that lasts has no end."""
-        past = [self._excursion(p.started_ms, p.ended_ms, p.extreme_c, p.degree_ms, lasts=False) for p in state.past]
+        excursions = [self._excursion(past, lasts=False) for past in state.past]
         run = state.runs[Track.NOMINAL]
         if run.started_ms is not None:
-            past.append(self._excursion(run.started_ms, run.ended_ms, run.extreme_c, run.degree_ms, lasts=True))
-        return past
+            lasting = Past(run.started_ms, run.ended_ms, run.extreme_c, run.degree_ms, run.is_proven)
+            excursions.append(self._excursion(lasting, lasts=True))
+        return excursions
 
     def _extend(self, state: ThresholdState, track: Track, span: Span, value_c: float) -> None:
         run = state.runs[track]
         if run.started_ms is None:
             run.started_ms, run.extreme_c, run.degree_ms = span.limits_from_ms, value_c, 0.0
+            run.is_proven = False
         duration_ms = span.ends_ms - span.limits_from_ms
         run.ended_ms = span.ends_ms
         run.total_ms += duration_ms
@@ -139,27 +147,32 @@ class Threshold:
         if self.cumulative_ms is not None and run.cumulative_ms is None and run.total_ms >= self.cumulative_ms:
             run.cumulative_ms = run.ended_ms - (run.total_ms - self.cumulative_ms)
 
+    def _note_proof(self, state: ThresholdState) -> None:
+        proven, nominal = state.runs[Track.PROVEN], state.runs[Track.NOMINAL]
+        if self.single_ms is not None and proven.started_ms is not None:
+            nominal.is_proven |= proven.ended_ms - proven.started_ms >= self.single_ms
+
     def _leave(self, state: ThresholdState, track: Track) -> None:
         run = state.runs[track]
         if run.started_ms is None:
             return
         if track is Track.NOMINAL:
-            state.past.append(Past(run.started_ms, run.ended_ms, run.extreme_c, run.degree_ms))
+            state.past.append(Past(run.started_ms, run.ended_ms, run.extreme_c, run.degree_ms, run.is_proven))
             if len(state.past) > EXCURSIONS_MAX:
                 state.past.remove(min(state.past, key=lambda past: past.ended_ms - past.started_ms))
                 state.dropped += 1
         run.started_ms = None
 
-    def _excursion(
-        self, started_ms: int, ended_ms: int, extreme_c: float, degree_ms: float, *, lasts: bool
-    ) -> Excursion:
-        triggered = self.single_ms is not None and ended_ms - started_ms >= self.single_ms
+    def _excursion(self, past: Past, *, lasts: bool) -> Excursion:
+        duration_ms = past.ended_ms - past.started_ms
+        triggered = self.single_ms is not None and duration_ms >= self.single_ms
         return Excursion(
             rule=self.name,
-            started_at_ms=started_ms,
-            triggered_at_ms=started_ms + (self.single_ms or 0) if triggered else None,
-            ended_at_ms=None if lasts else ended_ms,
-            extreme_c=extreme_c,
-            minutes=(ended_ms - started_ms) / 60_000,
-            degree_minutes=degree_ms / 60_000,
+            started_at_ms=past.started_ms,
+            triggered_at_ms=past.started_ms + (self.single_ms or 0) if triggered else None,
+            ended_at_ms=None if lasts else past.ended_ms,
+            extreme_c=past.extreme_c,
+            minutes=duration_ms / 60_000,
+            degree_minutes=past.degree_ms / 60_000,
+            proven=triggered and past.is_proven,
         )

@@ -79,7 +79,11 @@ class Breach:
 
 @dataclass(frozen=True, slots=True)
 class Excursion:
-    """A contiguous time beyond a limit, as measured. `triggered_at_ms` is None if it stayed within what is allowed."""
+    """A contiguous time beyond a limit, as measured.
+
+    `triggered_at_ms` is None if it stayed within what is allowed; `proven` says that it did not even with the
+    uncertainty in its favour.
+    """
 
     rule: str
     started_at_ms: int
@@ -88,6 +92,7 @@ class Excursion:
     extreme_c: float
     minutes: float
     degree_minutes: float
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ import pytest
 
 from gateway.cli.reasons import sentence
 from gateway.core.contents import Content, decode_content, encode_content
+from gateway.core.evaluator import Evaluator
+from gateway.core.exposure import Stretch
 from gateway.core.judgement import judge_recording
 from gateway.core.observations import Observation, Source
 from gateway.core.profiles import Profile
@@ -50,6 +52,17 @@ def test_light_beyond_what_is_allowed_is_reviewed_or_rejected_as_the_profile_say
     assert strict.verdict is Verdict.REJECT
     assert strict.reasons[0].parameters["minutes"] == 2
     assert strict.reasons[0].parameters["largest_lux"] == 500
+
+
+def test_the_last_word_before_loading_holds_until_the_next() -> None:
+    """The logger speaks at 0 and at 1 min; the item comes into its box half a minute before."""
+    limited = profile(light_lux={"above": 100, "cumulative": "2 min"})
+    exposure = (Stretch(MINUTE // 2, 2 * MINUTE, "B"),)
+    evaluator = Evaluator(limited, exposure, uncertainty_by_box_c={}, calibration_by_box={})
+    state = evaluator.begin()
+    readings = [Reading(m * MINUTE, 20.0, 60, Source.LIVE, clock_trusted=True, light_lux=0) for m in range(3)]
+    evaluator.push(state, "B", readings)
+    assert state.surroundings.light.seen_ms == 90_000
 
 
 def test_one_shock_counts_at_once() -> None:

@@ -461,3 +461,12 @@ def breach_of(course: list[tuple[float, float]], uncertainty_c: float) -> Breach
 def test_a_breach_says_whether_it_is_beyond_the_uncertainty() -> None:
     assert breach_of(steady(9, 0, 40), 0.5).proven
     assert not breach_of(steady(8.3, 0, 40), 0.5).proven
+
+
+@pytest.mark.parametrize("first_c", [9, 8.3])
+def test_of_two_breaches_each_says_it_for_itself(first_c: float) -> None:
+    second_c = 8.3 if first_c == 9 else 9
+    course = [*steady(first_c, 0, 40), *steady(5, 40, 60), *steady(second_c, 60, 100), *steady(5, 100, 110)]
+    judgement = judge_course(HOT, course, uncertainty_c=0.5)
+    assert [breach.proven for breach in judgement.breaches] == [first_c == 9, second_c == 9]
+    assert judgement.verdict is Verdict.REJECT
