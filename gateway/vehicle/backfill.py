@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from gateway.clock import Clock
 from gateway.core.observations import Observation
 from gateway.core.records import MemoryRead
 from gateway.vehicle.backlog import Backlog, count_new, select_records
+from gateway.vehicle.loggers.memory import MemoryRequest
 from gateway.vehicle.radio import MemoryAnswer, RadioError
 from gateway.vehicle.recorder import Stretch
 from gateway.vehicle.sealer import Sealer
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 POLL_S = 0.25
 """Real seconds between looks at whose pause is over."""
+KNOWN_MAX = 2880
+"""Numbered measurements remembered of a logger: a day at one in 30 s, less than 300 KiB."""
 MARGIN_INTERVALS = 2
 """Memory intervals asked for beyond the start of a stretch: some firmware leaves out the first record it is asked for,
 and the logger rounds times."""
@@ -32,7 +35,7 @@ class MemoryRadio(Protocol):
     def present(self) -> list[str]:
         """The loggers that can be called."""
 
-    async def read_memory(self, address: str, *, from_ms: int, interval_s: int, clock: Clock) -> MemoryAnswer:
+    async def read_memory(self, request: MemoryRequest, clock: Clock) -> MemoryAnswer:
         """Download; raises RadioError."""
 
 
@@ -55,6 +58,7 @@ class Backfill:
         self._sealer = sealer
         self._clock = clock
         self._news = asyncio.Event()
+        self._known: dict[str, dict[int, int]] = {}
 
     def __len__(self) -> int:
         return len(self._backlog)
@@ -67,6 +71,15 @@ class Backfill:
     def heard(self, logger: str) -> None:
         """The logger is there."""
         self._backlog.heard(logger)
+
+    def observed(self, observations: Iterable[Observation]) -> None:
+        """Remember when numbered measurements were made: it bounds what is asked for, and dates what is told."""
+        for observation in observations:
+            if observation.counter is not None:
+                known = self._known.setdefault(observation.logger, {})
+                known.setdefault(observation.counter, observation.measured_at_ms)
+                while len(known) > KNOWN_MAX:
+                    del known[next(iter(known))]
 
     async def run(self) -> None:
         """Ask for ever."""
@@ -84,10 +97,16 @@ class Backfill:
     async def _ask(self, logger: str) -> None:
         stretches = self._backlog.stretches(logger)
         interval_s = self.intervals_s[logger]
-        from_ms = min(stretch.from_ms for stretch in stretches) - MARGIN_INTERVALS * interval_s * 1000
+        request = MemoryRequest(
+            logger,
+            from_ms=min(stretch.from_ms for stretch in stretches) - MARGIN_INTERVALS * interval_s * 1000,
+            to_ms=max(stretch.to_ms for stretch in stretches),
+            interval_s=interval_s,
+            known=self._known.get(logger, {}),
+        )
         self.reading = logger
         try:
-            answer = await self._radio.read_memory(logger, from_ms=from_ms, interval_s=interval_s, clock=self._clock)
+            answer = await self._radio.read_memory(request, self._clock)
             await self._keep(logger, stretches, answer, interval_s)
         except (RadioError, sqlite3.Error) as error:
             log.info("the memory of %s is not read yet: %s", logger, error)
@@ -96,10 +115,9 @@ class Backfill:
             self.reading = ""
 
     async def _keep(self, logger: str, stretches: Sequence[Stretch], answer: MemoryAnswer, interval_s: int) -> None:
-        observations = select_records(
-            answer.records, stretches, timing=answer.timing, asked=answer.asked, interval_s=interval_s
-        )
-        left = () if answer.complete else still_missing(stretches, observations)
+        told = answer.told
+        observations = select_records(told.records, stretches, asked=answer.asked, interval_s=interval_s)
+        left = () if answer.complete else still_missing(stretches, observations, told.through_ms)
         if left == tuple(stretches):
             raise RadioError(f"{logger}: the download broke off before anything new")
         new = count_new(observations, stretches)
@@ -113,6 +131,8 @@ class Backfill:
             new_records=new,
             complete=answer.complete,
         )
+        for note in told.notes:
+            self._sealer.note(note)
         await self._sealer.seal_memory(observations, record, resolved=stretches, missing=left)
         self.records += new
         self._backlog.resolved(logger, stretches, asyncio.get_running_loop().time())
@@ -129,9 +149,15 @@ class Backfill:
         self._backlog.failed(logger, asyncio.get_running_loop().time())
 
 
-def still_missing(stretches: Sequence[Stretch], observations: Sequence[Observation]) -> tuple[Stretch, ...]:
-    """What is left of the stretches after a download that broke off: memories answer oldest first."""
-    through_ms = max((observation.measured_at_ms for observation in observations), default=0)
+def still_missing(
+    stretches: Sequence[Stretch], observations: Sequence[Observation], through_ms: int | None = None
+) -> tuple[Stretch, ...]:
+    """What is left of the stretches after a download that broke off, or has no hole up to `through_ms` only.
+
+    Memories answer oldest first.
+    """
+    if through_ms is None:
+        through_ms = max((observation.measured_at_ms for observation in observations), default=0)
     return tuple(
         Stretch(stretch.logger, max(stretch.from_ms, through_ms), stretch.to_ms)
         for stretch in stretches

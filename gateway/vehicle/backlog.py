@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gateway.core.observations import Observation, Source
-from gateway.vehicle.loggers.ruuvi_log import LogRecord, RequestTiming
-from gateway.vehicle.recorder import Moment, Stretch
+from gateway.vehicle.loggers.memory import MemoryRecord
+from gateway.vehicle.moments import Moment
+from gateway.vehicle.recorder import Stretch
 
 ATTEMPTS = 6
 """Failures in a row before a logger must be heard again: with doubling pauses, about half a minute."""
@@ -91,38 +92,29 @@ class Backlog:
 
 
 def select_records(
-    records: Sequence[LogRecord],
-    stretches: Sequence[Stretch],
-    *,
-    timing: RequestTiming,
-    asked: Moment,
-    interval_s: int,
+    records: Sequence[MemoryRecord], stretches: Sequence[Stretch], *, asked: Moment, interval_s: int
 ) -> tuple[Observation, ...]:
     """Return the records inside the stretches (widened by their own error) as observations.
 
     The monotonic time of a record is where it would lie in this boot, so that a later correction of the clock moves
     it with the rest; it may be before the boot, and negative.
     """
-    observations = []
-    for record in records:
-        at_ms = timing.measured_at_ms(record.at_s)
-        margin_ms = timing.error_ms
-        if not any(s.from_ms - margin_ms <= at_ms <= s.to_ms + margin_ms for s in stretches):
-            continue
-        observations.append(
-            Observation(
-                logger=stretches[0].logger,
-                source=Source.MEMORY,
-                measured_at_ms=at_ms,
-                clock_trusted=asked.trusted,
-                monotonic_ms=at_ms - asked.at_ms + asked.monotonic_ms,
-                interval_s=interval_s,
-                temperature_mc=record.temperature_mc,
-                humidity_cpct=record.humidity_cpct,
-                time_error_ms=timing.error_ms,
-            )
+    return tuple(
+        Observation(
+            logger=stretches[0].logger,
+            source=Source.MEMORY,
+            measured_at_ms=record.at_ms,
+            clock_trusted=asked.trusted,
+            monotonic_ms=record.at_ms - asked.at_ms + asked.monotonic_ms,
+            interval_s=interval_s,
+            temperature_mc=record.temperature_mc,
+            counter=record.counter,
+            humidity_cpct=record.humidity_cpct,
+            time_error_ms=record.error_ms,
         )
-    return tuple(observations)
+        for record in records
+        if any(s.from_ms - record.error_ms <= record.at_ms <= s.to_ms + record.error_ms for s in stretches)
+    )
 
 
 def count_new(observations: Sequence[Observation], stretches: Sequence[Stretch]) -> int:

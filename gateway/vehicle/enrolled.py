@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gateway.core.configuration import Configuration, Consignment, Logger, LoggerKind
+from gateway.core.configuration import Configuration, Consignment, Logger
 from gateway.core.profiles import Profile
+from gateway.vehicle.loggers.memories import MEMORIES
 from gateway.vehicle.recorder import Enrolled
 
-READABLE = frozenset({LoggerKind.RUUVITAG})
-"""Kinds whose memory can be read; what the others missed stays a gap."""
 THRESHOLDS_MAX = 200
 """Different limits watched in one box; 200 are beyond any load, and bisecting them costs nothing."""
 
@@ -46,7 +45,7 @@ def _enrolled(logger: Logger, configuration: Configuration, profiles: dict[str, 
     offset_c = logger.calibration.offset_c if logger.calibration else 0.0
     limits_c = _limits_c(profiles[name] for name in names if name in profiles)
     return Enrolled(
-        memory_interval_s=logger.memory_interval_s if logger.kind in READABLE else None,
+        memory_interval_s=logger.memory_interval_s if logger.kind in MEMORIES else None,
         thresholds_mc=tuple(sorted({round((limit_c - offset_c) * 1000) for limit_c in limits_c}))[:THRESHOLDS_MAX],
         since_ms=_carried_since_ms(carried, logger.box),
     )

@@ -23,11 +23,11 @@ from gateway.clock import Clock
 from gateway.core.configuration import Logger
 from gateway.core.errors import ColdchainError
 from gateway.mqtt import backoff_s
-from gateway.vehicle.loggers import ruuvi_log
 from gateway.vehicle.loggers.families import FAMILIES, Ear, Family
 from gateway.vehicle.loggers.measurement import AdvertisementError, Measurement, Packet
-from gateway.vehicle.loggers.ruuvi_log import LogDownload, LogProtocolError, LogRecord, Progress, RequestTiming
-from gateway.vehicle.recorder import Moment, read_moment
+from gateway.vehicle.loggers.memories import open_session
+from gateway.vehicle.loggers.memory import LogProtocolError, MemoryRequest, MemorySession, Progress, Told, Write
+from gateway.vehicle.moments import Moment, read_moment
 from gateway.vehicle.settings import RadioSettings
 
 if TYPE_CHECKING:
@@ -90,10 +90,9 @@ class RadioHealth:
 
 @dataclass(frozen=True, slots=True)
 class MemoryAnswer:
-    """What a logger's memory said. `complete` only if its end mark came; `asked` is when the request was written."""
+    """What a logger's memory said. `complete` only if it is proven whole; `asked` is when the request was written."""
 
-    records: tuple[LogRecord, ...]
-    timing: RequestTiming
+    told: Told
     asked: Moment
     complete: bool
 
@@ -252,19 +251,21 @@ class Radio:
 
     # --- reading memories
 
-    async def read_memory(self, address: str, *, from_ms: int, interval_s: int, clock: Clock) -> MemoryAnswer:
-        """Connect and download what the logger remembers since `from_ms`; raises RadioError.
+    async def read_memory(self, request: MemoryRequest, clock: Clock) -> MemoryAnswer:
+        """Connect and download what the logger remembers of a stretch; raises RadioError.
 
-        Records' times derive from the time in the request. A request whose write took so long that this is worse than
-        a quarter of the memory's interval is repeated, REQUESTS times at most.
+        A request whose journey took so long that the records' times would be of little worth is repeated, REQUESTS
+        times at most.
         """
+        address = request.logger
         device = self._devices.get(address)
         if device is None:
             raise RadioError(f"{address} has not been heard")
         try:
-            inbox = _Inbox()
+            session = open_session(self._loggers[address].kind, request)
+            inbox = _Inbox(session)
             async with self._connected(device, inbox.lose) as client:
-                return await self._download(client, inbox, from_ms, interval_s, clock)
+                return await self._download(client, session, inbox, clock)
         except LogProtocolError as error:
             raise RadioError(f"{address}: {error}") from error
         except RADIO_ERRORS as error:
@@ -289,46 +290,54 @@ class Radio:
                 async with asyncio.timeout(DISCONNECT_TIMEOUT_S):
                     await client.disconnect()
 
-    async def _download(
-        self, client: BleakClient, inbox: _Inbox, from_ms: int, interval_s: int, clock: Clock
-    ) -> MemoryAnswer:
-        await client.start_notify(ruuvi_log.TX, inbox.receive)
+    async def _download(self, client: BleakClient, session: MemorySession, inbox: _Inbox, clock: Clock) -> MemoryAnswer:
+        await client.start_notify(session.notifies, inbox.receive)
         for attempt in range(1, REQUESTS + 1):
             inbox.begin()
             asked = read_moment(clock)
-            request = ruuvi_log.encode_request(asked.at_ms // 1000, from_ms // 1000)
-            await client.write_gatt_char(ruuvi_log.RX, request, response=True)
-            timing = RequestTiming(asked.at_ms, clock.monotonic_ms() - asked.monotonic_ms)
-            await inbox.wait()
-            if timing.error_ms * 4 <= interval_s * 1000 or attempt == REQUESTS:
+            values = [bytes(await client.read_gatt_char(characteristic)) for characteristic in session.reads]
+            request = session.begin(asked, values)
+            if request is not None:
+                await _write(client, request)
+            write_ms = clock.monotonic_ms() - asked.monotonic_ms
+            session.written(write_ms)
+            await inbox.wait(client)
+            if session.is_precise() or attempt == REQUESTS:
                 break
-            log.info("radio: the request took %d ms, the records' times would be unknown: asked again", timing.write_ms)
-        complete = inbox.download.progress is Progress.COMPLETE
-        return MemoryAnswer(inbox.download.records(), timing, asked, complete)
+            log.info("radio: the request took %d ms, the records' times would be unknown: asked again", write_ms)
+        return MemoryAnswer(session.told(), asked, session.progress is Progress.COMPLETE)
+
+
+async def _write(client: BleakClient, request: Write) -> None:
+    await client.write_gatt_char(request.characteristic, request.data, response=True)
 
 
 class _Inbox:
     """Receives the notifications of a download."""
 
-    def __init__(self) -> None:
-        self.download = LogDownload()
+    def __init__(self, session: MemorySession) -> None:
+        self._session = session
         self._error: LogProtocolError | None = None
+        self._replies: deque[Write] = deque()
         self._is_lost = False
         self._arrived = asyncio.Event()
 
     def begin(self) -> None:
-        """Begin a new download."""
-        self.download = LogDownload()
+        """Begin anew."""
+        self._replies.clear()
         self._arrived.clear()
 
     def receive(self, _characteristic: BleakGATTCharacteristic, data: bytearray) -> None:
         """Take a notification."""
-        heartbeats = self.download.heartbeats
         try:
-            self.download.feed(bytes(data))
+            feed = self._session.feed(bytes(data))
         except LogProtocolError as error:
             self._error = error
-        if self.download.heartbeats == heartbeats:  # a heartbeat is no sign of a living download
+            self._arrived.set()
+            return
+        if feed.reply is not None:
+            self._replies.append(feed.reply)
+        if feed.is_alive:
             self._arrived.set()
 
     def lose(self, _client: BleakClient) -> None:
@@ -336,13 +345,23 @@ class _Inbox:
         self._is_lost = True
         self._arrived.set()
 
-    async def wait(self) -> None:
-        """Wait for the end mark, a stall, or the loss of the link."""
+    async def wait(self, client: BleakClient) -> None:
+        """Wait for the end, a stall, or the loss of the link, and say what the logger waits for meanwhile."""
         with suppress(TimeoutError):
             async with asyncio.timeout(DOWNLOAD_TIMEOUT_S):
-                while self.download.progress is Progress.RECEIVING and not self._is_lost:
+                while self._session.progress is Progress.RECEIVING and not self._is_lost:
                     async with asyncio.timeout(IDLE_TIMEOUT_S):
                         await self._arrived.wait()
                     self._arrived.clear()
                     if self._error is not None:
                         raise self._error
+                    while self._replies and not self._is_lost:
+                        await self._say(client, self._replies.popleft())
+
+    async def _say(self, client: BleakClient, reply: Write) -> None:
+        """A link that is lost meanwhile is no error here: what arrived counts."""
+        try:
+            await _write(client, reply)
+        except RADIO_ERRORS as error:
+            log.info("radio: the download ends: %s", error)
+            self._is_lost = True

@@ -11,28 +11,14 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gateway.clock import Clock
 from gateway.core.observations import Observation, Source
 from gateway.vehicle.loggers.measurement import Measurement
+from gateway.vehicle.moments import Moment
 
 GAP_FACTOR = 1.5
 """A silence longer than this many memory intervals holds at least one record that nothing heard live covers."""
 BUFFER_MAX = 50_000
 """Observations waiting to be sealed: what 50 loggers yield in 8 h, should the disk refuse for so long (15 MB)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One reading of the clock: UTC and monotonic milliseconds, and whether UTC can be relied upon."""
-
-    at_ms: int
-    monotonic_ms: int
-    trusted: bool
-
-
-def read_moment(clock: Clock) -> Moment:
-    """Read the clock once."""
-    return Moment(clock.now_ms(), clock.monotonic_ms(), clock.trusted())
 
 
 @dataclass(frozen=True, slots=True)

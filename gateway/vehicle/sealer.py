@@ -18,8 +18,9 @@ from gateway.core.contents import RECORDS_MAX, Content
 from gateway.core.observations import Observation
 from gateway.core.records import AnyRecord, MemoryRead
 from gateway.vehicle.database import DiskThread
+from gateway.vehicle.moments import read_moment
 from gateway.vehicle.outbox import Outbox, Sealed
-from gateway.vehicle.recorder import Recorder, Stretch, read_moment
+from gateway.vehicle.recorder import Recorder, Stretch
 
 log = logging.getLogger(__name__)
 

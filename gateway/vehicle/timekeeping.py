@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from gateway.clock import Clock
 from gateway.core.records import ClockCorrection
-from gateway.vehicle.recorder import Moment, read_moment
+from gateway.vehicle.moments import Moment, read_moment
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from gateway.core.segments import Check
 from gateway.core.topics import ACK, CONFIG, LOG, STATUS, topic_of
 from gateway.mqtt import Message, MqttClient, Will
 from gateway.vehicle.adoption import Adoption
-from gateway.vehicle.recorder import read_moment
+from gateway.vehicle.moments import read_moment
 from gateway.vehicle.settings import VehicleSettings
 from gateway.vehicle.storage import Storage
 

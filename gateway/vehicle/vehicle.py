@@ -26,9 +26,10 @@ from gateway.vehicle.driver import DriverServer, make_app
 from gateway.vehicle.enrolled import enrolled_loggers
 from gateway.vehicle.enrolment import Enrolment
 from gateway.vehicle.loggers.measurement import Measurement
+from gateway.vehicle.moments import read_moment
 from gateway.vehicle.outbox import Outbox, Sealed
 from gateway.vehicle.radio import Radio
-from gateway.vehicle.recorder import Recorder, Stretch, read_moment
+from gateway.vehicle.recorder import Recorder, Stretch
 from gateway.vehicle.sealer import Sealer
 from gateway.vehicle.settings import VehicleSettings
 from gateway.vehicle.state import (
@@ -125,7 +126,8 @@ class Vehicle:
         if heard.urgent:
             self._sealer.hurry()
 
-    def _on_sealed(self, _sealed: Sealed) -> None:
+    def _on_sealed(self, sealed: Sealed) -> None:
+        self._backfill.observed(sealed.content.observations)
         self._uplink.tell_sealed()
 
     def _on_adopted(self, configuration: Configuration) -> None:

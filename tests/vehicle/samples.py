@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.core.contents import Content
 from gateway.core.observations import Observation, Source
-from gateway.vehicle.recorder import Moment
+from gateway.vehicle.moments import Moment
 
 TAG = "C0:FF:EE:00:00:01"
 T0 = 1_750_000_000_000

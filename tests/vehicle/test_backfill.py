@@ -15,9 +15,11 @@ from gateway.keys import SigningKey
 from gateway.vehicle import backlog
 from gateway.vehicle.backfill import Backfill, still_missing
 from gateway.vehicle.backlog import Backlog
-from gateway.vehicle.loggers.ruuvi_log import LogRecord, RequestTiming
+from gateway.vehicle.loggers.memory import MemoryRequest, Told
+from gateway.vehicle.loggers.ruuvi_log import LogRecord, RequestTiming, date_records
+from gateway.vehicle.moments import Moment
 from gateway.vehicle.radio import MemoryAnswer, RadioError
-from gateway.vehicle.recorder import Moment, Recorder, Stretch
+from gateway.vehicle.recorder import Recorder, Stretch
 from gateway.vehicle.sealer import Sealer
 from gateway.vehicle.storage import Storage
 from tests.vehicle.fakes import HandClock
@@ -41,8 +43,8 @@ class FakeRadio:
     def present(self) -> list[str]:
         return self.is_there
 
-    async def read_memory(self, address: str, *, from_ms: int, interval_s: int, clock: Clock) -> MemoryAnswer:
-        self.asked.append((address, from_ms))
+    async def read_memory(self, request: MemoryRequest, _clock: Clock) -> MemoryAnswer:
+        self.asked.append((request.logger, request.from_ms))
         answer = self.answers.pop(0) if self.answers else RadioError("gone")
         if isinstance(answer, RadioError):
             raise answer
@@ -51,7 +53,7 @@ class FakeRadio:
 
 def remembers(*ages_s: int, complete: bool = True) -> MemoryAnswer:
     records = tuple(LogRecord(T0_S - age_s, 4000 + age_s, None) for age_s in ages_s)
-    return MemoryAnswer(records, RequestTiming(T0, 0), Moment(T0, 0, trusted=True), complete)
+    return MemoryAnswer(Told(date_records(records, RequestTiming(T0, 0))), Moment(T0, 0, trusted=True), complete)
 
 
 class Bench:

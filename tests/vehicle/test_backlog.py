@@ -3,8 +3,9 @@ import random
 from gateway.core.observations import Source
 from gateway.vehicle import backlog as module
 from gateway.vehicle.backlog import ATTEMPTS, Backlog, count_new, select_records
-from gateway.vehicle.loggers.ruuvi_log import LogRecord, RequestTiming
-from gateway.vehicle.recorder import Moment, Stretch
+from gateway.vehicle.loggers.ruuvi_log import LogRecord, RequestTiming, date_records
+from gateway.vehicle.moments import Moment
+from gateway.vehicle.recorder import Stretch
 
 A, B = "C0:FF:EE:00:00:0A", "C0:FF:EE:00:00:0B"
 
@@ -72,7 +73,7 @@ def test_records_of_the_stretch_become_observations() -> None:
     stretch = Stretch(A, 9_999_000_000, 9_999_900_000)
     inside, outside = LogRecord(9_999_300, -4000, 5000), LogRecord(9_998_700, 1, None)
     asked = Moment(10_000_000_500, 500, trusted=True)
-    (one,) = select_records([outside, inside], [stretch], timing=timing, asked=asked, interval_s=300)
+    (one,) = select_records(date_records([outside, inside], timing), [stretch], asked=asked, interval_s=300)
     assert one.source is Source.MEMORY
     assert one.measured_at_ms == 9_999_300_600
     assert one.monotonic_ms == 500 - (10_000_000_500 - 9_999_300_600)
@@ -85,7 +86,7 @@ def test_records_beside_what_was_heard_are_not_counted_as_new() -> None:
     stretch = Stretch(A, 9_999_000_000, 9_999_900_000)
     records = [LogRecord(at_s, 1, None) for at_s in (9_999_100, 9_999_400, 9_999_700, 9_999_800)]
     kept = select_records(
-        records, [stretch], timing=timing, asked=Moment(10_000_000_000, 0, trusted=True), interval_s=300
+        date_records(records, timing), [stretch], asked=Moment(10_000_000_000, 0, trusted=True), interval_s=300
     )
     assert len(kept) == 4
     assert count_new(kept, [stretch]) == 2

@@ -10,7 +10,8 @@ from firmware_sim.peripheral import Broadcast
 from gateway.core.configuration import Logger, LoggerKind
 from gateway.vehicle.loggers.families import FAMILIES, Ear, Repeats
 from gateway.vehicle.loggers.measurement import AdvertisementError, Measurement, Packet
-from gateway.vehicle.recorder import Enrolled, Moment, Recorder
+from gateway.vehicle.moments import Moment
+from gateway.vehicle.recorder import Enrolled, Recorder
 from tests.vehicle.makers import BINDKEY, KINDS, Simulated
 from tests.vehicle.samples import T0, TAG
 from tests.vehicle.test_radio import scanning

@@ -13,6 +13,7 @@ from firmware_sim.bluez import FakeBluez, Settings
 from gateway.core.configuration import Logger
 from gateway.vehicle import radio as module
 from gateway.vehicle.loggers.measurement import Measurement
+from gateway.vehicle.loggers.memory import MemoryRequest
 from gateway.vehicle.radio import Radio, RadioError
 from gateway.vehicle.settings import RadioSettings
 from tests.vehicle.samples import T0, TAG
@@ -176,6 +177,10 @@ async def test_an_adapter_switched_off_and_on_is_used_again(bluez: FakeBluez, un
         await until(lambda: tag.advertise(1) or heard)
 
 
+def ask(from_ms: int) -> MemoryRequest:
+    return MemoryRequest(TAG, from_ms, T0, 300)
+
+
 @asynccontextmanager
 async def one_tag(bluez: FakeBluez, until: Until) -> AsyncIterator[tuple[Radio, Tag]]:
     async with scanning(scanning="active") as (radio, heard):
@@ -188,13 +193,13 @@ async def one_tag(bluez: FakeBluez, until: Until) -> AsyncIterator[tuple[Radio, 
 
 async def test_a_memory_is_read(bluez: FakeBluez, until: Until) -> None:
     async with one_tag(bluez, until) as (radio, tag):
-        answer = await radio.read_memory(TAG, from_ms=T0 - 700_000, interval_s=300, clock=SlowClock(0, 200))
+        answer = await radio.read_memory(ask(T0 - 700_000), SlowClock(0, 200))
         assert not tag.device.is_connected
     assert answer.complete
     assert tag.requests == [(T0 // 1000, T0 // 1000 - 700)]
-    assert [(r.at_s - T0 // 1000, r.temperature_mc, r.humidity_cpct) for r in answer.records] == [
-        (-600, 5500, 5000),
-        (-300, -6500, 5000),
+    assert [(r.at_ms - T0, r.temperature_mc, r.humidity_cpct) for r in answer.told.records] == [
+        (-600_000, 5500, 5000),
+        (-300_000, -6500, 5000),
     ]
     assert answer.asked.at_ms == T0
 
@@ -202,19 +207,17 @@ async def test_a_memory_is_read(bluez: FakeBluez, until: Until) -> None:
 async def test_a_request_that_took_too_long_is_repeated(bluez: FakeBluez, until: Until) -> None:
     async with one_tag(bluez, until) as (radio, tag):
         slow_ms = 160_000  # half of it is more than a quarter of five minutes
-        answer = await radio.read_memory(TAG, from_ms=0, interval_s=300, clock=SlowClock(slow_ms, 0, 1000, 0))
+        answer = await radio.read_memory(ask(0), SlowClock(slow_ms, 0, 1000, 0))
     assert len(tag.requests) == 2
-    assert (answer.timing.write_ms, answer.timing.error_ms) == (1000, 1500)
-    assert len(answer.records) == 3
+    assert {record.error_ms for record in answer.told.records} == {1500}
+    assert len(answer.told.records) == 3
 
 
 async def test_after_a_few_slow_requests_the_error_is_stated(bluez: FakeBluez, until: Until) -> None:
     async with one_tag(bluez, until) as (radio, tag):
-        answer = await radio.read_memory(
-            TAG, from_ms=0, interval_s=300, clock=SlowClock(200_000, 0, 200_000, 0, 200_000, 0)
-        )
+        answer = await radio.read_memory(ask(0), SlowClock(200_000, 0, 200_000, 0, 200_000, 0))
     assert len(tag.requests) == module.REQUESTS
-    assert answer.timing.error_ms == 101_000
+    assert {record.error_ms for record in answer.told.records} == {101_000}
 
 
 async def test_a_download_that_stalls_is_not_complete(
@@ -223,39 +226,39 @@ async def test_a_download_that_stalls_is_not_complete(
     monkeypatch.setattr(module, "IDLE_TIMEOUT_S", 0.05)
     async with one_tag(bluez, until) as (radio, tag):
         tag.frames_before_silence = 3
-        answer = await radio.read_memory(TAG, from_ms=0, interval_s=300, clock=SlowClock())
+        answer = await radio.read_memory(ask(0), SlowClock())
     assert not answer.complete
-    assert len(answer.records) == 1
+    assert len(answer.told.records) == 1
 
 
 async def test_a_link_lost_in_mid_download_is_not_complete(bluez: FakeBluez, until: Until) -> None:
     async with one_tag(bluez, until) as (radio, tag):
         tag.device.drop_link_after(notifications=5)
-        answer = await radio.read_memory(TAG, from_ms=0, interval_s=300, clock=SlowClock())
+        answer = await radio.read_memory(ask(0), SlowClock())
         assert not answer.complete
-        again = await radio.read_memory(TAG, from_ms=0, interval_s=300, clock=SlowClock())
+        again = await radio.read_memory(ask(0), SlowClock())
         assert again.complete
 
 
 async def test_a_logger_that_was_never_heard_cannot_be_asked(bluez: FakeBluez) -> None:
     radio = Radio(RadioSettings(), lambda *_: None)
     with pytest.raises(RadioError, match="not been heard"):
-        await radio.read_memory(TAG, from_ms=0, interval_s=300, clock=SlowClock())
+        await radio.read_memory(ask(0), SlowClock())
 
 
 async def test_a_failed_connection_names_its_reason(bluez: FakeBluez, until: Until) -> None:
     async with one_tag(bluez, until) as (radio, _):
         bluez.fail("Connect", "org.bluez.Error.Failed", times=1)
         with pytest.raises(RadioError, match=TAG):
-            await radio.read_memory(TAG, from_ms=0, interval_s=300, clock=SlowClock())
+            await radio.read_memory(ask(0), SlowClock())
 
 
 async def test_an_adapter_that_cannot_do_both_gets_the_scan_paused(bluez: FakeBluez, until: Until) -> None:
     async with one_tag(bluez, until) as (radio, _):
         bluez.fail("Connect", "org.bluez.Error.InProgress", times=1)
         with pytest.raises(RadioError, match="InProgress"):
-            await radio.read_memory(TAG, from_ms=0, interval_s=300, clock=SlowClock())
-        answer = await radio.read_memory(TAG, from_ms=0, interval_s=300, clock=SlowClock())
+            await radio.read_memory(ask(0), SlowClock())
+        answer = await radio.read_memory(ask(0), SlowClock())
         assert answer.complete
         members = [call.member for call in bluez.calls]
         assert members.index("StopDiscovery") < len(members) - 1 - members[::-1].index("Connect")

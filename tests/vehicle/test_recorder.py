@@ -3,7 +3,8 @@ import pytest
 from gateway.core.observations import Source
 from gateway.vehicle import recorder as module
 from gateway.vehicle.loggers.measurement import Measurement
-from gateway.vehicle.recorder import Enrolled, Moment, Recorder, Stretch
+from gateway.vehicle.moments import Moment
+from gateway.vehicle.recorder import Enrolled, Recorder, Stretch
 
 TAG = "C0:FF:EE:00:00:01"
 T0 = 1_750_000_000_000

@@ -10,8 +10,9 @@ from gateway.core.records import Health, MemoryRead
 from gateway.keys import SigningKey
 from gateway.vehicle import sealer as module
 from gateway.vehicle.loggers.measurement import Measurement
+from gateway.vehicle.moments import Moment
 from gateway.vehicle.outbox import Sealed
-from gateway.vehicle.recorder import Enrolled, Moment, Recorder, Stretch
+from gateway.vehicle.recorder import Enrolled, Recorder, Stretch
 from gateway.vehicle.sealer import Sealer
 from gateway.vehicle.storage import Storage
 from tests.vehicle.fakes import HandClock

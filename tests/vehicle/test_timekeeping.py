@@ -1,5 +1,5 @@
 from gateway.core.records import ClockCorrection
-from gateway.vehicle.recorder import Moment
+from gateway.vehicle.moments import Moment
 from gateway.vehicle.timekeeping import Timekeeping, find_correction
 from tests.vehicle.fakes import HandClock
 from tests.vehicle.samples import T0

@@ -9,10 +9,11 @@ answer derive from the central's time, so their error is that of the request's j
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
-from gateway.core.errors import ColdchainError
+from gateway.vehicle.loggers.memory import Feed, LogProtocolError, MemoryRecord, MemoryRequest, Progress, Told, Write
+from gateway.vehicle.moments import Moment
 
 SERVICE = "6e400001-b5a3-f393-e0a9-e50e24dcca9e"
 RX = "6e400002-b5a3-f393-e0a9-e50e24dcca9e"
@@ -32,10 +33,6 @@ _HEARTBEAT = 0x05
 """While connected a tag also notifies its current measurement, in data format 5 cut to 18 or 20 bytes."""
 
 
-class LogProtocolError(ColdchainError):
-    """What the logger sends is no answer to a log request."""
-
-
 @dataclass(frozen=True, slots=True)
 class LogRecord:
     """One record of the memory.
@@ -48,13 +45,6 @@ class LogRecord:
     at_s: int
     temperature_mc: int
     humidity_cpct: int | None
-
-
-class Progress(Enum):
-    """Where a download stands."""
-
-    RECEIVING = "receiving"
-    COMPLETE = "complete"
 
 
 def encode_request(now_s: int, start_s: int) -> bytes:
@@ -139,3 +129,58 @@ class RequestTiming:
     def measured_at_ms(self, at_s: int) -> int:
         """The best estimate of a record's time: the middle of what is possible."""
         return at_s * 1000 + self.now_ms % 1000 + self.write_ms // 2
+
+
+def date_records(records: Iterable[LogRecord], timing: RequestTiming) -> tuple[MemoryRecord, ...]:
+    """Give records their best estimate of UTC, and its error."""
+    return tuple(
+        MemoryRecord(
+            at_ms=timing.measured_at_ms(record.at_s),
+            error_ms=timing.error_ms,
+            temperature_mc=record.temperature_mc,
+            humidity_cpct=record.humidity_cpct,
+        )
+        for record in records
+    )
+
+
+class RuuviSession:
+    """One connection to a RuuviTag: asks, and asks again where the first request took too long to know the times."""
+
+    reads: tuple[str, ...] = ()
+    notifies = TX
+
+    def __init__(self, request: MemoryRequest) -> None:
+        self._request = request
+        self._download = LogDownload()
+        self._timing = RequestTiming(0, 0)
+
+    @property
+    def progress(self) -> Progress:
+        """Where the download stands."""
+        return self._download.progress
+
+    def begin(self, asked: Moment, values: Sequence[bytes]) -> Write:
+        """Begin a download at this moment."""
+        del values
+        self._download = LogDownload()
+        self._timing = RequestTiming(asked.at_ms, 0)
+        return Write(RX, encode_request(self._timing.now_s, self._request.from_ms // 1000))
+
+    def written(self, write_ms: int) -> None:
+        """Hear how long the request took."""
+        self._timing = RequestTiming(self._timing.now_ms, write_ms)
+
+    def feed(self, data: bytes) -> Feed:
+        """Take a notification. A heartbeat is no sign of a living download."""
+        heartbeats = self._download.heartbeats
+        self._download.feed(data)
+        return Feed(is_alive=self._download.heartbeats == heartbeats)
+
+    def is_precise(self) -> bool:
+        """Whether the times are known to a quarter of the memory's interval."""
+        return self._timing.error_ms * 4 <= self._request.interval_s * 1000
+
+    def told(self) -> Told:
+        """What arrived."""
+        return Told(date_records(self._download.records(), self._timing))
