@@ -1,0 +1,54 @@
+"""Worker processes of the hub that can be killed at any moment and are quick to start again."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+STOP_TIMEOUT_S = 60
+
+# Each is a process of its own, forked from a server that has loaded the code: a start costs no second of imports.
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(
+    ["gateway.cli.hub", "gateway.hub.workers", "alembic.command", "psycopg", "pytest", "tests.servers.workers"]
+)
+
+
+class Worker:
+    """`coldchain hub …` under one name, started again and again."""
+
+    def __init__(self, log: Path, *arguments: str) -> None:
+        self.log = log
+        self.starts = 0
+        self._arguments = ("hub", *arguments)
+        self._process: BaseProcess | None = None
+        self.start()
+
+    def start(self) -> None:
+        self._process = _context.Process(target=_run, args=(self.log, self._arguments), daemon=True)
+        self._process.start()
+        self.starts += 1
+
+    def kill(self) -> None:
+        """SIGKILL, whatever it is doing."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.join()
+
+    def stop(self) -> int | None:
+        """SIGTERM; return the exit code."""
+        assert self._process is not None
+        self._process.terminate()
+        self._process.join(STOP_TIMEOUT_S)
+        return self._process.exitcode
+
+
+def _run(log: Path, arguments: tuple[str, ...]) -> None:
+    from gateway.cli import main  # noqa: PLC0415  loaded in the worker's process
+
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    main(arguments, prog_name="coldchain")
