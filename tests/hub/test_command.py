@@ -20,10 +20,9 @@ HUB = [sys.executable, "-m", "gateway.cli", "hub"]
 
 
 @contextmanager
-def started(settings: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
-    command = [*HUB, "--settings", str(settings)]
+def started(settings: Path, *command: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
     with subprocess.Popen(  # noqa: S603  our own interpreter
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*HUB, *command, "--settings", str(settings)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
             assert process.stdout is not None
@@ -91,7 +90,38 @@ def test_a_gateway_that_cannot_be_a_topic_is_refused(tmp_path: Path) -> None:
     assert "gateway" in errors
 
 
-@pytest.mark.parametrize("arguments", [[], ["run"], ["enrol"]])
+@pytest.mark.parametrize("command", ["ingest", "watch", "serve"])
+def test_several_processes_need_a_database_that_serves_several(tmp_path: Path, command: str) -> None:
+    settings = tmp_path / "hub.toml"
+    settings.write_text(f'data_dir = "{tmp_path / "hub"}"\n[broker]\nurl = "mqtt://127.0.0.1:1"\n')
+    status, _, errors = run(command, "--settings", str(settings))
+    assert (status, len(errors.strip().splitlines())) == (2, 1)
+    assert "database: SQLite serves a hub of one process" in errors
+
+
+def test_ingest_needs_a_broker_that_serves_several(tmp_path: Path) -> None:
+    settings = tmp_path / "hub.toml"
+    settings.write_text(f'data_dir = "{tmp_path / "hub"}"\ndatabase = "postgresql+psycopg://h/d"\n')
+    status, _, errors = run("ingest", "--settings", str(settings))
+    assert (status, len(errors.strip().splitlines())) == (2, 1)
+    assert "broker: " in errors
+
+
+@pytest.mark.parametrize("command", ["watch", "serve"])
+def test_processes_apart_start_and_stop_cleanly(tmp_path: Path, postgres_url: str, command: str) -> None:
+    settings = tmp_path / "hub.toml"
+    settings.write_text(f'data_dir = "{tmp_path / "hub"}"\ndatabase = "{postgres_url}"\n')
+    with started(settings, command) as (process, facts):
+        if command == "serve":
+            with urlopen(f"{facts['http']}/api/v1/status", timeout=30) as answer:  # noqa: S310  our own server
+                assert answer.status == 200
+        process.terminate()
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0
+        assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("arguments", [[], ["run"], ["enrol"], ["ingest"], ["watch"], ["serve"]])
 def test_help_reads_well(arguments: list[str]) -> None:
     status, output, _ = run(*arguments, "--help")
     assert status == 0

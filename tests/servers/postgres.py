@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from sqlalchemy import make_url
@@ -49,11 +50,11 @@ class Cluster:
     def url(self, database: str) -> str:
         return f"postgresql+psycopg://{USER}@/{database}?host={self._folder}"
 
-    def make_database(self) -> str:
-        """Copy the template, and return the URL of the copy."""
+    def make_database(self, *, empty: bool = False) -> str:
+        """Copy the template, or make an empty database, and return the URL."""
         self._made += 1
         name = f"test_{self._made}"
-        self._execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {'template0' if empty else TEMPLATE} STRATEGY file_copy")
         return self.url(name)
 
     def drop_database(self, url: str) -> None:
@@ -126,7 +127,7 @@ def _unprivileged_user() -> pwd.struct_passwd | None:
     return names.get("postgres") or names["nobody"]
 
 
-def _identity(user: pwd.struct_passwd | None) -> dict[str, object]:
+def _identity(user: pwd.struct_passwd | None) -> dict[str, Any]:
     if user is None:
         return {}
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
