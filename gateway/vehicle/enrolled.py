@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from gateway.core.configuration import Configuration, Consignment, Logger
 from gateway.core.profiles import Profile
 from gateway.vehicle.loggers.memories import MEMORIES
+from gateway.vehicle.loggers.numbering import NUMBERS
 from gateway.vehicle.recorder import Enrolled
 
 THRESHOLDS_MAX = 200
@@ -48,6 +49,7 @@ def _enrolled(logger: Logger, configuration: Configuration, profiles: dict[str, 
         memory_interval_s=logger.memory_interval_s if logger.kind in MEMORIES else None,
         thresholds_mc=tuple(sorted({round((limit_c - offset_c) * 1000) for limit_c in limits_c}))[:THRESHOLDS_MAX],
         since_ms=_carried_since_ms(carried, logger.box),
+        numbers=NUMBERS.get(logger.kind),
     )
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway.core.observations import Observation, Source
+from gateway.core.readings import HALF_WRAP_MS
 from gateway.vehicle.loggers.measurement import Measurement
+from gateway.vehicle.loggers.numbering import Numbers, Order, WrappingNumbers
 from gateway.vehicle.moments import Moment
 
 GAP_FACTOR = 1.5
@@ -28,11 +30,13 @@ class Enrolled:
     memory_interval_s  spacing of its memory's records; None: it has no memory
     thresholds_mc      limits of what is in its box, in raw millidegrees (calibration taken off), ascending
     since_ms           since when its box carries something; None: it does not
+    numbers            how its measurements are numbered; None: they are not
     """
 
     memory_interval_s: int | None = None
     thresholds_mc: tuple[int, ...] = ()
     since_ms: int | None = None
+    numbers: Numbers | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +55,16 @@ class Heard:
     is_new   a new measurement, not the repetition of an old one
     urgent   it lies on another side of a limit than the observation before: seal at once
     missing  what was missed before it
+    order    OLD: an old packet again, no reading; REBOOTED: the logger began to count anew
     """
 
     is_new: bool = False
     urgent: bool = False
     missing: Stretch | None = None
+    order: Order = Order.NEXT
 
 
-_NOTHING = Heard()
+_NOTHING = Heard(order=Order.REPEATED)
 
 
 @dataclass(slots=True)
@@ -67,6 +73,12 @@ class _Track:
 
     enrolled: Enrolled
     counter: int | None = None
+    counted_ms: int | None = None
+    """Monotonic time of `counter`, if this run heard it."""
+    suspect: tuple[int, int] | None = None
+    """An old number and its monotonic time: if the next one goes on from there, it was none."""
+    rebooted_ms: int | None = None
+    """UTC of a reboot whose numbers may be taken for those before it."""
     observed_ms: int | None = None
     """UTC of the last observation, sealed by an earlier run or recorded by this one."""
     known_from_ms: int | None = None
@@ -112,25 +124,33 @@ class Recorder:
                     missing.append(stretch)
         return tuple(missing)
 
-    def resume(self, logger: str, observed_ms: int, counter: int | None) -> None:
-        """Continue after the last sealed observation of an earlier run."""
+    def resume(self, logger: str, observed_ms: int, counter: int | None, rebooted_ms: int | None = None) -> None:
+        """Continue after the last sealed observation of an earlier run, which may have seen the logger reboot."""
         track = self._tracks.get(logger)
         if track is not None and track.observed_ms is None:
             track.observed_ms = observed_ms
             track.counter = counter
+            track.rebooted_ms = rebooted_ms
 
     def hear(self, logger: str, measurement: Measurement, moment: Moment) -> Heard:
         """Take one decoded advertisement of an enrolled logger; others are ignored."""
         track = self._tracks.get(logger)
-        if track is None or (measurement.counter is not None and measurement.counter == track.counter):
+        if track is None:
             return _NOTHING
-        track.counter = measurement.counter
+        order = self._order(track, measurement.counter, moment)
+        if order in (Order.REPEATED, Order.OLD):
+            return Heard(order=order)
         if measurement.temperature_mc is None:
             self.without_temperature += 1
-            return _NOTHING
+            return Heard(order=order)
+        return replace(self._hear_new(logger, track, measurement, measurement.temperature_mc, moment), order=order)
+
+    def _hear_new(
+        self, logger: str, track: _Track, measurement: Measurement, temperature_mc: int, moment: Moment
+    ) -> Heard:
         slot = moment.monotonic_ms // (self._interval_s * 1000)
-        observation = self._observe(logger, measurement, measurement.temperature_mc, moment)
-        zone = bisect_left(track.enrolled.thresholds_mc, measurement.temperature_mc)
+        observation = self._observe(logger, track, measurement, temperature_mc, moment)
+        zone = bisect_left(track.enrolled.thresholds_mc, temperature_mc)
         if slot == track.slot:
             return self._hear_more(track, observation, zone)
         self._close_slot(track)
@@ -158,7 +178,29 @@ class Recorder:
 
     # --- one logger
 
-    def _observe(self, logger: str, measurement: Measurement, temperature_mc: int, moment: Moment) -> Observation:
+    @staticmethod
+    def _order(track: _Track, counter: int | None, moment: Moment) -> Order:
+        """Place a number behind the one before, and remember it unless it is old."""
+        now_ms, before, numbers = moment.monotonic_ms, track.counter, track.enrolled.numbers
+        if counter is not None and counter == before:
+            return Order.REPEATED
+        order = Order.NEXT
+        if numbers is not None and counter is not None and before is not None and track.counted_ms is not None:
+            order = numbers.order(before, counter, now_ms - track.counted_ms)
+            if order is Order.OLD:
+                suspect, track.suspect = track.suspect, (counter, now_ms)
+                if suspect is None or numbers.order(suspect[0], counter, now_ms - suspect[1]) is not Order.NEXT:
+                    return Order.OLD
+                order = Order.REBOOTED  # it goes on from there: it was not a packet played back
+        if order is Order.REBOOTED and isinstance(numbers, WrappingNumbers):
+            track.rebooted_ms = moment.at_ms
+        track.counter, track.counted_ms, track.suspect = counter, now_ms, None
+        return order
+
+    def _observe(
+        self, logger: str, track: _Track, measurement: Measurement, temperature_mc: int, moment: Moment
+    ) -> Observation:
+        is_ambiguous = track.rebooted_ms is not None and moment.at_ms - track.rebooted_ms < HALF_WRAP_MS
         return Observation(
             logger=logger,
             source=Source.LIVE,
@@ -167,7 +209,7 @@ class Recorder:
             monotonic_ms=moment.monotonic_ms,
             interval_s=self._interval_s,
             temperature_mc=temperature_mc,
-            counter=measurement.counter,
+            counter=None if is_ambiguous else measurement.counter,
             humidity_cpct=measurement.humidity_cpct,
             battery_mv=measurement.battery_mv,
         )

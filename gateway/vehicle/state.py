@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -29,13 +29,17 @@ class _Part(BaseModel):
 
 
 class BoxView(_Part):
-    """One box. `temperature_c` is the latest heard, calibrated; `age_s` is how long ago, in domain seconds."""
+    """One box. `temperature_c` is the latest heard, calibrated; `age_s` is how long ago, in domain seconds.
+
+    `faults` are those of its loggers that last: silent, stuck, out_of_range, battery_low.
+    """
 
     code: str
     label: str
     temperature_c: float | None
     age_s: float | None
     state: BoxWord
+    faults: tuple[str, ...] = ()
 
 
 class LinkView(_Part):
@@ -120,9 +124,13 @@ class Latest:
 
 
 def view_boxes(
-    configuration: Configuration | None, latest: Latest, judgements: dict[str, tuple[Judgement, ...]], now_ms: int
+    configuration: Configuration | None,
+    latest: Latest,
+    judgements: dict[str, tuple[Judgement, ...]],
+    now_ms: int,
+    faults_of: Callable[[str], Iterable[str]] = lambda _logger: (),
 ) -> list[BoxView]:
-    """Describe each box that has a logger."""
+    """Describe each box that has a logger. `faults_of(logger)` tells the faults that last."""
     if configuration is None:
         return []
     views = []
@@ -139,6 +147,7 @@ def view_boxes(
                 temperature_c=None if heard is None else heard[1],
                 age_s=age_s,
                 state=word_for(age_s, _carried(configuration, box.code, judgements)),
+                faults=tuple(sorted({fault for logger in loggers for fault in faults_of(logger.address)})),
             )
         )
     return views

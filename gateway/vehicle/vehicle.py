@@ -10,13 +10,14 @@ import logging
 import random
 import sqlite3
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import httpx
 
 from gateway.clock import Clock
 from gateway.core.configuration import Configuration
-from gateway.core.observations import Source
-from gateway.core.records import Health
+from gateway.core.observations import Observation, Source
+from gateway.core.records import DeviceFault, Health
 from gateway.keys import VerifyKey
 from gateway.vehicle.adoption import Adoption
 from gateway.vehicle.alarm import Alarm
@@ -25,8 +26,10 @@ from gateway.vehicle.backlog import Backlog
 from gateway.vehicle.driver import DriverServer, make_app
 from gateway.vehicle.enrolled import enrolled_loggers
 from gateway.vehicle.enrolment import Enrolment
+from gateway.vehicle.faults import FaultDetector
 from gateway.vehicle.loggers.measurement import Measurement
-from gateway.vehicle.moments import read_moment
+from gateway.vehicle.loggers.numbering import Order
+from gateway.vehicle.moments import Moment, read_moment
 from gateway.vehicle.outbox import Outbox, Sealed
 from gateway.vehicle.radio import Radio
 from gateway.vehicle.recorder import Recorder, Stretch
@@ -49,9 +52,21 @@ from gateway.vehicle.uplink import Uplink
 log = logging.getLogger(__name__)
 
 TRIM_INTERVAL_S = 3600
+LOOK_INTERVAL_S = 60
+"""Domain seconds between looks for loggers that fell silent."""
+REBOOTED = "rebooted"
 LOOK_BACK_MS = 86_400_000
 """How far back the log is read at the start for each logger's last observation: a day is 2,880 segments, well under a
 second. A logger that was away for longer is asked since its box was loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastSealed:
+    """What an earlier run recorded last of a logger: UTC in ms, the number, and UTC of its last reboot."""
+
+    observed_ms: int
+    counter: int | None
+    rebooted_ms: int | None
 
 
 class Vehicle:
@@ -72,7 +87,9 @@ class Vehicle:
         self._storage = storage
         self._clock = clock
         self._latest = Latest()
-        self._last_sealed: dict[str, tuple[int, int | None]] = {}
+        self._last_sealed: dict[str, LastSealed] = {}
+        self._faults = FaultDetector()
+        self._device_faults = 0
         self._recorder = Recorder(settings.recording.interval_s)
         self._sealer = Sealer(
             clock, self._recorder, storage.outbox, storage.disk, interval_s=settings.recording.seal_interval_s
@@ -103,6 +120,7 @@ class Vehicle:
                     "timekeeping": self._timekeeping.run,
                     "health": self._report_health,
                     "trim": self._trim,
+                    "faults": self._look_for_silence,
                     "driver": self._driver.run,
                 }
             )
@@ -117,14 +135,36 @@ class Vehicle:
 
     def _on_measurement(self, address: str, measurement: Measurement) -> None:
         moment = read_moment(self._clock)
-        if measurement.temperature_mc is not None:
-            self._latest.hear(address, moment.at_ms, measurement.temperature_mc)
         self._backfill.heard(address)
         heard = self._recorder.hear(address, measurement, moment)
+        self._note_faults(self._faults_of(address, measurement, heard.order, moment))
+        if heard.order is Order.OLD:
+            return
+        if measurement.temperature_mc is not None:
+            self._latest.hear(address, moment.at_ms, measurement.temperature_mc)
         if heard.missing is not None:
             self._miss(heard.missing)
         if heard.urgent:
             self._sealer.hurry()
+
+    def _faults_of(self, address: str, measurement: Measurement, order: Order, moment: Moment) -> list[DeviceFault]:
+        detail = {} if measurement.counter is None else {"counter": measurement.counter}
+        match order:
+            case Order.REPEATED:
+                return []
+            case Order.OLD:
+                return self._faults.tell(address, "replayed", moment, detail)
+            case Order.REBOOTED:
+                told = self._faults.tell(address, REBOOTED, moment, detail)
+                return told + self._faults.hear(address, measurement, moment)
+            case Order.NEXT:
+                return self._faults.hear(address, measurement, moment)
+
+    def _note_faults(self, faults: list[DeviceFault]) -> None:
+        for fault in faults:
+            log.warning("logger %s: %s %s", fault.logger, fault.code, fault.detail)
+            self._device_faults += 1
+            self._sealer.note(fault)
 
     def _on_sealed(self, sealed: Sealed) -> None:
         self._backfill.observed(sealed.content.observations)
@@ -133,9 +173,10 @@ class Vehicle:
     def _on_adopted(self, configuration: Configuration) -> None:
         self._sealer.config_version = configuration.version
         loggers = enrolled_loggers(configuration)
+        self._faults.enrol({logger.address: logger.kind for logger in configuration.loggers}, read_moment(self._clock))
         late = self._recorder.enrol(loggers)
-        for logger, (observed_ms, counter) in self._last_sealed.items():
-            self._recorder.resume(logger, observed_ms, counter)
+        for logger, last in self._last_sealed.items():
+            self._recorder.resume(logger, last.observed_ms, last.counter, last.rebooted_ms)
         self._backfill.intervals_s = {
             address: enrolled.memory_interval_s
             for address, enrolled in loggers.items()
@@ -172,6 +213,11 @@ class Vehicle:
             if moment.at_ms > last_ms:
                 last_ms = moment.at_ms
                 self._sealer.note(Health(moment.at_ms, moment.trusted, self.counters()))
+
+    async def _look_for_silence(self) -> None:
+        while True:
+            await self._clock.sleep(LOOK_INTERVAL_S)
+            self._note_faults(self._faults.look(read_moment(self._clock)))
 
     async def _trim(self) -> None:
         keep_ms = self._settings.outbox.keep_acknowledged_h * 3_600_000
@@ -212,6 +258,7 @@ class Vehicle:
             "memory_records": backfill.records,
             "clock_corrections": self._timekeeping.corrections,
             "flagged": self._alarm.flagged,
+            "device_faults": self._device_faults,
             **{f"failed_{name}": count for name, count in self._supervision.failures.items()},
         }
         return {name: count for name, count in named.items() if count}
@@ -226,7 +273,7 @@ class Vehicle:
             at_ms=now_ms,
             clock_trusted=self._clock.trusted(),
             configuration=self._adoption.version,
-            boxes=view_boxes(self._adoption.configuration, self._latest, judgements, now_ms),
+            boxes=view_boxes(self._adoption.configuration, self._latest, judgements, now_ms, self._faults.present),
             link=LinkView(up=self._uplink.client.connected, reason=self._uplink.client.reason),
             outbox=OutboxView(
                 segments=depth.segments,
@@ -259,17 +306,25 @@ class Vehicle:
         )
 
 
-def _find_last_observations(outbox: Outbox, since_ms: int) -> dict[str, tuple[int, int | None]]:
-    """The last live observation of each logger in the log: (UTC ms, counter)."""
-    found: dict[str, tuple[int, int | None]] = {}
+def _find_last_observations(outbox: Outbox, since_ms: int) -> dict[str, LastSealed]:
+    """What the log says of each logger: its last live observation, and its last reboot."""
+    found: dict[str, Observation] = {}
+    rebooted_ms: dict[str, int] = {}
     for sealed in outbox.newest_contents():
         if sealed.sealed_at_ms < since_ms:
             break
-        for observation in reversed(sealed.content.observations):
+        for observation in sealed.content.observations:
             known = found.get(observation.logger)
-            if observation.source is Source.LIVE and (known is None or observation.measured_at_ms > known[0]):
-                found[observation.logger] = (observation.measured_at_ms, observation.counter)
-    return found
+            is_newer = known is None or observation.measured_at_ms > known.measured_at_ms
+            if observation.source is Source.LIVE and is_newer:
+                found[observation.logger] = observation
+        for record in sealed.content.records:
+            if isinstance(record, DeviceFault) and record.code == REBOOTED:
+                rebooted_ms[record.logger] = max(record.at_ms, rebooted_ms.get(record.logger, 0))
+    return {
+        logger: LastSealed(observation.measured_at_ms, observation.counter, rebooted_ms.get(logger))
+        for logger, observation in found.items()
+    }
 
 
 async def run_vehicle(

@@ -16,7 +16,7 @@ from firmware_sim.bluez import FakeBluez
 from gateway.core.contents import Content, decode_content
 from gateway.core.flags import BreachFlag
 from gateway.core.observations import Source
-from gateway.core.records import Health, MemoryRead
+from gateway.core.records import DeviceFault, Health, MemoryRead
 from gateway.demo.link import Link
 from gateway.hub.broker import EmbeddedBroker
 from gateway.keys import SigningKey
@@ -235,6 +235,29 @@ async def test_health_is_sealed_but_not_while_time_stands_still(world: World, un
         world.pass_time(10)
         await until(lambda: vehicle.state().outbox.sealed == 2)
         await until(lambda: [r for c in world.contents for r in c.records if isinstance(r, Health)])
+
+
+async def test_faults_of_a_logger_are_on_record_and_shown_and_take_no_reading_away(world: World, until: Until) -> None:
+    async with world.drive() as vehicle:
+        await until(lambda: vehicle.state().configuration == 1)
+        world.counter = 30_000
+        world.measure(5.0)
+        await until(lambda: vehicle.state().radio.decoded == 1)
+        world.measure(18.0, after_s=2.0)
+        await until(lambda: vehicle.state().radio.decoded == 2)
+        world.counter = 0  # it rebooted
+        world.measure(18.1)
+        await until(lambda: vehicle.state().radio.decoded == 3)
+        world.pass_time(1000)
+        await until(lambda: vehicle.state().boxes[0].faults == ("silent",))
+        await until(lambda: len(faults_of(world)) == 3)
+        await until(lambda: len(world.delivered()) == 3)
+    assert [fault.code for fault in faults_of(world)] == ["jumped", "rebooted", "silent"]
+    assert world.delivered() == [5.0, 18.0, 18.1]
+
+
+def faults_of(world: World) -> list[DeviceFault]:
+    return [r for c in world.contents for r in c.records if isinstance(r, DeviceFault)]
 
 
 async def test_the_state_is_served(world: World) -> None:
