@@ -20,11 +20,13 @@ INTERRUPTED = 130
 
 _COMMANDS = {
     "demo": "A day of transport, played before your eyes.",
+    "doctor": "Say what keeps a vehicle from working.",
     "export": "Write a part of the record that proves itself.",
     "evaluate": "Judge a recording that a logger wrote.",
     "hub": "Run the hub: archive, judge, alert, serve the pages.",
     "profiles": "List, show and check transport profiles.",
     "recalibrate": "Which verdicts a bad calibration would change.",
+    "scan": "Show the loggers within reach.",
     "simulate": "Run simulated loggers, or check a scenario.",
     "vehicle": "Run the gateway of one vehicle.",
     "verify": "Prove that a record is complete and unaltered.",

@@ -1,4 +1,4 @@
-"""The Bluetooth adapter: hearing loggers, and connecting to them. Nobody else talks to BlueZ.
+"""The Bluetooth adapter: hearing enrolled loggers, and connecting to them.
 
 Most of what is heard is foreign. It is told apart by address and identifier before anything is decoded; a payload
 equal to the one before costs no decoding either.
@@ -23,8 +23,9 @@ from gateway.clock import Clock
 from gateway.core.configuration import Logger
 from gateway.core.errors import ColdchainError
 from gateway.mqtt import backoff_s
+from gateway.vehicle.listening import RADIO_ERRORS, START_TIMEOUT_S, packet_of
 from gateway.vehicle.loggers.families import FAMILIES, Ear, Family
-from gateway.vehicle.loggers.measurement import AdvertisementError, Measurement, Packet
+from gateway.vehicle.loggers.measurement import AdvertisementError, Measurement
 from gateway.vehicle.loggers.memories import open_session
 from gateway.vehicle.loggers.memory import LogProtocolError, MemoryRequest, MemorySession, Progress, Told, Write
 from gateway.vehicle.moments import Moment, read_moment
@@ -39,10 +40,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RADIO_ERRORS = (BleakError, OSError, EOFError, TimeoutError)
-"""What BlueZ, the bus or the link may do to us; anything else is a mistake of ours."""
-START_TIMEOUT_S = 10.0
-"""StartDiscovery answers within milliseconds; after ten seconds the daemon hangs."""
 RESTART_MAX_S = 30.0
 """Longest pause before the scan is tried again."""
 CONNECT_TIMEOUT_S = 20.0
@@ -219,14 +216,7 @@ class Radio:
         if ear is None:
             health.foreign += 1
             return
-        packet = Packet(
-            address,
-            advertisement.local_name or "",
-            advertisement.rssi,
-            advertisement.manufacturer_data,
-            advertisement.service_data,
-            advertisement.service_uuids,
-        )
+        packet = packet_of(device, advertisement)
         payload = ear.recognise(packet)
         if payload is None:
             health.foreign += 1

@@ -212,6 +212,7 @@ class Recorder:
             counter=None if is_ambiguous else measurement.counter,
             humidity_cpct=measurement.humidity_cpct,
             battery_mv=measurement.battery_mv,
+            light_lux=measurement.light_lux,
         )
 
     def _hear_more(self, track: _Track, observation: Observation, zone: int) -> Heard:

@@ -47,6 +47,11 @@ def test_the_first_new_measurement_of_each_slot_is_recorded(recorder: Recorder) 
     assert (first.source, first.interval_s, first.counter, first.humidity_cpct) == (Source.LIVE, 30, 0, 5000)
 
 
+def test_light_is_recorded(recorder: Recorder) -> None:
+    recorder.hear(TAG, Measurement(5000, light_lux=120), at(0))
+    assert [observation.light_lux for observation in recorder.take(FAR)] == [120]
+
+
 def test_an_unchanged_counter_is_no_new_reading(recorder: Recorder) -> None:
     recorder.hear(TAG, measure(7), at(0))
     assert not recorder.hear(TAG, measure(7), at(40_000)).is_new

@@ -1,0 +1,193 @@
+"""A check-up of what a vehicle needs: each finding says how it stands and what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import httpx
+
+from gateway.clock import Clock
+from gateway.core.errors import InputError
+from gateway.mqtt import MqttClient
+from gateway.vehicle.alarm import make_hub_client
+from gateway.vehicle.bluez import AdapterFacts, BluezError, read_adapters, read_version
+from gateway.vehicle.enrolment import load_enrolment
+from gateway.vehicle.settings import VehicleSettings
+
+LINK_TIMEOUT_S = 10.0
+"""For broker and hub, each: a mobile link that needs longer serves nobody."""
+OLDEST_BLUEZ = (5, 55)
+"""Debian 11 and Raspberry Pi OS 11; advertisement monitors begin with 5.56."""
+SANE_FROM_MS = 1_735_689_600_000
+"""1 January 2025: a clock before that has not been set since power came."""
+SERVER_ERROR = 500
+
+
+class State(StrEnum):
+    """How something stands. Only WRONG makes the check-up fail."""
+
+    GOOD = "ok"
+    ODD = "note"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found; `advice` is what to do, empty where nothing is."""
+
+    subject: str
+    state: State
+    text: str
+    advice: str = ""
+
+
+async def check_up(settings: VehicleSettings, clock: Clock) -> list[Finding]:
+    """Look at everything, the slow things at once."""
+    checks: Sequence[Callable[[], Awaitable[list[Finding]]]] = (
+        lambda: check_bluetooth(settings),
+        lambda: check_broker(settings),
+        lambda: check_hub(settings),
+    )
+    found = [finding for findings in await asyncio.gather(*(check() for check in checks)) for finding in findings]
+    return [*found, check_clock(clock), *await asyncio.to_thread(check_disk, settings)]
+
+
+# --- Bluetooth
+
+
+async def check_bluetooth(settings: VehicleSettings) -> list[Finding]:
+    """Permission, adapter, version, passive scanning."""
+    try:
+        adapters = await read_adapters()
+    except BluezError as error:
+        return [Finding("bluetooth", State.WRONG, error.reason, error.advice)]
+    findings = [Finding("bluetooth", State.GOOD, "BlueZ answers this user")]
+    adapter = adapters.get(settings.radio.adapter)
+    findings += _adapter_findings(settings.radio.adapter, adapter, sorted(adapters))
+    findings.append(_version_finding(await read_version()))
+    if adapter is not None:
+        findings.append(_passive_finding(settings.radio.scanning, adapter))
+    return findings
+
+
+def _adapter_findings(name: str, adapter: AdapterFacts | None, others: Sequence[str]) -> list[Finding]:
+    if adapter is None:
+        there = f"there is {', '.join(others)}: set radio.adapter" if others else "plug one in"
+        return [Finding("adapter", State.WRONG, f"no adapter {name}", there)]
+    if not adapter.powered:
+        return [Finding("adapter", State.WRONG, f"{name} is off", "rfkill unblock bluetooth; bluetoothctl power on")]
+    return [Finding("adapter", State.GOOD, f"{name} is on")]
+
+
+def _version_finding(version: str | None) -> Finding:
+    if version is None:
+        return Finding("bluez", State.ODD, "its version is not known", "install bluetoothctl (package bluez)")
+    numbers = tuple(int(part) for part in version.split(".") if part.isdigit())
+    if numbers < OLDEST_BLUEZ:
+        return Finding("bluez", State.WRONG, f"version {version}", "update BlueZ to 5.55 or newer")
+    return Finding("bluez", State.GOOD, f"version {version}")
+
+
+def _passive_finding(scanning: str, adapter: AdapterFacts) -> Finding:
+    if adapter.listens_passively:
+        return Finding("passive scan", State.GOOD, "BlueZ has advertisement monitors")
+    advice = "start bluetoothd with --experimental (systemctl edit bluetooth)"
+    if scanning == "passive":
+        return Finding("passive scan", State.WRONG, "BlueZ offers none, and radio.scanning asks for it", advice)
+    if scanning == "active":
+        return Finding("passive scan", State.GOOD, "not asked for")
+    return Finding("passive scan", State.ODD, "BlueZ offers none; active scanning costs loggers some battery", advice)
+
+
+# --- broker and hub
+
+
+async def check_broker(settings: VehicleSettings) -> list[Finding]:
+    """Connect, under another name than the vehicle's, which may be running."""
+    where = settings.broker.url
+    try:
+        client = MqttClient(settings.broker, f"{settings.gateway}-doctor")
+    except InputError as error:
+        return [Finding("broker", State.WRONG, str(error), "correct it in the settings")]
+    untried = client.reason
+    async with client:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINK_TIMEOUT_S):
+                while not client.connected and client.reason == untried:  # noqa: ASYNC110  the client has no such event
+                    await asyncio.sleep(0.05)
+        if not client.connected:
+            text = f"{where}: {client.reason}"
+            return [Finding("broker", State.WRONG, text, "check broker.url, network, firewall")]
+    return [Finding("broker", State.GOOD, f"{where} accepts this vehicle")]
+
+
+async def check_hub(settings: VehicleSettings) -> list[Finding]:
+    """Ask for its page, and whether this vehicle is enrolled there."""
+    try:
+        enrolment = load_enrolment(settings.data_dir)
+    except InputError as error:
+        return [Finding("enrolment", State.WRONG, str(error), "enrol again with a new code")]
+    findings = []
+    if enrolment is None:
+        advice = f"coldchain hub enrol {settings.gateway}, then start once with --enrol CODE"
+        findings.append(Finding("enrolment", State.WRONG, f"{settings.gateway} is not enrolled", advice))
+    else:
+        findings.append(Finding("enrolment", State.GOOD, f"{settings.gateway} is enrolled, the hub's key is pinned"))
+    try:
+        async with asyncio.timeout(LINK_TIMEOUT_S), make_hub_client(settings.hub, "") as client:
+            answer = await client.get("/")
+    except InputError as error:
+        return [*findings, Finding("hub", State.WRONG, str(error), "correct it in the settings")]
+    except (httpx.HTTPError, TimeoutError) as error:
+        reason = f"{settings.hub.url}: {str(error) or type(error).__name__}"
+        return [*findings, Finding("hub", State.WRONG, reason, "check hub.url, network, firewall")]
+    if answer.status_code >= SERVER_ERROR:
+        text = f"{settings.hub.url} answers {answer.status_code}"
+        return [*findings, Finding("hub", State.WRONG, text, "look into the hub's log")]
+    return [*findings, Finding("hub", State.GOOD, f"{settings.hub.url} answers")]
+
+
+# --- this machine
+
+
+def check_clock(clock: Clock) -> Finding:
+    """Whether the time can be relied upon. An untrusted clock stops no recording."""
+    advice = "let chrony or systemd-timesyncd run; without a network readings are dated later"
+    if clock.now_ms() < SANE_FROM_MS:
+        return Finding("clock", State.WRONG, "not set since power came", advice)
+    if not clock.trusted():
+        return Finding("clock", State.WRONG, "not synchronised", advice)
+    return Finding("clock", State.GOOD, "synchronised")
+
+
+def check_disk(settings: VehicleSettings) -> list[Finding]:
+    """Whether data_dir can be written durably, and how much fits."""
+    folder = settings.data_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+        _write_durably(folder)
+        usage = shutil.disk_usage(folder)
+    except OSError as error:
+        text = f"{folder}: {error.strerror or error}"
+        return [Finding("disk", State.WRONG, text, "make data_dir writable for this user, check the card")]
+    held = sum(file.stat().st_size for file in folder.glob("*") if file.is_file())
+    free_mib, wanted_mib = usage.free >> 20, max(0, settings.outbox.max_bytes - held) >> 20
+    if free_mib < wanted_mib:
+        text = f"{free_mib} MiB free, the log may grow by {wanted_mib} MiB"
+        return [Finding("disk", State.WRONG, text, "free some, or lower outbox.max_bytes")]
+    return [Finding("disk", State.GOOD, f"{folder}: {free_mib} MiB free")]
+
+
+def _write_durably(folder: Path) -> None:
+    with tempfile.NamedTemporaryFile(dir=folder, prefix="doctor-") as file:
+        file.write(b"durable")
+        file.flush()
+        os.fsync(file.fileno())
