@@ -5,7 +5,7 @@ BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS  ?=
 
-.PHONY: help install demo test check lint types format pictures clean
+.PHONY: help install demo test simulate check lint types format pictures clean
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -29,6 +29,9 @@ types: $(READY) ## mypy, strict
 test: $(READY) lint types ## everything that CI runs
 	@tools/system-packages test
 	$(BIN)/pytest $(ARGS)
+
+simulate: $(READY) ## seeds of the simulation: make simulate SEEDS=1000 FIRST_SEED=1
+	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),200) --first $(or $(FIRST_SEED),1)
 
 bench: $(READY) ## speed and memory, as ratios within one run
 	@for program in benchmarks/*.py; do echo "== $$program"; $(BIN)/python $$program || exit 1; done

@@ -163,7 +163,7 @@ def _threshold_breaches(rule: Threshold, state: ThresholdState) -> Iterator[Brea
 def _outside_reasons(profile: Profile, state: State) -> Iterator[Reason]:
     if not profile.bands or profile.stability_data_cited:
         return
-    exceeded = [outside.exceeded_ms is not None for outside in state.outside]
+    exceeded = [outside_ms > profile.outside_tolerance for outside_ms in state.outside]
     graded = grade(
         profile.outside, proven=exceeded[Track.PROVEN], worst=exceeded[Track.WORST], possible=exceeded[Track.POSSIBLE]
     )
@@ -172,7 +172,7 @@ def _outside_reasons(profile: Profile, state: State) -> Iterator[Reason]:
         yield Reason(
             "outside_bands",
             verdict,
-            {"minutes": state.outside[_seen_by(certainty)].total_ms / MINUTE_MS, "certainty": certainty},
+            {"minutes": state.outside[_seen_by(certainty)] / MINUTE_MS, "certainty": certainty},
         )
 
 

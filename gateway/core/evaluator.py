@@ -28,13 +28,6 @@ GAPS_MAX = 24
 """Gaps kept one by one; of more, the longest stay, and their total is exact anyway."""
 
 
-class Outside(msgspec.Struct, array_like=True):
-    """Time in no stated band, in one view, and when it first exceeded the tolerance."""
-
-    total_ms: int = 0
-    exceeded_ms: int | None = None
-
-
 class Calm(msgspec.Struct, array_like=True):
     """Time in which nothing can have happened, not yet passed on to the rules: [begins_ms, ends_ms).
 
@@ -59,7 +52,7 @@ class State(msgspec.Struct, array_like=True):
     measured: Measured
     thresholds: list[ThresholdState]
     lives: list[LifeState]
-    outside: list[Outside]
+    outside: list[int]  # ms in no stated band, in each view
     gaps: list[tuple[int, int]] = []
     gaps_dropped: int = 0
     surroundings: Surroundings = msgspec.field(default_factory=Surroundings)
@@ -119,7 +112,7 @@ class Evaluator:
             measured=Measured(),
             thresholds=[ThresholdState() for _ in self.thresholds],
             lives=[begin_life(life) for life in self.lives],
-            outside=[Outside() for _ in TRACKS],
+            outside=[0] * len(TRACKS),
         )
 
     def push(self, state: State, box: str, readings: Iterable[Reading]) -> None:
@@ -213,7 +206,7 @@ class Evaluator:
         if self._bands.bands:
             self._step_outside(state.outside, span)
 
-    def _step_outside(self, outside: list[Outside], span: Span) -> None:
+    def _step_outside(self, outside: list[int], span: Span) -> None:
         if not self._bands.touch(span.low_c, span.high_c).unstated:
             return
         for track in TRACKS:
@@ -222,10 +215,7 @@ class Evaluator:
                 continue
             touched = self._bands.touch(*seen)
             if not touched.bands if track is Track.PROVEN else touched.unstated:
-                counter = outside[track]
-                counter.total_ms += span.ends_ms - span.begins_ms
-                if counter.exceeded_ms is None and counter.total_ms > self.profile.outside_tolerance:
-                    counter.exceeded_ms = span.ends_ms - (counter.total_ms - self.profile.outside_tolerance)
+                outside[track] += span.ends_ms - span.begins_ms
 
 
 def _note_gap(state: State, span: Span) -> None:

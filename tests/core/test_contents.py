@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import suppress
 
 import msgspec
 import pytest
@@ -13,13 +14,17 @@ from hypothesis import strategies as st
 from gateway.core.contents import BODY_BYTES_MAX, RECORDS_MAX, Content, decode_content, encode_content
 from gateway.core.errors import ContentError
 from gateway.core.observations import Observation, Source
+from gateway.core.packing import Reader, pack_column, pack_varint, unpack_column
 from gateway.core.records import AnyRecord, ClockCorrection, CustodyEvent, DeviceFault, Health, MemoryRead
 from tests.core.specimens import examples
 from tests.core.trips import observe, observe_all, steady
 
 integers = st.integers(-(1 << 40), 1 << 40)
 loggers = (
-    st.sampled_from(["C0:FF:EE:00:00:01", "c0:ff:ee:00:00:01", "00:00:00:00:00:00", "FF:FF:FF:FF:FF:FF"]) | st.text()
+    st.sampled_from(
+        ["C0:FF:EE:00:00:01", "c0:ff:ee:00:00:01", "00:00:00:00:00:00", "FF:FF:FF:FF:FF:FF", "GG:00:00:00:00:00"]
+    )
+    | st.text()
 )
 observations = st.builds(
     Observation,
@@ -104,7 +109,7 @@ def test_more_than_a_segment_holds_is_refused_on_both_sides() -> None:
     with pytest.raises(ValueError, match="4097 records"):
         encode_content(Content(too_many))
     with pytest.raises(ContentError, match="content_count"):
-        decode_content(b"\x00" + msgspec.msgpack.encode([[["x", 0, 1, 1 << 30]], [], [], [], [], [], [], [], [], []]))
+        decode_content(b"\x00" + pack_varint(RECORDS_MAX + 1) + bytes(200))
 
 
 @pytest.mark.parametrize("encoded", [encode_content(BUSY), encode_content(Content(BUSY.observations[:1]))])
@@ -126,34 +131,94 @@ def test_a_flipped_bit_is_an_error_or_another_content_and_never_another_exceptio
         assert len(decode_content(bytes(flipped))) <= RECORDS_MAX
 
 
+ONE = b"\x00" + pack_varint(1)
+"""The beginning of a plain body with one observation."""
+ADDRESS = b"\x00" + pack_varint(1) + bytes(6)
+
+
+@pytest.mark.parametrize("source", [-1, 2, None])
+def test_a_source_that_is_not_known_is_an_error(source: int | None) -> None:
+    with pytest.raises(ContentError, match="content_source"):
+        decode_content(ONE + ADDRESS + pack_column([0], ()) + pack_column([source], ()))
+
+
+@pytest.mark.parametrize("loggers", [b"\x00" + pack_varint(1 << 60), b"\x02" + pack_varint(1) + bytes(6)])
+def test_loggers_of_no_known_kind_are_an_error(loggers: bytes) -> None:
+    with pytest.raises(ContentError, match="content_logger"):
+        decode_content(ONE + loggers)
+
+
+@pytest.mark.parametrize("group", [-1, 1, None])
+def test_an_observation_of_no_logger_is_an_error(group: int | None) -> None:
+    with pytest.raises(ContentError, match="content_logger"):
+        decode_content(ONE + ADDRESS + pack_column([group], ()))
+
+
 def test_text_that_is_no_text_is_an_error_with_a_reason() -> None:
-    encoded = b"\x00" + msgspec.msgpack.encode([[["abc", 0, 1, 0]], [], [], [], [], [], [], [], [], []])
+    names = msgspec.msgpack.encode(["abc"]).replace(b"abc", b"a\xc5c")
     with pytest.raises(ContentError, match="content_malformed"):
-        decode_content(encoded.replace(b"abc", b"a\xc5c"))
+        decode_content(ONE + b"\x01" + pack_varint(len(names)) + names)
+
+
+def test_a_number_beyond_any_database_is_an_error() -> None:
+    with pytest.raises(ContentError, match="content_number"):
+        decode_content(ONE + ADDRESS + pack_column([1 << 62], ()))
+
+
+def test_one_logger_takes_little_and_many_their_addresses() -> None:
+    alone = Content(BUSY.observations)
+    assert len(encode_content(alone)) < 4 * len(alone)
+    crowd = tuple(
+        dataclasses.replace(one, logger=f"C0:FF:EE:{place * 7919 % 256:02X}:{place:02X}:{place * 31 % 256:02X}")
+        for place, one in enumerate(BUSY.observations)
+    )
+    assert len(encode_content(Content(crowd))) < 12 * len(crowd)
 
 
 @examples
 @given(st.binary(max_size=200))
 def test_whatever_arrives_is_a_content_or_an_error_with_a_reason(data: bytes) -> None:
-    for kind in (b"", b"\x00", b"\x01", b"\x02"):
+    for kind in (b"", b"\x00", b"\x01", b"\x02", ONE, ONE + ADDRESS):
         error = refusal_of(kind + data)
         assert error is None or (error.code.startswith("content_") and error.reason)
 
 
 scalars = st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 64) - 1) | st.floats() | st.text(max_size=5)
 trees = st.recursive(scalars, lambda inner: st.lists(inner, max_size=10), max_leaves=30)
-bodies = st.tuples(
-    st.lists(st.tuples(st.text(max_size=3) | integers, st.integers(-3, 3), integers, st.integers(-3, 5)), max_size=3),
-    *[st.lists(st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 64) - 1), max_size=5)] * 8,
-    st.lists(trees, max_size=2),
+
+
+@examples
+@given(trees)
+def test_records_of_another_shape_are_an_error_with_a_reason(tree: object) -> None:
+    error = refusal_of(b"\x00" + pack_varint(0) + msgspec.msgpack.encode(tree))
+    assert error is None or error.reason
+
+
+columns = st.lists(st.none() | integers, min_size=1, max_size=40) | st.lists(
+    st.integers(0, 300).map(lambda number: number * 5 + 1_750_000_000_000), min_size=1, max_size=40
 )
 
 
 @examples
-@given(trees | bodies)
-def test_a_well_formed_body_of_another_shape_is_an_error_with_a_reason(tree: object) -> None:
-    error = refusal_of(b"\x00" + msgspec.msgpack.encode(tree))
-    assert error is None or error.reason
+@given(columns, st.data())
+def test_a_column_is_read_as_it_was_written(column: list[int | None], data: st.DataObject) -> None:
+    groups = data.draw(st.just([]) | st.lists(st.integers(0, 3), min_size=len(column), max_size=len(column)))
+    reader = Reader(pack_column(column, groups))
+    assert unpack_column(reader, len(column), groups) == column
+    assert reader.rest() == b""
+
+
+@examples
+@given(st.binary(max_size=60), st.integers(0, 50), st.booleans())
+def test_whatever_arrives_is_a_column_or_an_error(packed: bytes, count: int, grouped: bool) -> None:  # noqa: FBT001  drawn
+    groups = [place % 3 for place in range(count)] if grouped else []
+    with suppress(ContentError):
+        assert len(unpack_column(Reader(packed), count, groups)) == count
+
+
+def test_numbers_too_far_apart_for_a_column_are_refused() -> None:
+    with pytest.raises(ValueError, match="too far apart"):
+        pack_column([0, 1 << 65, 1], ())
 
 
 def test_what_would_unpack_to_more_than_a_body_is_not_unpacked() -> None:

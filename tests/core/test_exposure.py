@@ -178,6 +178,22 @@ def test_a_change_of_phase_in_one_box_breaks_nothing() -> None:
     ]
 
 
+def test_a_reading_stands_across_a_change_of_phase() -> None:
+    """Every eight minutes one that speaks for one: it stands until the next, also where the phase changes between."""
+    trip = carry(HOT, steady(9, 2, 28, 8))
+    whole = replace(trip, rides=(ride(0, 28),)).judgement(now=60)
+    parted = replace(trip, rides=(ride(0, 14, phase="at_origin"), ride(14, 28))).judgement(now=60)
+    assert parted.cumulative_minutes == whole.cumulative_minutes
+    assert parted.figures.monitored_fraction == whole.figures.monitored_fraction
+
+
+def test_no_reading_stands_across_a_gap_at_a_change_of_phase() -> None:
+    trip = carry(HOT, [*steady(5, 0, 10), *steady(5, 40, 60)])
+    whole = replace(trip, rides=(ride(0, 60),)).judgement(now=60)
+    parted = replace(trip, rides=(ride(0, 25, phase="at_origin"), ride(25, 60))).judgement(now=60)
+    assert parted.figures.unmonitored_ms == whole.figures.unmonitored_ms == 30 * 60_000
+
+
 def test_the_worst_of_several_loggers_in_a_box_counts() -> None:
     loggers = tuple(logger.model_copy(update={"box": BOX}) for logger in BOTH)
     trip = replace(moved(steady(5, 0, 60), steady(9, 0, 60), ride(0)), loggers=loggers)

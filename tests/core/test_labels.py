@@ -83,6 +83,13 @@ def test_the_value_that_two_bands_share_belongs_to_the_colder_one() -> None:
     assert life_of(DAY_OR_SIX_HOURS, hours(8, 0, 6)).spent == pytest.approx(0.25)
 
 
+def test_a_pause_that_is_no_gap_is_spent_only_as_a_possibility() -> None:
+    judgement = judge_course(DAY_OR_SIX_HOURS, steady(5, 0, 60), end=69)
+    (life,) = judgement.lives
+    assert life.spent == pytest.approx(60 / 1440)
+    assert life.spent_possible == pytest.approx(69 / 1440)
+
+
 def test_a_label_is_not_interpolated_between_its_bands() -> None:
     profile = with_life("alternative", allowances=[{"band": "cold", "life": "24 h"}, {"band": "room", "life": "4 h"}])
     judgement = judge_course(profile, hours(12, 0, 1), interval_s=300)
@@ -112,6 +119,11 @@ def test_where_two_bands_are_possible_the_harsher_one_is_possible_and_the_milder
     assert life.spent_possible == pytest.approx(1)
     assert reason_of(judgement, "life_spent").parameters["certainty"] == "within_uncertainty"
     assert judgement.verdict is Verdict.REVIEW
+
+
+def test_above_bands_of_equal_life_no_less_is_spent_either() -> None:
+    profile = with_life("alternative", allowances=[{"band": "cold", "life": "4 h"}, {"band": "room", "life": "4 h"}])
+    assert life_of(profile, hours(30, 0, 1)).spent == pytest.approx(1 / 4)
 
 
 def test_nothing_is_proven_above_a_band_where_the_label_is_not_harsher_when_warmer() -> None:
@@ -233,7 +245,16 @@ FOUR_OF_WHICH_ONE = with_life(
 )
 def test_nested_has_a_total_and_a_cap_inside_it(cold_h: float, warm_h: float, verdict: Verdict) -> None:
     course = [*hours(5, 0, cold_h), *hours(20, cold_h, cold_h + warm_h)]
-    assert judge_course(FOUR_OF_WHICH_ONE, course, interval_s=300).verdict is verdict
+    judgement = judge_course(FOUR_OF_WHICH_ONE, course, interval_s=300)
+    assert judgement.verdict is verdict
+    end = [ms((cold_h + warm_h) * HOUR)] if verdict is Verdict.REJECT else []
+    assert [breach.triggered_at_ms for breach in judgement.breaches] == end
+
+
+def test_a_cap_is_proven_only_where_no_other_band_is_possible() -> None:
+    judgement = judge_course(FOUR_OF_WHICH_ONE, hours(8.1, 0, 1), interval_s=300, uncertainty_c=0.5)
+    assert judgement.verdict is Verdict.REVIEW
+    assert reason_of(judgement, "life_spent").parameters["certainty"] == "within_uncertainty"
 
 
 def test_the_total_runs_by_the_clock_heard_or_not() -> None:
@@ -267,7 +288,29 @@ def test_independent_bands_have_a_clock_each_in_any_order() -> None:
     judgement = judge_course(PLUS, course, interval_s=300)
     assert judgement.verdict is Verdict.ACCEPT
     assert spent_of(judgement) == pytest.approx(25 / 30)
-    assert judge_course(PLUS, [*course, *hours(20, 45, 49)], interval_s=300).verdict is Verdict.REJECT
+    assert judgement.lives[0].left_now_h == pytest.approx(4)
+    spent = judge_course(PLUS, [*course, *hours(20, 45, 52)], interval_s=300)
+    assert spent.verdict is Verdict.REJECT
+    assert [breach.triggered_at_ms for breach in spent.breaches] == [ms(49 * HOUR)]
+
+
+@pytest.mark.parametrize("order", [("10 h", "20 h"), ("20 h", "10 h")])
+def test_the_first_of_several_lives_to_end_is_noticed_when_it_ends(order: tuple[str, str]) -> None:
+    """After hours of calm, to the minute, whichever life stands first."""
+    lives = [
+        {"kind": "alternative", "name": f"life-{place}", "allowances": [{"band": "cold", "life": life}]}
+        for place, life in enumerate(order)
+    ]
+    judgement = judge_course(make_profile(bands=[COLD], lives=lives), steady(5, 0, 15 * HOUR, 7), interval_s=420)
+    (breach,) = judgement.breaches
+    assert (breach.rule, breach.triggered_at_ms) == (f"life-{order.index('10 h')}", ms(10 * HOUR))
+
+
+def test_a_life_that_is_just_spent_is_spent() -> None:
+    profile = with_life("alternative", (COLD,), allowances=[{"band": "cold", "life": "2 h"}])
+    judgement = judge_course(profile, hours(5, 0, 2), interval_s=300)
+    assert judgement.verdict is Verdict.REJECT
+    assert [breach.triggered_at_ms for breach in judgement.breaches] == [ms(2 * HOUR)]
 
 
 # --- rate laws -------------------------------------------------------------------------------------------------------
@@ -333,6 +376,17 @@ def test_a_clock_life_runs_whatever_the_temperature(received: float, verdict: Ve
     assert [breach.kind for breach in judgement.breaches] == [BreachKind.DEADLINE] * (verdict is Verdict.REJECT)
 
 
+@pytest.mark.parametrize(("now", "warns"), [(191, False), (192, True)])
+def test_a_clock_life_warns_and_foresees(now: int, *, warns: bool) -> None:
+    trip = replace(carry(FOUR_HOURS, steady(5, 0, now)), item={"collected_at": at(0)})
+    judgement = replace(trip, consignment={"planned_arrival": at(250)}).judgement(now=now)
+    assert judgement.verdict is Verdict.ACCEPT
+    assert ("life_warning" in codes(judgement)) is warns
+    assert reason_of(judgement, "life_ends_before_arrival").parameters["expires_at_ms"] == ms(240)
+    in_time = replace(trip, consignment={"planned_arrival": at(240)}).judgement(now=now)
+    assert "life_ends_before_arrival" not in codes(in_time)
+
+
 def test_a_clock_life_needs_its_event() -> None:
     judgement = carry(FOUR_HOURS, steady(5, 0, 30)).judgement(now=30)
     assert judgement.verdict is Verdict.INSUFFICIENT_DATA
@@ -354,6 +408,13 @@ def test_out_of_storage_the_life_is_spent() -> None:
     judgement = judge_course(STORED, [*hours(5, 0, 10), *hours(20, 10, 13), *hours(5, 13, 20)], interval_s=300)
     assert judgement.verdict is Verdict.ACCEPT
     assert spent_of(judgement) == pytest.approx(0.5)
+
+
+def test_where_it_may_have_been_out_of_storage_life_is_possibly_spent() -> None:
+    judgement = judge_course(STORED, hours(7.9, 0, 3), interval_s=300, uncertainty_c=0.5)
+    (life,) = judgement.lives
+    assert life.spent == 0
+    assert life.spent_possible == pytest.approx(0.5)
 
 
 def test_the_smallest_of_several_lives_counts() -> None:

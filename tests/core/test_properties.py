@@ -136,7 +136,7 @@ def test_what_is_proven_is_also_at_worst_and_possible(name: str, uncertainty_c: 
             assert mild.total_ms <= harsh.total_ms
             for reached, before in ((mild.single_ms, harsh.single_ms), (mild.cumulative_ms, harsh.cumulative_ms)):
                 assert reached is None or (before is not None and before <= reached)
-        assert closed.outside[milder].total_ms <= closed.outside[harsher].total_ms
+        assert closed.outside[milder] <= closed.outside[harsher]
         for life in closed.lives:
             assert life.tracks[milder].unstated_ms <= life.tracks[harsher].unstated_ms
             assert life.tracks[milder].returned_ms <= life.tracks[harsher].returned_ms or harsher is Track.POSSIBLE

@@ -162,6 +162,11 @@ def test_an_item_that_was_nowhere_is_insufficient_data() -> None:
     assert codes(judgement) == {"no_exposure"}
 
 
+def test_a_recording_without_readings_cannot_be_judged() -> None:
+    with pytest.raises(ValueError, match="without readings"):
+        judge_course(HOT, [])
+
+
 def test_a_box_that_said_nothing_is_insufficient_data() -> None:
     profile = make_profile(lives=[{"kind": "clock", "name": "life", "since": "collected", "life": "4 h"}])
     trip = replace(carry(profile, []), item={"collected_at": at(0)})

@@ -35,7 +35,8 @@ class HubDisk:
         self.open()
 
     def open(self) -> None:
-        """Start."""
+        """Start; a disk that refuses already then would only end the start, as often as it is tried."""
+        self.fault = None
         self.store: Store = open_store(f"sqlite:///{self.folder / DATABASE}")
         self.connections: list[_HubConnection] = []
         event.listen(self.store._engine, "do_connect", self._connect)

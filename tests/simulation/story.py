@@ -19,7 +19,7 @@ class Story:
         seconds = self.now_s()
         days, rest = divmod(int(seconds), 86_400)
         clock = f"{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}.{int(seconds * 1000) % 1000:03}"
-        self.lines.append(f"{days}d {clock} {who:<8} {what}")
+        self.lines.extend(f"{days}d {clock} {who:<8} {line}" for line in what.splitlines())
 
     @property
     def fingerprint(self) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.core.contents import decode_content
+from gateway.core.contents import Content, decode_content
 from gateway.core.errors import InputError
 from gateway.core.messages import Ack, EpochAck
 from gateway.core.records import DeviceFault
@@ -18,7 +18,7 @@ from gateway.vehicle.database import open_database
 from gateway.vehicle.memos import Memos
 from gateway.vehicle.outbox import Outbox
 from gateway.vehicle.recorder import Stretch
-from tests.vehicle.samples import BOOT, NOW, T0, TAG, VAN, content
+from tests.vehicle.samples import BOOT, NOW, T0, TAG, VAN, content, observe
 
 EVERYTHING = 1 << 30
 
@@ -344,8 +344,9 @@ def test_a_full_outbox_then_drops_payloads_and_keeps_signed_headers(
     make: Callable[..., Outbox], key: SigningKey
 ) -> None:
     plain = make()
-    plain.seal(content(*range(200)), sealed_at_ms=T0, config_version=3)
-    plain.seal(content(*range(200, 400)), sealed_at_ms=T0, config_version=3)
+    for start in (0, 200):
+        uneven = tuple(observe(number, temperature_mc=number**3 % 4999) for number in range(start, start + 200))
+        plain.seal(Content(uneven), sealed_at_ms=T0, config_version=3)
     outbox = make(max_bytes=plain.depth().stored_bytes)
     seal(outbox, 500)
     first, second, third = waiting(outbox)
