@@ -86,6 +86,8 @@ def _pack_observations(rows: Sequence[Observation]) -> bytes:
         [row.humidity_cpct for row in rows],
         [row.battery_mv for row in rows],
         [row.time_error_ms for row in rows],
+        [row.light_lux for row in rows],
+        [row.shock_mg for row in rows],
     )
     packed = b"".join(pack_column(column, () if column is groups else groups) for column in columns)
     return pack_varint(len(rows)) + (_pack_loggers(loggers) if rows else b"") + packed
@@ -105,6 +107,7 @@ def _unpack_observations(reader: Reader) -> tuple[Observation, ...]:
     temperature = _numbers(reader, "temperature", groups)
     counter, humidity, battery = (unpack_column(reader, count, groups) for _ in range(3))
     time_error = _numbers(reader, "time_error", groups)
+    light, shock = (unpack_column(reader, count, groups) for _ in range(2))
     return tuple(
         Observation(
             logger=loggers[groups[row]],
@@ -118,6 +121,8 @@ def _unpack_observations(reader: Reader) -> tuple[Observation, ...]:
             humidity_cpct=humidity[row],
             battery_mv=battery[row],
             time_error_ms=time_error[row],
+            light_lux=light[row],
+            shock_mg=shock[row],
         )
         for row in range(count)
     )
