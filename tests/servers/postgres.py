@@ -1,4 +1,4 @@
-"""A private PostgreSQL cluster for one test session: its own folder, a socket in it and no port."""
+"""A private PostgreSQL cluster: its own folder, a socket in it and no port; it can be killed and started again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TEMPLATE = "coldchain_template"
 START_TIMEOUT_S = 60
 _PR_SET_PDEATHSIG = 1
 _FAST = {
-    # Tests kill workers, not the machine: nothing here shows durability.
+    # Tests kill processes, not the machine: what was written to the kernel stays.
     "fsync": "off",
     "full_page_writes": "off",
     "synchronous_commit": "off",
@@ -40,12 +40,58 @@ class PostgresMissingError(Exception):
 
 
 class Cluster:
-    """A running cluster."""
+    """A cluster in its folder. `committed` makes each commit outlive the database's own processes."""
 
-    def __init__(self, folder: Path, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, folder: Path, binaries: Path, *, committed: bool = False) -> None:
         self._folder = folder
-        self._process = process
         self._made = 0
+        options = _FAST | ({"synchronous_commit": "on"} if committed else {})
+        written = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        self._command = [binaries / "postgres", "-D", folder / "data", "-k", folder, *written]
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603  the installed server
+            self._command,
+            cwd=self._folder,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509  it calls one function of libc
+            **_identity(_unprivileged_user()),
+        )
+
+    def kill(self) -> None:
+        """SIGKILL the postmaster; its backends end by themselves."""
+        self._process.kill()
+        self._process.wait(START_TIMEOUT_S)
+
+    def start(self) -> None:
+        """Start it again and wait until it answers: it refuses to begin before the last old backend has ended."""
+        for _ in range(START_TIMEOUT_S * 20):
+            if self._process.poll() is not None:
+                self._process = self._start()
+            if self.answers():
+                return
+            _pause()
+        raise TimeoutError("PostgreSQL does not answer")
+
+    def stop(self) -> None:
+        """End it, breaking off what is under way."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(START_TIMEOUT_S)
+
+    def answers(self) -> bool:
+        """Whether it takes connections."""
+        try:
+            self._connect().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def backends(self) -> list[int]:
+        """The processes that serve its clients now."""
+        with self._connect() as connection:
+            query = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            return [pid for (pid,) in connection.execute(query)]
 
     def url(self, database: str) -> str:
         return f"postgresql+psycopg://{USER}@/{database}?host={self._folder}"
@@ -76,12 +122,15 @@ class Cluster:
                 return
 
     def _execute(self, statement: str) -> None:
-        with psycopg.connect(dbname="postgres", user=USER, host=str(self._folder), autocommit=True) as connection:
+        with self._connect() as connection:
             connection.execute(statement)  # type: ignore[call-overload]  # names made here, no literal
+
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(dbname="postgres", user=USER, host=str(self._folder), autocommit=True)
 
 
 @contextmanager
-def running_cluster() -> Iterator[Cluster]:
+def running_cluster(*, committed: bool = False) -> Iterator[Cluster]:
     """Start a cluster, as an unprivileged user where this is root; raises PostgresMissingError."""
     binaries = _find_binaries()
     # Not in pytest's folder: that is closed to the user that PostgreSQL runs as.
@@ -94,20 +143,12 @@ def running_cluster() -> Iterator[Cluster]:
         subprocess.run(  # noqa: S603  the installed server
             [*command, "--no-locale"], check=True, stdout=subprocess.DEVNULL, cwd=folder, **_identity(user)
         )
-        options = [part for name, value in _FAST.items() for part in ("-c", f"{name}={value}")]
-        process = subprocess.Popen(  # noqa: S603  the same
-            [binaries / "postgres", "-D", folder / "data", "-k", folder, *options],
-            cwd=folder,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509  it calls one function of libc
-            **_identity(user),
-        )
+        cluster = Cluster(folder, binaries, committed=committed)
         try:
-            cluster = Cluster(folder, process)
             cluster.wait()
             yield cluster
         finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(START_TIMEOUT_S)
+            cluster.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

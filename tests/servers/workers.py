@@ -1,9 +1,10 @@
-"""Worker processes of the hub that can be killed at any moment and are quick to start again."""
+"""Processes of the product that can be killed at any moment and are quick to start again."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+from collections.abc import Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -12,22 +13,39 @@ STOP_TIMEOUT_S = 60
 # Each is a process of its own, forked from a server that has loaded the code: a start costs no second of imports.
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(
-    ["gateway.cli.hub", "gateway.hub.workers", "alembic.command", "psycopg", "pytest", "tests.servers.workers"]
+    [
+        *("gateway.cli.hub", "gateway.hub.hub", "gateway.hub.workers", "alembic.command", "psycopg"),
+        *("gateway.cli.vehicle", "bleak.backends.bluezdbus.client", "bleak.backends.bluezdbus.scanner"),
+        *("pytest", "tests.servers.workers"),
+    ]
 )
 
 
 class Worker:
-    """`coldchain hub …` under one name, started again and again."""
+    """`coldchain …` with one log file, started again and again. `environment` comes on top of this process's own."""
 
-    def __init__(self, log: Path, *arguments: str) -> None:
+    def __init__(self, log: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         self.log = log
         self.starts = 0
-        self._arguments = ("hub", *arguments)
+        self._arguments = arguments
+        self._environment = dict(environment or {})
         self._process: BaseProcess | None = None
         self.start()
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs."""
+        return self._process is not None and self._process.is_alive()
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started last."""
+        assert self._process is not None
+        assert self._process.pid is not None
+        return self._process.pid
+
     def start(self) -> None:
-        self._process = _context.Process(target=_run, args=(self.log, self._arguments), daemon=True)
+        self._process = _context.Process(target=_run, args=(self.log, self._arguments, self._environment), daemon=True)
         self._process.start()
         self.starts += 1
 
@@ -45,9 +63,10 @@ class Worker:
         return self._process.exitcode
 
 
-def _run(log: Path, arguments: tuple[str, ...]) -> None:
+def _run(log: Path, arguments: tuple[str, ...], environment: dict[str, str]) -> None:
     from gateway.cli import main  # noqa: PLC0415  loaded in the worker's process
 
+    os.environ.update(environment)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)

@@ -136,8 +136,8 @@ async def test_nothing_is_lost_doubled_or_judged_twice(rooms: Rooms, settings_fi
     for number in range(VANS):
         register(rooms.registry, number)
     settings = ("--settings", str(settings_file))
-    workers = [Worker(tmp_path / f"ingest-{i}.log", "ingest", "--name", f"i-{i}", *settings) for i in range(3)]
-    workers += [Worker(tmp_path / f"watch-{i}.log", "watch", *settings) for i in range(2)]
+    workers = [Worker(tmp_path / f"ingest-{i}.log", "hub", "ingest", "--name", f"i-{i}", *settings) for i in range(3)]
+    workers += [Worker(tmp_path / f"watch-{i}.log", "hub", "watch", *settings) for i in range(2)]
     fleet = Fleet(vans, VerifyKey(rooms.key.public_bytes), rng)
     broker = rooms.settings.broker
     assert isinstance(broker, MqttSettings)
