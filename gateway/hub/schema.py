@@ -82,6 +82,45 @@ enrolment_codes = Table(
     Column("used_by", Bytes),  # the public key that used it
 )
 
+# --- people and programs --------------------------------------------------------------------------------------------
+
+users = Table(
+    "users",
+    metadata,
+    Column("name", Code, primary_key=True),
+    Column("printed_name", String(120), nullable=False),
+    Column("roles", Text, nullable=False),  # JSON list
+    Column("password_hash", Text),  # Argon2id; None where the sign-on is the only way in
+    Column("subject", String(255), unique=True),  # who the sign-on says it is
+    Column("created_at_ms", Milliseconds, nullable=False),
+    Column("disabled_at_ms", Milliseconds),
+    Column("failures", Integer, nullable=False, server_default="0"),  # wrong passwords in a row
+    Column("rests_until_ms", Milliseconds),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("secret_hash", Bytes, primary_key=True),
+    Column("account", Code, ForeignKey("users.name"), nullable=False, index=True),
+    Column("opened_at_ms", Milliseconds, nullable=False),
+    Column("used_at_ms", Milliseconds, nullable=False),
+    Column("expires_at_ms", Milliseconds, nullable=False),
+)
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("label", Code, nullable=False),
+    Column("account", Code, ForeignKey("users.name"), nullable=False),
+    Column("rights", Text, nullable=False),  # JSON list
+    Column("token_hash", Bytes, nullable=False, unique=True),
+    Column("made_at_ms", Milliseconds, nullable=False),
+    Column("expires_at_ms", Milliseconds, nullable=False),
+    Column("revoked_at_ms", Milliseconds),
+)
+
 # --- the replicated log ---------------------------------------------------------------------------------------------
 
 epochs = Table(

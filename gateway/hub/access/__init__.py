@@ -1,0 +1,1 @@
+"""People and programs at the hub: accounts, roles and rights, sessions, tokens."""
