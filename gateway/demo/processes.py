@@ -49,6 +49,13 @@ class Child:
         return self._runs.is_set()
 
     @property
+    def pid(self) -> int:
+        """Its process id; raises ChildDied before its first start."""
+        if self._process is None:
+            raise ChildDied(f"{self.name} was never started")
+        return self._process.pid
+
+    @property
     def log(self) -> Path:
         """Where its output is kept."""
         return self.folder / f"{self.name}.log"
