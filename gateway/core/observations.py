@@ -5,8 +5,9 @@ An observation is never altered. Readings (see `readings`) are derived from obse
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class Source(StrEnum):
@@ -16,8 +17,7 @@ class Source(StrEnum):
     MEMORY = "memory"
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(msgspec.Struct, frozen=True, gc=False):
     """One measurement as one gateway came to know it.
 
     logger           address or serial of the logger, as enrolled ("C0:FF:EE:00:00:01")

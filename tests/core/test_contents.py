@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from contextlib import suppress
 
 import msgspec
@@ -10,6 +9,7 @@ import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from gateway.core.contents import BODY_BYTES_MAX, RECORDS_MAX, Content, decode_content, encode_content
 from gateway.core.errors import ContentError
@@ -66,7 +66,7 @@ def refusal_of(data: bytes) -> ContentError | None:
 
 BUSY = Content(
     observations=tuple(
-        dataclasses.replace(one, counter=place % 65_536, battery_mv=2990, humidity_cpct=4000 + place % 7)
+        structs.replace(one, counter=place % 65_536, battery_mv=2990, humidity_cpct=4000 + place % 7)
         for place, one in enumerate(observe_all(steady(5.0, 0, 30, 0.5)))
     ),
     records=(
@@ -169,7 +169,7 @@ def test_one_logger_takes_little_and_many_their_addresses() -> None:
     alone = Content(BUSY.observations)
     assert len(encode_content(alone)) < 4 * len(alone)
     crowd = tuple(
-        dataclasses.replace(one, logger=f"C0:FF:EE:{place * 7919 % 256:02X}:{place:02X}:{place * 31 % 256:02X}")
+        structs.replace(one, logger=f"C0:FF:EE:{place * 7919 % 256:02X}:{place:02X}:{place * 31 % 256:02X}")
         for place, one in enumerate(BUSY.observations)
     )
     assert len(encode_content(Content(crowd))) < 12 * len(crowd)

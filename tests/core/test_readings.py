@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.core.observations import Observation, Source
 from gateway.core.readings import HALF_WRAP_MS, LoggerRecord, Merged, merge_observations

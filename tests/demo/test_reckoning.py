@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from gateway.core.observations import Observation, Source
 from gateway.demo.reckoning import Custody, LoggerTruth, Measurement, Place, Record, reckon

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from msgspec import structs
 from sqlalchemy import select
 
 from gateway.cli import main
@@ -174,7 +175,9 @@ def test_points_older_than_the_bucket_keeps_are_no_fault(hub: Hub, front: Front)
 
 
 def test_what_arrives_late_is_written_and_what_it_replaces_is_withdrawn(hub: Hub) -> None:
-    memory = [replace(observe(300 * i, 5.0), source=Source.MEMORY, interval_s=300, counter=None) for i in range(12)]
+    memory = [
+        structs.replace(observe(300 * i, 5.0), source=Source.MEMORY, interval_s=300, counter=None) for i in range(12)
+    ]
     hub.van.seal(*memory)
     hub.ingest.take(hub.van.deliveries())
     hub.project()

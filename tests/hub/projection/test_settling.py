@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.core.observations import Observation, Source
 from gateway.core.readings import Reading, merge_observations
