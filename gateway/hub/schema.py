@@ -47,6 +47,8 @@ hub_state = Table(
     Column("generation", Integer, nullable=False),
     # When everything under way was last marked for judging, by whichever process had the turn.
     Column("patrolled_at_ms", Milliseconds, nullable=False, server_default="0"),
+    # Grows with each boot that is dated anew; boots.revision says when each was last.
+    Column("dating_revision", BigInteger, nullable=False, server_default="0"),
 )
 
 # --- gateways -------------------------------------------------------------------------------------------------------
@@ -61,6 +63,11 @@ gateways = Table(
     Column("status_at_ms", Milliseconds),
     Column("sealed_at_ms", Milliseconds),  # of the newest segment in the chain
     Column("received_at_ms", Milliseconds),
+    # What its log last said of its clock.
+    Column("clock_trusted", Boolean),
+    Column("clock_error_ms", Milliseconds),
+    Column("clock_reference", String(16)),
+    Column("clock_at_ms", Milliseconds),
 )
 
 gateway_keys = Table(
@@ -175,6 +182,56 @@ segment_loggers = Table(
     sqlite_with_rowid=False,
 )
 
+# --- time -----------------------------------------------------------------------------------------------------------
+
+boots = Table(
+    "boots",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("gateway", Code, ForeignKey("gateways.name"), nullable=False),
+    Column("boot", Bytes, nullable=False),
+    # Bounds of UTC less monotonic time, from outside: the record cannot be older than this, or newer than its receipt.
+    Column("earliest_ms", Milliseconds),
+    Column("latest_ms", Milliseconds),
+    # gateway.core.dating.Dating in MessagePack, as it is applied to what is read; null: not dated yet.
+    Column("dating", Bytes),
+    Column("due", Boolean, nullable=False, server_default=false()),
+    Column("revision", BigInteger, nullable=False, server_default="0", index=True),
+    UniqueConstraint("gateway", "boot"),
+    Index("ix_boots_due", "id", sqlite_where=text("due"), postgresql_where=text("due")),
+)
+
+clock_marks = Table(
+    "clock_marks",
+    metadata,
+    Column("boot_id", Key, ForeignKey("boots.id"), primary_key=True, autoincrement=False),
+    Column("monotonic_ms", Milliseconds, primary_key=True, autoincrement=False),
+    Column("at_ms", Milliseconds, primary_key=True, autoincrement=False),
+    Column("error_ms", Milliseconds, nullable=False),
+)
+
+untrusted_segments = Table(
+    "untrusted_segments",
+    metadata,
+    Column("segment_id", Key, ForeignKey("segments.id"), primary_key=True, autoincrement=False),
+    Column("boot_id", Key, ForeignKey("boots.id"), nullable=False, index=True),
+)
+
+stops = Table(
+    "stops",
+    metadata,
+    Column("segment_id", Key, ForeignKey("segments.id"), primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),  # among the records of its segment
+    Column("gateway", Code, nullable=False),
+    Column("act", String(16), nullable=False),
+    Column("place", String(80), nullable=False),
+    Column("is_site", Boolean, nullable=False),
+    Column("at_ms", Milliseconds, nullable=False),
+    Column("error_ms", Milliseconds, nullable=False),
+    Column("trusted", Boolean, nullable=False),
+    Index("ix_stops_gateway_at_ms", "gateway", "at_ms"),
+)
+
 quarantine = Table(
     "quarantine",
     metadata,
@@ -206,7 +263,35 @@ loggers = Table(
     "loggers",
     metadata,
     Column("address", Code, primary_key=True),
+    Column("document", Text, nullable=False),
+)
+
+# The documents' own statements, to find loggers by box and time. 0: from the beginning.
+assignments = Table(
+    "assignments",
+    metadata,
+    Column("logger", Code, ForeignKey("loggers.address"), primary_key=True),
+    Column("from_ms", Milliseconds, primary_key=True, autoincrement=False),
+    Column("until_ms", Milliseconds),
     Column("box", Code, nullable=False, index=True),
+)
+
+# What each gateway said last of a fault that lasts: that it began, or that it is over.
+logger_faults = Table(
+    "logger_faults",
+    metadata,
+    Column("logger", Code, primary_key=True),
+    Column("code", String(32), primary_key=True),
+    Column("gateway", Code, primary_key=True),
+    Column("at_ms", Milliseconds, nullable=False),
+    Column("over", Boolean, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
+sites = Table(
+    "sites",
+    metadata,
+    Column("name", Code, primary_key=True),
     Column("document", Text, nullable=False),
 )
 
