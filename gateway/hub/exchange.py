@@ -30,7 +30,9 @@ from gateway.mqtt import Message, MqttClient
 log = logging.getLogger(__name__)
 
 BATCH_MAX = 256
-"""Messages that share one commit: at 60 KiB for the fullest segments some 15 MiB."""
+"""Messages that share one commit."""
+BATCH_BYTES = 512 * 1024
+"""Beyond it a batch takes no further message: decoded, its readings take some fifty times as much memory."""
 QUEUE_MAX = 256
 """Messages read ahead of the transaction under way; the broker keeps the rest."""
 GATHER_S = 0.2
@@ -91,11 +93,16 @@ class Exchange:
 
     async def _take(self, arrived: Bell) -> None:
         while True:
-            batch = [await self._queue.get()]
-            while len(batch) < BATCH_MAX and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
-            await self._take_batch(batch)
+            await self._take_batch(await self._next_batch())
             arrived.ring()
+
+    async def _next_batch(self) -> list[Message]:
+        batch = [await self._queue.get()]
+        size = len(batch[0].payload)
+        while len(batch) < BATCH_MAX and size < BATCH_BYTES and not self._queue.empty():
+            batch.append(self._queue.get_nowait())
+            size += len(batch[-1].payload)
+        return batch
 
     async def _take_batch(self, batch: Sequence[Message]) -> None:
         deliveries = []

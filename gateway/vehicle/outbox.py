@@ -229,9 +229,11 @@ class Outbox:
         for named in ack.epochs:
             epoch = by_epoch.get(named.epoch)
             if epoch is not None and named.next_offset > epoch.acknowledged and self._agrees(epoch, named):
-                before = self._rows.bytes_in(epoch.waiting)
+                before = epoch.waiting
                 epoch.acknowledged = min(named.next_offset, epoch.count)
-                self._waiting_bytes += self._rows.bytes_in(epoch.waiting) - before
+                # Only what is new is counted: a year's backlog is not read again for each acknowledgement.
+                passed = range(before.start, min(epoch.waiting.start, before.stop))
+                self._waiting_bytes -= self._rows.bytes_in(passed)
                 epoch.unwritten = changed = True
         return changed
 

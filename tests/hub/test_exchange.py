@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from gateway.core.configuration import Box, Configuration
 from gateway.core.messages import decode_ack, open_envelope
+from gateway.hub import exchange as module
 from gateway.hub import patience
 from gateway.hub.exchange import Exchange
 from gateway.hub.ingest import Delivery, Ingest, Receipt
@@ -151,6 +153,39 @@ async def test_what_the_database_does_not_take_is_neither_lost_nor_acknowledged(
         await broker.until(lambda: broker.acknowledged)
     assert failing.fails == 0
     assert (len(broker.on("ack")), rooms.archive.counts().chained) == (1, 1)
+
+
+class Counting(Ingest):
+    """Notes what is decoded at once; holds the first batch until everything else waits."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        super().__init__(rooms.store, rooms.clock.now_ms)
+        self.batches: list[list[int]] = []
+        self.may_go_on = threading.Event()
+
+    def take(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
+        self.batches.append([len(delivery.data) for delivery in deliveries])
+        self.may_go_on.wait(PATIENCE_S)
+        return super().take(deliveries)
+
+
+async def test_a_batch_is_bounded_in_bytes_and_in_number(
+    rooms: Rooms, van: Van, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payloads = [van.seal(observe(30 * number, 5.0)).to_bytes() for number in range(20)]
+    size = max(map(len, payloads))
+    monkeypatch.setattr(module, "BATCH_BYTES", 3 * size)
+    counting = Counting(rooms)
+    async with running(rooms, counting) as broker:
+        for payload in payloads:
+            broker.deliver(f"coldchain/v1/{van.name}/log", payload)
+        while not broker.incoming.empty():  # noqa: ASYNC110  what the exchange reads ahead has no event
+            await asyncio.sleep(0)
+        counting.may_go_on.set()
+        await broker.until(lambda: len(broker.acknowledged) == len(payloads))
+    assert rooms.archive.counts().chained == len(payloads)
+    assert max(len(batch) for batch in counting.batches) > 1
+    assert max(sum(batch) for batch in counting.batches) < 4 * size
 
 
 async def test_nonsense_is_acknowledged_and_blocks_nothing(rooms: Rooms, van: Van) -> None:

@@ -217,6 +217,28 @@ async def test_a_new_configuration_judges_all_that_is_sealed(bench: Bench, until
         await until(lambda: {0, 1} <= set(FakeJudge.seen))
 
 
+async def test_a_long_history_is_read_back_in_pages(
+    bench: Bench, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "HISTORY_PAGE", 3)
+    async with bench.running(configuration(state="empty")):
+        for number in range(10):
+            await bench.seal(number)
+        await until(lambda: not bench.alarm._sealed)
+        pages, run = [], bench.storage.disk.run
+
+        async def counting(function: Callable[..., object], *arguments: object) -> object:
+            found = await run(function, *arguments)
+            pages.extend([len(found)] if isinstance(found, list) and function is list else [])
+            return found
+
+        monkeypatch.setattr(type(bench.storage.disk), "run", lambda _, *arguments: counting(*arguments))
+        bench.alarm.adopt(configuration(version=2))
+        await until(lambda: bench.alarm.warning is not None and len(FakeJudge.seen) >= 10)
+    assert FakeJudge.seen == list(range(10))
+    assert pages == [3, 3, 3, 1, 0]
+
+
 async def test_the_hub_is_reached_as_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://nowhere:1")
     async with make_hub_client(HubSettings(url="http://hub:8080/"), "secret") as client:
