@@ -179,7 +179,7 @@ class VehicleMachine:
                 interval_s=self.plan.interval_s, seal_interval_s=self.plan.interval_s, health_interval_s=86_400
             ),
             outbox=OutboxSettings(max_bytes=1 << 20),
-            uplink=UplinkSettings(window_bytes=self.plan.window_bytes),
+            uplink=UplinkSettings(window_bytes=self.plan.window_bytes, stall_s=max(5.0, self.plan.calm_s / 2000)),
         )
         enrolment = Enrolment(hub_public_key=HUB_KEY.public_bytes.hex(), token="t")
         client = httpx.AsyncClient(base_url="http://hub", transport=httpx.MockTransport(self._post))
@@ -224,7 +224,7 @@ class VehicleMachine:
         disk = _SlowDisk(self.plan.slow_disk_s, self.rng)
         return Storage(self.outbox, Memos(self.connection), disk, self.connection)
 
-    def _make_radio(self, _settings: object, hear: Callable[..., None], **_: object) -> SimulatedRadio:
+    def _make_radio(self, _settings: object, hear: Callable[..., None], *_: object, **__: object) -> SimulatedRadio:
         return SimulatedRadio(
             self.loggers,
             hear,

@@ -49,6 +49,12 @@ class Broker:
         else:
             self.story.tell("broker", "restarts")
 
+    def rise(self) -> None:
+        """Be there again."""
+        self.is_up = True
+        for client in self.clients.values():
+            client.look()
+
     def accept(self, topic: str, payload: bytes, *, retain: bool) -> None:
         """Acknowledge to the publisher; what becomes of the message is another matter."""
         if retain:
@@ -80,6 +86,7 @@ class Client:
         self._broker = broker
         self._road = road
         self._changed = asyncio.Event()
+        self._chance = asyncio.Event()
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
         self._subscriptions: list[str] = []
         self._task: asyncio.Task[None] | None = None
@@ -136,17 +143,24 @@ class Client:
             self._inbox.put_nowait(Message(topic, payload, qos=1, retain=False, token=(connection, 1)))
 
     def look(self) -> None:
-        """See whether the link still stands."""
+        """See whether the link still stands, or could stand again. Nobody polls: that would cost most of the time."""
         if self.connected and not (self._broker.is_up and self._road.is_open):
             self._set(connected=False)
+        if self._can_connect():
+            self._chance.set()
 
     async def _keep_connected(self) -> None:
         while True:
-            if not self.connected and self._broker.is_up and self._road.is_open:
+            self._chance.clear()
+            if self._can_connect():
                 self.connections += 1
                 self._set(connected=True)
                 self._send_retained()
+            await self._chance.wait()
             await asyncio.sleep(RECONNECT_S)
+
+    def _can_connect(self) -> bool:
+        return not self.connected and self._broker.is_up and self._road.is_open
 
     def _send_retained(self) -> None:
         for topic, payload in self._broker.retained.items():

@@ -245,7 +245,7 @@ class World:
     async def _restart_the_broker(self, rng: random.Random) -> None:
         self.broker.restart()
         await asyncio.sleep(rng.choice([1, 300]))
-        self.broker.is_up = True
+        self.broker.rise()
 
     async def _cut_power(self, rng: random.Random) -> None:
         await self.vehicle.cut_power()
@@ -334,7 +334,8 @@ class World:
     async def _calm_down(self) -> None:
         """All faults end."""
         self.story.tell("world", "calm from here on")
-        self.broker.is_up = self.broker.is_calm = True
+        self.broker.is_calm = True
+        self.broker.rise()
         for name in self.roads:
             self._open_road(name, is_open=True)
         for logger in self.loggers:
