@@ -143,11 +143,12 @@ def do_last(connection: Connection, act: Callable[[Connection], None]) -> None:
 @contextmanager
 def _finishing(connection: Connection) -> Iterator[Connection]:
     acts: list[Callable[[Connection], None]] = []
-    connection.info[_LAST] = acts  # lives as long as the pooled connection, so it is taken away again
+    info = connection.info  # asked for again after the database has gone, it would be another connection's
+    info[_LAST] = acts  # lives as long as the pooled connection, so it is taken away again
     try:
         yield connection
     finally:
-        del connection.info[_LAST]
+        info.pop(_LAST, None)
     for act in acts:
         act(connection)
 

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import OperationalError
 
 from gateway.core.configuration import Box
 from gateway.hub import schema
@@ -163,3 +164,15 @@ def test_a_listener_sees_every_event_however_transactions_overlap(stores: list[S
     with stores[2].read() as connection:
         seen += read_events(connection, seen[-1].id, 10)
     assert [event.data for event in seen] == ['{"n":2}', '{"n":1}']
+
+
+def test_a_database_that_goes_away_within_a_transaction_is_said_to_be_away(store: Store) -> None:
+    with pytest.raises(OperationalError), store.write() as connection:
+        tell(connection, "gateway", {}, START_MS)
+        connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+    with pytest.raises(OperationalError), store.claim("leader", ["x"], 1) as claim, claim.write() as connection:
+        connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+    with store.write() as connection:
+        tell(connection, "gateway", {}, START_MS)
+    with store.read() as connection:
+        assert len(read_events(connection, 0, 10)) == 1
