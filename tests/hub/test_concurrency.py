@@ -168,7 +168,6 @@ def test_a_listener_sees_every_event_however_transactions_overlap(stores: list[S
 
 def test_a_database_that_goes_away_within_a_transaction_is_said_to_be_away(store: Store) -> None:
     with pytest.raises(OperationalError), store.write() as connection:
-        tell(connection, "gateway", {}, START_MS)
         connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
     with pytest.raises(OperationalError), store.claim("leader", ["x"], 1) as claim, claim.write() as connection:
         connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
