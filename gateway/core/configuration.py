@@ -70,8 +70,32 @@ _BINDKEY_BYTES = 16
 _REVEAL = "reveal_secrets"
 
 
+class Assignment(Model):
+    """A time that is over: the logger rode in `box` from `begins` to `ends`, under `calibration`.
+
+    `begins` None: from the beginning.
+    """
+
+    box: Code
+    begins: AwareDatetime | None = None
+    ends: AwareDatetime
+    calibration: Calibration | None = None
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Self:
+        if self.begins is not None and self.ends <= self.begins:
+            raise ValueError("ends is not after begins")
+        return self
+
+
+Name = Annotated[str, StringConstraints(max_length=80)]
+
+
 class Logger(Model):
     """An enrolled logger and the box it rides in. `memory_interval_s` is None for a logger without a memory.
+
+    `box` is None while it rides nowhere. `since` says from when on box and calibration are what they are, None: from
+    the beginning. `former` is where it was before, oldest first; the hub keeps it and takes it from nobody.
 
     `bindkey` opens the broadcasts of a BTHome sensor that encrypts them: 32 hexadecimal digits. It is written out only
     by `reveal`; anywhere else it is asterisks.
@@ -81,10 +105,14 @@ class Logger(Model):
 
     address: Code
     kind: LoggerKind = LoggerKind.RUUVITAG
-    box: Code
+    box: Code | None = None
     memory_interval_s: Annotated[int, Field(gt=0)] | None = 300
     calibration: Calibration | None = None
     bindkey: SecretStr | None = None
+    since: AwareDatetime | None = None
+    former: Annotated[tuple[Assignment, ...], Field(max_length=1000)] = ()
+    model: Name = ""
+    serial: Name = ""
 
     @field_validator("bindkey")
     @classmethod

@@ -7,13 +7,13 @@ has a late one folds again from the start (see `judgement`). Folding incremental
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from gateway.core.bands import BandTable
 from gateway.core.exposure import Stretch
-from gateway.core.figures import CalibrationSpan, Gauge, Measured
+from gateway.core.figures import CalibrationSpan, CalibrationSpans, Gauge, Measured
 from gateway.core.laws import Modelled
 from gateway.core.lives import Life, LifeState, begin_life, lives_of, spend_life
 from gateway.core.profiles import Profile
@@ -81,8 +81,8 @@ class Evaluator:
         profile: Profile,
         exposure: Sequence[Stretch],
         *,
-        uncertainty_by_box_c: dict[str, float],
-        calibration_by_box: dict[str, CalibrationSpan],
+        uncertainty_by_box_c: Mapping[str, float],
+        calibration_by_box: Mapping[str, CalibrationSpan | CalibrationSpans],
     ) -> None:
         self.profile = profile
         self.exposure = tuple(exposure)

@@ -19,13 +19,17 @@ HOUR_MS = 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A piece of an exposure: carried in `box`; or declared between low_c and high_c; or, with neither, unknown."""
+    """A piece of an exposure: carried in `box`; or declared between low_c and high_c; or, with neither, unknown.
+
+    `uncertainty_c` is that of the logger which measures in it, None if nobody states it.
+    """
 
     begins_ms: int
     ends_ms: int | None
     box: str | None = None
     range_c: tuple[float, float] | None = None
     phase: str = "in_transit"
+    uncertainty_c: float | None = None
 
 
 def exposure_of(consignment: Consignment, item: Item) -> tuple[Stretch, ...]:

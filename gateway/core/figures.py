@@ -51,13 +51,26 @@ class CalibrationSpan:
         return self.from_ms <= at_ms < self.until_ms
 
 
+@dataclass(frozen=True, slots=True)
+class CalibrationSpans:
+    """The same where loggers, or their certificates, followed each other in a box."""
+
+    spans: tuple[CalibrationSpan, ...]
+
+    def covers(self, at_ms: int) -> bool:
+        """Whether a reading at this moment is calibrated."""
+        return any(span.covers(at_ms) for span in self.spans)
+
+
 _NEVER = CalibrationSpan(None, None)
 
 
 class Gauge:
     """Sums up what spans and readings say of one exposure."""
 
-    def __init__(self, activation_energy_kj_mol: float, calibration_by_box: Mapping[str, CalibrationSpan]) -> None:
+    def __init__(
+        self, activation_energy_kj_mol: float, calibration_by_box: Mapping[str, CalibrationSpan | CalibrationSpans]
+    ) -> None:
         self._kinetic_k = activation_energy_kj_mol / GAS_CONSTANT_KJ_MOL_K
         self._calibration = calibration_by_box
         self._latest_c, self._latest_kinetic = math.nan, 0.0  # the end of one span is the beginning of the next

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.core.assessment import Assessment, Moment, assess, standing_reasons
-from gateway.core.configuration import Configuration, Consignment, Examination, Item, Logger
+from gateway.core.assignments import Tenure, tenures_of
+from gateway.core.configuration import Configuration, Consignment, Examination, Item
 from gateway.core.evaluator import Evaluator, State
 from gateway.core.exposure import Stretch, clip_exposure, exposure_of, to_ms
 from gateway.core.figures import CalibrationSpan
+from gateway.core.lanes import calibration_by_box, lane_choices, with_uncertainty
 from gateway.core.observations import Observation
 from gateway.core.profiles import Profile
 from gateway.core.readings import LoggerRecord, Reading
@@ -68,48 +70,51 @@ class ConsignmentJudge:
 
     def __init__(self, consignment: Consignment, configuration: Configuration) -> None:
         profiles = {profile.id: profile for profile in configuration.profiles}
-        loggers: dict[str, list[Logger]] = {}
+        tenures: dict[str, list[Tenure]] = {}
         for logger in configuration.loggers:
-            loggers.setdefault(logger.box, []).append(logger)
+            for tenure in tenures_of(logger):
+                tenures.setdefault(tenure.box, []).append(tenure)
         self._cases = [
-            _Case(consignment, item, examination, profiles, loggers, demonstration=configuration.demonstration)
+            _Case(consignment, item, examination, profiles, tenures, demonstration=configuration.demonstration)
             for item in consignment.items
             for examination in item.examinations
         ]
-        boxes = {stretch.box for case in self._cases for stretch in case.exposure if stretch.box is not None}
-        self._records = {
-            logger.address: LoggerRecord(logger.calibration.offset_c if logger.calibration else 0.0)
-            for box in boxes
-            for logger in loggers.get(box, ())
-        }
+        sources = {_source(tenure) for case in self._cases for tenure in case.tenures()}
+        self._records = {source: LoggerRecord(offset_c=source[1]) for source in sources}
+        self._records_of: dict[str, list[LoggerRecord]] = {}
+        for (address, _), record in self._records.items():
+            self._records_of.setdefault(address, []).append(record)
 
     def add(self, observations: Iterable[Observation]) -> None:
         """Take observations: any order, any number of times."""
         for observation in observations:
-            record = self._records.get(observation.logger)
-            if record is not None:
+            for record in self._records_of.get(observation.logger, ()):
                 record.add(observation)
 
     def judgements(self, now_ms: int) -> tuple[Judgement, ...]:
         """Say how things stand at `now_ms`."""
-        news = {address: record.take_news() for address, record in self._records.items()}
+        news = {source: record.take_news() for source, record in self._records.items()}
         for case in self._cases:
             case.update(self._records, news)
         return tuple(case.judgement(now_ms, self._records) for case in self._cases)
 
 
+Source = tuple[str, float]
+"""A logger and what is added to what it says, by one of its certificates."""
+
+
 @dataclass(slots=True)
 class _Fold:
-    """One profile over its part of the exposure, with one choice of logger for each box."""
+    """One profile over its part of the exposure, with one lane of loggers for each box."""
 
     evaluator: Evaluator
-    box_of: dict[str, str]
+    lane: tuple[Tenure, ...]
     state: State
     latest_ms: int = -1
 
-    def push(self, readings: Sequence[tuple[str, Reading]]) -> None:
-        for address, reading in readings:
-            self.evaluator.push(self.state, self.box_of[address], (reading,))
+    def push(self, readings: Sequence[tuple[Tenure, Reading]]) -> None:
+        for tenure, reading in readings:
+            self.evaluator.push(self.state, tenure.box, (reading,))
             self.latest_ms = max(self.latest_ms, reading.at_ms)
 
     def restart(self) -> None:
@@ -126,7 +131,7 @@ class _Case:
         item: Item,
         examination: Examination,
         profiles: dict[str, Profile],
-        loggers: dict[str, list[Logger]],
+        tenures: dict[str, list[Tenure]],
         *,
         demonstration: bool,
     ) -> None:
@@ -138,27 +143,31 @@ class _Case:
             _fold(profiles[name], stage, choice)
             for name, stage in _stages(examination, self.exposure)
             if name in profiles and stage
-            for choice in _logger_choices(stage, loggers)
+            for choice in lane_choices(stage, tenures)
         ]
 
-    def update(self, records: dict[str, LoggerRecord], news: dict[str, list[Reading] | None]) -> None:
+    def tenures(self) -> list[Tenure]:
+        """The loggers that measured for it."""
+        return [tenure for fold in self._folds for tenure in fold.lane]
+
+    def update(self, records: dict[Source, LoggerRecord], news: dict[Source, list[Reading] | None]) -> None:
         """Fold what is new; fold again from the start where something came late."""
         for fold in self._folds:
-            fresh = [news.get(address) for address in fold.box_of]
-            if any(readings is None for readings in fresh):
+            fresh = {source: news[source] for source in _sources(fold.lane)}
+            if any(readings is None for readings in fresh.values()):
                 self._refold(fold, records)
                 continue
-            readings = _in_order({address: news.get(address) or () for address in fold.box_of})
+            readings = _in_order(fold.lane, {source: several or () for source, several in fresh.items()})
             if readings and readings[0][1].at_ms <= fold.latest_ms:
                 self._refold(fold, records)
             else:
                 fold.push(readings)
 
-    def _refold(self, fold: _Fold, records: dict[str, LoggerRecord]) -> None:
+    def _refold(self, fold: _Fold, records: dict[Source, LoggerRecord]) -> None:
         fold.restart()
-        fold.push(_in_order({address: records[address].readings() for address in fold.box_of}))
+        fold.push(_in_order(fold.lane, {source: records[source].readings() for source in _sources(fold.lane)}))
 
-    def judgement(self, now_ms: int, records: dict[str, LoggerRecord]) -> Judgement:
+    def judgement(self, now_ms: int, records: dict[Source, LoggerRecord]) -> Judgement:
         """Close a copy of each fold at `now_ms` and let the worst win."""
         through_ms = self._through_ms(now_ms)
         received = self._consignment.received_at is not None
@@ -177,16 +186,16 @@ class _Case:
             ends.append(self.exposure[-1].ends_ms)
         return min(ends)
 
-    def _judge(self, fold: _Fold, moment: Moment, records: dict[str, LoggerRecord]) -> Judgement:
+    def _judge(self, fold: _Fold, moment: Moment, records: dict[Source, LoggerRecord]) -> Judgement:
         profile = fold.evaluator.profile
         staged = _moment_of(fold.evaluator.exposure, moment)
         closed = fold.evaluator.close(fold.state, staged.through_ms)
         assessment = assess(fold.evaluator, closed, self._item, staged)
         reasons = [*assessment.reasons, *standing_reasons(profile, demonstration=self._demonstration)]
         conflicts = sum(
-            _lies_in(fold.evaluator.exposure, box, at_ms)
-            for address, box in fold.box_of.items()
-            for at_ms in records[address].conflicts
+            tenure.covers(at_ms) and _lies_in(fold.evaluator.exposure, tenure.box, at_ms)
+            for tenure in fold.lane
+            for at_ms in records[_source(tenure)].conflicts
         )
         if conflicts:
             reasons.append(Reason("conflicting_readings", Verdict.REVIEW, {"count": conflicts}))
@@ -261,35 +270,31 @@ def _stages(examination: Examination, exposure: tuple[Stretch, ...]) -> list[tup
     ]
 
 
-def _logger_choices(stage: Sequence[Stretch], loggers: dict[str, list[Logger]]) -> list[list[Logger]]:
-    """Return one choice of a logger for each box; with several loggers in a box, each is judged and the worst wins."""
-    boxes = sorted({stretch.box for stretch in stage if stretch.box is not None})
-    most = max((len(loggers.get(box, ())) for box in boxes), default=0)
-    return [
-        [loggers[box][min(place, len(loggers[box]) - 1)] for box in boxes if loggers.get(box)]
-        for place in range(max(1, most))
-    ]
-
-
-def _fold(profile: Profile, stage: tuple[Stretch, ...], choice: list[Logger]) -> _Fold:
-    calibrated = {logger.box: logger.calibration for logger in choice}
+def _fold(profile: Profile, stage: tuple[Stretch, ...], lane: tuple[Tenure, ...]) -> _Fold:
     evaluator = Evaluator(
         profile,
-        stage,
-        uncertainty_by_box_c={box: c.uncertainty_c for box, c in calibrated.items() if c is not None},
-        calibration_by_box={
-            box: CalibrationSpan(to_ms(c.calibrated_at), to_ms(c.due_at))
-            for box, c in calibrated.items()
-            if c is not None
-        },
+        with_uncertainty(stage, lane),
+        uncertainty_by_box_c={},
+        calibration_by_box=calibration_by_box(lane),
     )
-    return _Fold(evaluator, {logger.address: logger.box for logger in choice}, evaluator.begin())
+    return _Fold(evaluator, lane, evaluator.begin())
 
 
-def _in_order(readings: dict[str, Sequence[Reading]]) -> list[tuple[str, Reading]]:
-    tagged = [(address, reading) for address, several in readings.items() for reading in several]
-    if len(readings) > 1:
-        tagged.sort(key=lambda pair: (pair[1].at_ms, pair[0]))
+def _source(tenure: Tenure) -> Source:
+    return tenure.logger, tenure.offset_c
+
+
+def _sources(lane: Iterable[Tenure]) -> set[Source]:
+    return {_source(tenure) for tenure in lane}
+
+
+def _in_order(lane: Sequence[Tenure], readings: dict[Source, Sequence[Reading]]) -> list[tuple[Tenure, Reading]]:
+    """Return who measured what, in order of time, of the times when it was in its box."""
+    tagged = [
+        (tenure, reading) for tenure in lane for reading in readings[_source(tenure)] if tenure.covers(reading.at_ms)
+    ]
+    if len(lane) > 1:
+        tagged.sort(key=lambda pair: (pair[1].at_ms, pair[0].logger))
     return tagged
 
 

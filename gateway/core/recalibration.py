@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from gateway.core.configuration import Calibration, Configuration, Consignment
+from gateway.core.configuration import Calibration, Configuration, Consignment, Logger
 from gateway.core.judgement import judge_consignment
 from gateway.core.observations import Observation
 from gateway.core.verdicts import Judgement
@@ -34,11 +34,15 @@ def verdicts_that_change(
     corrected = configuration.model_copy(
         update={
             "loggers": tuple(
-                entry.model_copy(update={"calibration": found}) if entry.address == logger else entry
-                for entry in configuration.loggers
+                _as_found(entry, found) if entry.address == logger else entry for entry in configuration.loggers
             )
         }
     )
     before = judge_consignment(consignment, configuration, observations, now_ms)
     after = judge_consignment(consignment, corrected, observations, now_ms)
     return [Change(*pair) for pair in zip(before, after, strict=True) if pair[0].verdict != pair[1].verdict]
+
+
+def _as_found(logger: Logger, found: Calibration) -> Logger:
+    former = tuple(past.model_copy(update={"calibration": found}) for past in logger.former)
+    return logger.model_copy(update={"calibration": found, "former": former})

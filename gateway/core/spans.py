@@ -98,7 +98,8 @@ class SpanBuilder:
             stretch.ends_ms if stretch.phase in muted_phases else begins_ms + start_delay_ms for stretch in exposure
         ]
         self._uncertainty_micro = [
-            round(uncertainty_by_box_c.get(stretch.box or "", default_uncertainty_c) * _MICRO) for stretch in exposure
+            round(_uncertainty_of(stretch, uncertainty_by_box_c, default_uncertainty_c) * _MICRO)
+            for stretch in exposure
         ]
         self._never_a_gap_ms = policy.minimum
 
@@ -309,3 +310,9 @@ def _hull(one: Range, other: Range) -> Range:
 
 def _is_unknown(stretch: Stretch) -> bool:
     return stretch.box is None and stretch.range_c is None
+
+
+def _uncertainty_of(stretch: Stretch, by_box_c: Mapping[str, float], default_c: float) -> float:
+    if stretch.uncertainty_c is not None:
+        return stretch.uncertainty_c
+    return by_box_c.get(stretch.box or "", default_c)

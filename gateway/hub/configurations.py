@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, or_, select
 
-from gateway.core.configuration import Configuration, Consignment, reveal
+from gateway.core.assignments import tenures_of
+from gateway.core.configuration import Configuration, Consignment, Logger, reveal
+from gateway.core.exposure import to_ms
 from gateway.hub import schema
 from gateway.hub.audit import begin_act
 from gateway.hub.rows import boxes_of, read_boxes, read_loggers, read_profiles, read_registered
 from gateway.hub.store import Store
+from gateway.hub.times import to_datetime
 
+HISTORY_MS = 14 * 86_400_000
+"""A gateway listens to a logger for so long after it left its box: its memory may still hold what was missed."""
 AFTER_RECEIPT_MS = 24 * 3_600_000
 """A gateway keeps a consignment for a day after its receipt: what its loggers still hold belongs to it."""
 
@@ -40,8 +46,8 @@ class Configurations:
             known = read_registered(connection, code)
             if known is None:
                 return None
-            boxes = boxes_of(known.consignment)
-            loggers = [logger for logger in read_loggers(connection, boxes) if logger.box in boxes]
+            candidates = read_loggers(connection, boxes_of(known.consignment))
+            loggers = [logger for logger in candidates if _was_with(logger, known.consignment)]
             configuration = Configuration(
                 version=1,
                 gateway="hub",
@@ -74,7 +80,7 @@ class Configurations:
             version=1,
             gateway="hub",
             demonstration=self._demonstration,
-            loggers=tuple(read_loggers(connection)),
+            loggers=tuple(_recent(read_loggers(connection), _needed_since(consignments, now_ms))),
             boxes=tuple(boxes),
             consignments=tuple(consignments),
             profiles=read_profiles(connection, consignments, boxes),
@@ -99,6 +105,36 @@ class Configurations:
             )
         )
         return changed
+
+
+def _was_with(logger: Logger, consignment: Consignment) -> bool:
+    """Whether a logger was in a box while that carried any of the items."""
+    carried = {carriage for item in consignment.items for carriage in consignment.carriage_of(item)}
+    return any(
+        tenure.box == carriage.box
+        and tenure.overlaps(to_ms(carriage.begins), None if carriage.ends is None else to_ms(carriage.ends))
+        for tenure in tenures_of(logger)
+        for carriage in carried
+    )
+
+
+def _needed_since(consignments: Iterable[Consignment], now_ms: int) -> datetime:
+    """Return how far back a gateway must know which logger was where: for what it carries, and for HISTORY_MS."""
+    begins = [
+        carriage.begins
+        for consignment in consignments
+        for item in consignment.items
+        for carriage in consignment.carriage_of(item)
+    ]
+    return min([to_datetime(now_ms - HISTORY_MS), *begins])
+
+
+def _recent(loggers: Iterable[Logger], since: datetime) -> Iterator[Logger]:
+    """Yield the loggers that are, or lately were, in a box; of their history what is recent."""
+    for logger in loggers:
+        former = tuple(past for past in logger.former if past.ends > since)
+        if logger.box is not None or former:
+            yield logger.model_copy(update={"former": former})
 
 
 def raise_versions(connection: Connection, version: int, now_ms: int) -> None:

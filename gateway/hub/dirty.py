@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, select
 
-from gateway.hub.schema import carriages, dirty, loggers
+from gateway.hub.schema import assignments, carriages, dirty
 from gateway.hub.store import insert_for
 
 MARGIN_MS = 3_600_000
@@ -58,17 +58,25 @@ def mark_carried(connection: Connection, spans: Iterable[Span], now_ms: int) -> 
     if not widest:
         return
     rows = connection.execute(
-        select(loggers.c.address, carriages.c.consignment, carriages.c.begins_ms, carriages.c.ends_ms)
-        .join(carriages, carriages.c.box == loggers.c.box)
-        .where(loggers.c.address.in_(widest))
+        select(
+            assignments.c.logger,
+            assignments.c.from_ms,
+            assignments.c.until_ms,
+            carriages.c.consignment,
+            carriages.c.begins_ms,
+            carriages.c.ends_ms,
+        )
+        .join(carriages, carriages.c.box == assignments.c.box)
+        .where(assignments.c.logger.in_(widest))
     )
     mark_consignments(
         connection,
         [
             row.consignment
             for row in rows
-            if row.begins_ms - MARGIN_MS <= widest[row.address].last_ms
-            and (row.ends_ms is None or row.ends_ms + MARGIN_MS >= widest[row.address].first_ms)
+            if max(row.begins_ms, row.from_ms) - MARGIN_MS <= widest[row.logger].last_ms
+            and (row.ends_ms is None or row.ends_ms + MARGIN_MS >= widest[row.logger].first_ms)
+            and (row.until_ms is None or row.until_ms + MARGIN_MS >= widest[row.logger].first_ms)
         ],
         now_ms,
     )

@@ -13,7 +13,7 @@ from gateway.core.recalibration import Change, verdicts_that_change
 from gateway.hub.archive import Archive
 from gateway.hub.configurations import Configurations
 from gateway.hub.rows import read_loggers
-from gateway.hub.schema import carriages
+from gateway.hub.schema import assignments, carriages
 from gateway.hub.store import Store
 from gateway.hub.watch import carried_span
 
@@ -40,7 +40,15 @@ def find_changes(
         begins_ms = since_ms
         if begins_ms is None and enrolled.calibration is not None:
             begins_ms = to_ms(enrolled.calibration.calibrated_at)
-        wanted = select(carriages.c.consignment).where(carriages.c.box == enrolled.box)
+        wanted = (
+            select(carriages.c.consignment)
+            .join(assignments, assignments.c.box == carriages.c.box)
+            .where(
+                assignments.c.logger == address,
+                carriages.c.ends_ms.is_(None) | (carriages.c.ends_ms > assignments.c.from_ms),
+                assignments.c.until_ms.is_(None) | (carriages.c.begins_ms < assignments.c.until_ms),
+            )
+        )
         if begins_ms is not None:
             wanted = wanted.where((carriages.c.ends_ms.is_(None)) | (carriages.c.ends_ms >= begins_ms))
         codes = sorted(set(connection.execute(wanted).scalars()))

@@ -5,15 +5,17 @@ Every change is an audited act in one transaction, and marks what must be judged
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, or_, select
 
 from gateway import profiles as library
-from gateway.core.configuration import Box, Consignment, Logger, reveal
+from gateway.core.assignments import Swap, Tenure, assign, swap_of, tenures_of
+from gateway.core.configuration import Box, Consignment, Logger
 from gateway.core.errors import InputError
 from gateway.core.exposure import to_ms
+from gateway.core.identifiers import refuse_identity_number
 from gateway.core.profiles import Model, Profile
 from gateway.hub import schema
 from gateway.hub.audit import Act, begin_act, record_act
@@ -24,19 +26,22 @@ from gateway.hub.rows import (
     Registered,
     boxes_of,
     examinations_of,
-    mark_boxes,
+    mark_tenures,
     read_boxes,
     read_codes_under_way,
     read_document,
+    read_logger,
     read_loggers,
     read_profile,
     read_registered,
     read_registered_profile,
     refuse_identities,
     save_items,
+    save_logger,
     to_registered,
 )
 from gateway.hub.store import Store, replace_row
+from gateway.hub.times import to_datetime
 
 LISTED_MAX = 500
 
@@ -50,15 +55,31 @@ class Registry:
 
     # --- acts
 
-    def put_logger(self, logger: Logger, who: str) -> None:
-        """Enrol a logger, or change what is known of it."""
+    def put_logger(self, logger: Logger, who: str, reason: str = "") -> Logger:
+        """Enrol a logger, move it, or change what is known of it; return it with its history.
+
+        Raises InputError for a moment that contradicts the history. See `gateway.core.assignments.assign`.
+        """
         with self._store.write() as connection:
             begin_act(connection)
-            document = read_document(connection, schema.loggers, logger.address)
-            old = None if document is None else Logger.model_validate_json(document)  # keeps its secrets
-            replace_row(connection, schema.loggers, address=logger.address, box=logger.box, document=reveal(logger))
-            self._record(connection, who, "register", f"logger {logger.address}", old, logger)
-            mark_boxes(connection, {logger.box}, self._now_ms())
+            old = read_logger(connection, logger.address)
+            new = assign(old, logger, to_datetime(self._now_ms()))
+            self._save_loggers(connection, who, "register", [(old, new)], reason)
+            return new
+
+    def swap_loggers(self, address: str, swap: Swap, who: str) -> tuple[Logger, Logger]:
+        """Let one logger take the place of another in its box; return the one that left and the one that came.
+
+        One that is not enrolled yet is taken to be of the other's kind. Raises InputError naming what is wrong.
+        """
+        with self._store.write() as connection:
+            begin_act(connection)
+            old, known = read_logger(connection, address), read_logger(connection, swap.new)
+            if old is None:
+                raise InputError("old", f"{address} is not enrolled")
+            left, came = swap_of(old, known, swap, to_datetime(self._now_ms()))
+            self._save_loggers(connection, who, "swap", [(old, left), (known, came)], swap.told)
+            return left, came
 
     def put_box(self, box: Box, who: str) -> None:
         """Register a box, or change it."""
@@ -172,6 +193,23 @@ class Registry:
 
     # --- parts of acts
 
+    def _save_loggers(
+        self,
+        connection: Connection,
+        who: str,
+        act: str,
+        changes: Sequence[tuple[Logger | None, Logger]],
+        reason: str,
+    ) -> None:
+        """Keep what became of loggers, and mark what was carried where something is different now."""
+        refuse_identity_number("reason", reason)
+        different: set[Tenure] = set()
+        for old, new in changes:
+            save_logger(connection, new)
+            self._record(connection, who, act, f"logger {new.address}", old, new, reason)
+            different |= set(tenures_of(new)).symmetric_difference([] if old is None else tenures_of(old))
+        mark_tenures(connection, different, self._now_ms())
+
     def _save(
         self, connection: Connection, consignment: Consignment, known: Registered | None, who: str, act: str
     ) -> Registered:
@@ -209,8 +247,15 @@ class Registry:
             raise InputError("carriage", f"no box {unknown[0]} is registered")
 
     def _record(
-        self, connection: Connection, who: str, act: str, subject: str, old: str | Model | None, new: Model
+        self,
+        connection: Connection,
+        who: str,
+        act: str,
+        subject: str,
+        old: str | Model | None,
+        new: Model,
+        reason: str = "",
     ) -> None:
         refuse_identities(new)
         before = old.model_dump_json() if isinstance(old, Model) else old
-        record_act(connection, Act(who, act, subject, before, new.model_dump_json()), self._now_ms())
+        record_act(connection, Act(who, act, subject, before, new.model_dump_json(), reason), self._now_ms())

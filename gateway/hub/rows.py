@@ -9,12 +9,14 @@ from datetime import datetime
 from sqlalchemy import Connection, Table, delete, insert, or_, select
 
 from gateway import profiles as library
-from gateway.core.configuration import Box, Consignment, Examination, Logger
+from gateway.core.assignments import Tenure, tenures_of
+from gateway.core.configuration import Box, Consignment, Examination, Logger, reveal
 from gateway.core.exposure import to_ms
 from gateway.core.identifiers import refuse_identity_number
 from gateway.core.profiles import Model, Profile
 from gateway.hub import schema
 from gateway.hub.dirty import mark_consignments
+from gateway.hub.store import replace_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +85,30 @@ def _end_ms(ends: datetime | None, received_ms: int | None) -> int | None:
     return min(known, default=None)
 
 
-def mark_boxes(connection: Connection, boxes: Iterable[str], now_ms: int) -> None:
-    """Mark each consignment that was ever in one of the boxes."""
+def save_logger(connection: Connection, logger: Logger) -> None:
+    """Replace a logger, and the rows by which it is found."""
+    table, assignments = schema.loggers, schema.assignments
+    replace_row(connection, table, address=logger.address, document=reveal(logger))
+    connection.execute(delete(assignments).where(assignments.c.logger == logger.address))
+    rows = [
+        {"logger": tenure.logger, "from_ms": tenure.from_ms, "until_ms": tenure.until_ms, "box": tenure.box}
+        for tenure in tenures_of(logger)
+    ]
+    if rows:
+        connection.execute(insert(assignments), rows)
+
+
+def mark_tenures(connection: Connection, tenures: Iterable[Tenure], now_ms: int) -> None:
+    """Mark each consignment that was in a box during one of the stretches of time."""
     carriages = schema.carriages
-    codes = connection.execute(select(carriages.c.consignment).where(carriages.c.box.in_(set(boxes)))).scalars()
+    codes: set[str] = set()
+    for tenure in tenures:
+        there = (carriages.c.box == tenure.box) & (
+            carriages.c.ends_ms.is_(None) | (carriages.c.ends_ms >= tenure.from_ms)
+        )
+        if tenure.until_ms is not None:
+            there &= carriages.c.begins_ms <= tenure.until_ms
+        codes.update(connection.execute(select(carriages.c.consignment).where(there)).scalars())
     mark_consignments(connection, codes, now_ms)
 
 
@@ -119,11 +141,18 @@ def to_registered(document: str, version: int, registered_at_ms: int) -> Registe
 
 
 def read_loggers(connection: Connection, boxes: Iterable[str] | None = None) -> list[Logger]:
-    """Return every logger, or those of some boxes."""
+    """Return every logger, or those that ever were in one of some boxes."""
     query = select(schema.loggers.c.document).order_by(schema.loggers.c.address)
     if boxes is not None:
-        query = query.where(schema.loggers.c.box.in_(set(boxes)))
+        there = select(schema.assignments.c.logger).where(schema.assignments.c.box.in_(set(boxes)))
+        query = query.where(schema.loggers.c.address.in_(there))
     return [Logger.model_validate_json(document) for document in connection.execute(query).scalars()]
+
+
+def read_logger(connection: Connection, address: str) -> Logger | None:
+    """Return a logger with its secrets, None if it is not enrolled."""
+    document = read_document(connection, schema.loggers, address)
+    return None if document is None else Logger.model_validate_json(document)
 
 
 def read_boxes(connection: Connection) -> list[Box]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
+from gateway.core.assignments import Tenure, tenures_in
 from gateway.core.configuration import Carriage, Consignment, Logger
 from gateway.core.exposure import to_ms
 from gateway.core.readings import Reading, merge_observations
@@ -39,10 +40,9 @@ def read_trips(archive: Archive, carried: Iterable[Carriage], loggers: Sequence[
         for carriage in carried
     }
     trips = [
-        _read_trip(archive, logger, begins_ms, max(begins_ms, ends_ms))
+        _read_trip(archive, tenure, begins_ms, max(begins_ms, ends_ms))
         for box, begins_ms, ends_ms in stretches
-        for logger in loggers
-        if logger.box == box
+        for tenure in tenures_in(loggers, box, begins_ms, max(begins_ms + 1, ends_ms))
     ]
     return sorted(trips, key=lambda trip: (trip.from_ms, trip.logger))
 
@@ -52,14 +52,15 @@ def until_ms(consignment: Consignment, now_ms: int) -> int:
     return now_ms if consignment.received_at is None else to_ms(consignment.received_at)
 
 
-def _read_trip(archive: Archive, logger: Logger, begins_ms: int, ends_ms: int) -> Trip:
-    offset_c = logger.calibration.offset_c if logger.calibration else 0.0
-    merged = merge_observations(archive.observations(logger.address, begins_ms, ends_ms), offset_c=offset_c)
+def _read_trip(archive: Archive, tenure: Tenure, begins_ms: int, ends_ms: int) -> Trip:
+    from_ms = max(begins_ms, tenure.from_ms)
+    to_ms = ends_ms if tenure.until_ms is None else min(ends_ms, tenure.until_ms)
+    merged = merge_observations(archive.observations(tenure.logger, from_ms, to_ms), offset_c=tenure.offset_c)
     return Trip(
-        logger=logger.address,
-        box=logger.box,
-        from_ms=begins_ms,
-        to_ms=ends_ms,
+        logger=tenure.logger,
+        box=tenure.box,
+        from_ms=from_ms,
+        to_ms=to_ms,
         readings=merged.readings,
         repeated=merged.repeated,
         conflicts=len(merged.conflicts),

@@ -24,7 +24,7 @@ from gateway.core.verification import (
 )
 from gateway.hub.audit import Act, hash_entry
 from gateway.hub.index import entries_of, find_segments
-from gateway.hub.schema import audit, consignments, epochs, gateway_keys, loggers, segment_loggers, segments
+from gateway.hub.schema import assignments, audit, consignments, epochs, gateway_keys, segment_loggers, segments
 from gateway.hub.store import Store
 from gateway.keys import VerifyKey
 
@@ -111,9 +111,11 @@ def segments_of(connection: Connection, consignment: Consignment) -> list[int]:
     for stretch in stretches:
         if stretch.box is None:
             continue
-        for address in connection.execute(select(loggers.c.address).where(loggers.c.box == stretch.box)).scalars():
-            until_ms = stretch.ends_ms if stretch.ends_ms is not None else 1 << 62
-            wanted.update(find_segments(connection, address, stretch.begins_ms, until_ms))
+        for row in connection.execute(select(assignments).where(assignments.c.box == stretch.box)):
+            ends = [end for end in (stretch.ends_ms, row.until_ms) if end is not None]
+            begins_ms, ends_ms = max(stretch.begins_ms, row.from_ms), min(ends, default=1 << 62)
+            if begins_ms < ends_ms:
+                wanted.update(find_segments(connection, row.logger, begins_ms, ends_ms))
     return sorted(wanted)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from gateway.core.configuration import Configuration, Consignment, Logger
 from gateway.core.profiles import Profile
@@ -34,7 +35,11 @@ def carried_in(configuration: Configuration, box: str) -> tuple[Consignment, ...
 
 
 def _enrolled(logger: Logger, configuration: Configuration, profiles: dict[str, Profile]) -> Enrolled:
-    carried = carried_in(configuration, logger.box)
+    box, offset_c = logger.box, logger.calibration.offset_c if logger.calibration else 0.0
+    memory_interval_s = logger.memory_interval_s if logger.kind in MEMORIES else None
+    if box is None:  # it left its box lately: its memory may still hold what was missed before
+        return Enrolled(memory_interval_s=memory_interval_s, numbers=NUMBERS.get(logger.kind))
+    carried = carried_in(configuration, box)
     names = {
         name
         for consignment in carried
@@ -42,13 +47,12 @@ def _enrolled(logger: Logger, configuration: Configuration, profiles: dict[str, 
         for examination in item.examinations
         for name in (examination.profile, *(switch.profile for switch in examination.switches))
     }
-    names |= {box.default_profile for box in configuration.boxes if box.code == logger.box and box.default_profile}
-    offset_c = logger.calibration.offset_c if logger.calibration else 0.0
+    names |= {one.default_profile for one in configuration.boxes if one.code == box and one.default_profile}
     limits_c = _limits_c(profiles[name] for name in names if name in profiles)
     return Enrolled(
-        memory_interval_s=logger.memory_interval_s if logger.kind in MEMORIES else None,
+        memory_interval_s=memory_interval_s,
         thresholds_mc=tuple(sorted({round((limit_c - offset_c) * 1000) for limit_c in limits_c}))[:THRESHOLDS_MAX],
-        since_ms=_carried_since_ms(carried, logger.box),
+        since_ms=_carried_since_ms(carried, box, logger.since),
         numbers=NUMBERS.get(logger.kind),
     )
 
@@ -65,7 +69,8 @@ def _limits_c(profiles: Iterable[Profile]) -> set[float]:
     return {limit for limit in limits if limit is not None}
 
 
-def _carried_since_ms(consignments: Iterable[Consignment], box: str) -> int | None:
+def _carried_since_ms(consignments: Iterable[Consignment], box: str, there_since: datetime | None) -> int | None:
+    """Since when something is in the box, or since when the logger is, if that came later."""
     begins = [
         carriage.begins
         for consignment in consignments
@@ -73,4 +78,7 @@ def _carried_since_ms(consignments: Iterable[Consignment], box: str) -> int | No
         for carriage in consignment.carriage_of(item)
         if carriage.box == box
     ]
-    return round(min(begins).timestamp() * 1000) if begins else None
+    if not begins:
+        return None
+    since = min(begins) if there_since is None else max(min(begins), there_since)
+    return round(since.timestamp() * 1000)

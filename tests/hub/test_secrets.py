@@ -9,12 +9,12 @@ LOGGER = Logger.model_validate({"address": "A4:C1:38:00:00:01", "kind": "bthome"
 
 
 def test_a_bindkey_reaches_the_vehicle_and_nobody_else(store: Store) -> None:
-    registry = Registry(store, lambda: 0)
+    registry = Registry(store, lambda: 1_767_225_600_000)
     registry.put_logger(LOGGER, "test")
     registry.put_logger(LOGGER.model_copy(update={"box": "BOX-2"}), "test")
     with store.write() as connection:
         connection.execute(schema.gateways.insert().values(name="VAN-1", created_at_ms=0))
-    configurations = Configurations(store, lambda: 0)
+    configurations = Configurations(store, lambda: 1_767_225_600_000)
     (configuration,) = configurations.refresh()
     assert KEY in reveal(configuration)
     (logger,) = configurations.refresh()[0].loggers

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, HTTPException
+from typing import Annotated
 
+from fastapi import APIRouter, HTTPException, Query
+from pydantic import BaseModel
+
+from gateway.core.assignments import Swap
 from gateway.core.configuration import Box, Code, Logger
 from gateway.core.errors import InputError
 from gateway.core.profiles import Identifier, Profile
@@ -12,6 +16,15 @@ from gateway.hub.api.problems import documented
 from gateway.hub.rooms import Rooms
 
 router = APIRouter(tags=["registry"])
+
+
+class Swapped(BaseModel):
+    """Both loggers after a swap."""
+
+    left: Logger
+    came: Logger
+
+
 _WRITES = documented(401, 413, 422)
 
 
@@ -22,12 +35,32 @@ def list_loggers(rooms: HubRooms) -> list[Logger]:
 
 
 @router.put("/loggers/{address}", responses=_WRITES)
-def put_logger(address: Code, logger: Logger, who: Administrator, rooms: HubRooms) -> Logger:
-    """Enrol a logger, or change its box or its calibration."""
+def put_logger(
+    address: Code,
+    logger: Logger,
+    who: Administrator,
+    rooms: HubRooms,
+    reason: Annotated[str, Query(max_length=200, description="why, for the audit trail")] = "",
+) -> Logger:
+    """Enrol a logger, or change its box or its calibration.
+
+    Another box or certificate counts from `since`, now if that is not given; the time before keeps its own. `former`
+    is answered, never taken.
+    """
     _check_path("address", address, logger.address)
-    rooms.registry.put_logger(logger, who)
+    placed = rooms.registry.put_logger(logger, who, reason)
     _ring(rooms)
-    return logger
+    return placed
+
+
+@router.post("/loggers/{address}/swap", responses=documented(401, 404, 413, 422))
+def swap_loggers(address: Code, swap: Swap, who: Administrator, rooms: HubRooms) -> Swapped:
+    """Let another logger take this one's place in its box. The box keeps its history; the reason is on record."""
+    if all(logger.address != address for logger in rooms.registry.loggers()):
+        raise HTTPException(404, "no logger of that address is enrolled")
+    left, came = rooms.registry.swap_loggers(address, swap, who)
+    _ring(rooms)
+    return Swapped(left=left, came=came)
 
 
 @router.get("/boxes")

@@ -7,11 +7,13 @@ lock. A batch that was prepared is written until the server takes it; written tw
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, func, select
 
+from gateway.core.assignments import offset_at
+from gateway.core.configuration import Logger
 from gateway.core.observations import Observation
 from gateway.hub.archive import Archive
 from gateway.hub.breaches import read_breach
@@ -90,7 +92,7 @@ class Projector:
         """Read what waits; None if nothing does."""
         with self.store.read() as connection:
             waiting = portions.read_portions(connection, self._after_epoch)
-            offsets = _read_offsets(connection)
+            loggers = {logger.address: logger for logger in read_loggers(connection)}
             found = marks.read_waiting(connection, Subject.BREACH, now_ms, MARKS_MAX)
             found += marks.read_waiting(connection, Subject.CONSIGNMENT, now_ms, MARKS_MAX)
             lines = [line for one in found for line in _lines_of(connection, one)]
@@ -102,14 +104,14 @@ class Projector:
         self._after_epoch = waiting[-1].epoch_id if waiting else 0
         seen = frozenset[int]().union(*(portion.segments for portion in waiting))
         changes = [
-            self._settling.settle(logger, news, offsets.get(logger, 0.0), seen=seen)
-            for logger, news in _news(waiting).items()
+            self._settling.settle(logger, news, offset_c, seen=seen)
+            for (logger, offset_c), news in _news(waiting, loggers).items()
         ]
         for change in changes:
             lines += withdrawal_lines(change.logger, change.withdrawn)
             lines += reading_lines(change.logger, change.settled)
         lines += _record_lines(waiting)
-        long_lines = [self._hour_line(one, offsets) for one in hours]
+        long_lines = [self._hour_line(one, loggers) for one in hours]
         return Batch(lines, long_lines, waiting, [*found, *hours], frozenset(_hours_of(changes)))
 
     def write(self, batch: Batch) -> list[Refused]:
@@ -137,9 +139,11 @@ class Projector:
         kept = {(logger, at) for logger, at in self._marked_hours | fresh if at + HOUR_MS + HOUR_LATE_MS > now_ms}
         self._marked_hours = kept
 
-    def _hour_line(self, waiting: Waiting, offsets: dict[str, float]) -> str:
+    def _hour_line(self, waiting: Waiting, loggers: Mapping[str, Logger]) -> str:
+        """Return the line of an hour. One in which the certificate changed is corrected as it began."""
         logger, _, begins = waiting.name.rpartition(" ")
-        return hour_line(logger, summarise(self.archive, logger, int(begins), offsets.get(logger, 0.0)))
+        offset_c = offset_at(loggers[logger], int(begins)) if logger in loggers else 0.0
+        return hour_line(logger, summarise(self.archive, logger, int(begins), offset_c))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,20 +177,15 @@ def restart(store: Store) -> int:
         return int(connection.execute(select(func.coalesce(func.sum(epochs.c.next_offset), 0))).scalar_one())
 
 
-def _read_offsets(connection: Connection) -> dict[str, float]:
-    return {
-        logger.address: logger.calibration.offset_c
-        for logger in read_loggers(connection)
-        if logger.calibration is not None
-    }
-
-
-def _news(waiting: Iterable[Portion]) -> dict[str, list[Observation]]:
-    news: dict[str, list[Observation]] = {}
+def _news(waiting: Iterable[Portion], loggers: Mapping[str, Logger]) -> dict[tuple[str, float], list[Observation]]:
+    """Return what is new by logger and by the offset of the certificate of its time."""
+    news: dict[tuple[str, float], list[Observation]] = {}
     for portion in waiting:
         for _, content in portion.contents:
             for observation in content.observations:
-                news.setdefault(observation.logger, []).append(observation)
+                logger = loggers.get(observation.logger)
+                offset_c = 0.0 if logger is None else offset_at(logger, observation.measured_at_ms)
+                news.setdefault((observation.logger, offset_c), []).append(observation)
     return news
 
 

@@ -7,6 +7,7 @@ from math import inf, isfinite
 
 from sqlalchemy import Connection, select
 
+from gateway.core.assignments import tenures_in
 from gateway.core.configuration import Consignment
 from gateway.core.profiles import Profile
 from gateway.hub.projection.points import Ride
@@ -30,19 +31,17 @@ def read_rides(connection: Connection, code: str) -> list[Ride]:
     numbers: defaultdict[tuple[str, str], int] = defaultdict(int)
     rides = []
     for stretch in stretches:
-        for logger in loggers:
-            if logger.box != stretch.box:
-                continue
-            number = numbers[stretch.box, logger.address]
-            numbers[stretch.box, logger.address] += 1
+        for tenure in tenures_in(loggers, stretch.box, stretch.begins_ms, stretch.ends_ms):
+            number = numbers[stretch.box, tenure.logger]
+            numbers[stretch.box, tenure.logger] += 1
             rides.append(
                 Ride(
                     consignment=code,
                     box=stretch.box,
-                    logger=logger.address,
+                    logger=tenure.logger,
                     stretch=number,
-                    begins_ms=stretch.begins_ms,
-                    ends_ms=stretch.ends_ms,
+                    begins_ms=max(stretch.begins_ms, tenure.from_ms),
+                    ends_ms=min((end for end in (stretch.ends_ms, tenure.until_ms) if end is not None), default=None),
                     low_c=low_c,
                     high_c=high_c,
                     items=len(consignment.items),
