@@ -4,16 +4,19 @@ import asyncio
 import random
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
 from pydantic import ValidationError
 
 from gateway.core.errors import InputError
 from gateway.demo.link import Link
 from gateway.hub.broker import EmbeddedBroker
-from gateway.mqtt import INBOX, Message, MqttClient, MqttSettings, Will, backoff_s
+from gateway.mqtt import IN_FLIGHT, INBOX, Message, MqttClient, MqttSettings, Will, backoff_s
+from gateway.mqtt.reasons import describe_reason
 
 TOPIC = "coldchain/v1/VAN-1/log"
 DEADLINE_S = 30
@@ -205,11 +208,122 @@ CONNACK = bytes([0x20, 3, 0, 0, 0])
         ([CONNACK, bytes([0xE0, 2, 0x8E, 0])], "another client with the same identifier"),
         ([CONNACK, bytes([0xE0, 2, 0x8B, 0])], "shutting down"),
         ([CONNACK, b"\x00\x00"], "the connection was lost"),
+        ([CONNACK, bytes([0xE0, 2, 0x77, 0])], "the connection was lost"),
+        ([bytes([0x20, 3, 0, 0x9D, 0])], "has moved to another server"),
+        ([bytes([0x20, 13, 0, 0x87, 10, 0x1F, 0, 7]) + b"no\nsuch"], '(MQTT reason 0x87, "no such")'),
     ],
 )
 async def test_reason_codes_are_put_into_words(answers: list[bytes], words: str) -> None:
     async with answering(*answers) as url, connected(url, "a") as client:
         await until(lambda: words in client.reason)
+
+
+def test_every_reason_code_of_the_protocol_has_words_of_its_own() -> None:
+    names = ReasonCode(PacketTypes.CONNACK).names  # type: ignore[no-untyped-call]  # paho left it untyped
+    said: dict[str, int] = {}
+    for code, named in names.items():
+        if code < 0x03:
+            continue
+        packet = next(packet for packets in named.values() for packet in packets)
+        text = describe_reason(ReasonCode(packet, identifier=code))  # type: ignore[no-untyped-call]  # the same
+        words = text.removesuffix(f" (MQTT reason {code:#04x})")
+        assert words not in {text, next(iter(named)).lower()}, code
+        said[words] = code
+    assert len(said) == sum(code >= 0x03 for code in names) > 30
+
+
+@asynccontextmanager
+async def scripted(reply: Callable[[int, bytes], bytes]) -> AsyncIterator[str]:
+    """A broker that answers each packet with what `reply(kind, packet identifier)` says, and nothing for b"".
+
+    Only publishes of QoS 1 to a topic of TOPIC's length, and packets of less than 128 bytes.
+    """
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readexactly(2)
+                body = await reader.readexactly(head[1])
+                kind = head[0] >> 4
+                at = 2 + len(TOPIC) if kind == PUBLISH else 0
+                writer.write(reply(kind, body[at : at + 2]))
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+CONNECT, PUBLISH, SUBSCRIBE, PINGREQ = 1, 3, 8, 12
+PINGRESP = bytes([0xD0, 0])
+
+
+async def test_what_the_broker_refuses_is_said_while_the_link_is_up() -> None:
+    codes = {PUBLISH: 0x97, SUBSCRIBE: 0x87}
+
+    def reply(kind: int, identifier: bytes) -> bytes:
+        match kind:
+            case 1:
+                return CONNACK
+            case 3:
+                return bytes([0x40, 4, *identifier, codes[PUBLISH], 0])
+            case 8:
+                return bytes([0x90, 4, *identifier, 0, codes[SUBSCRIBE]])
+            case _:
+                return PINGRESP if kind == PINGREQ else b""
+
+    async with scripted(reply) as url, connected(url, "a") as client:
+        await client.subscribe(TOPIC)
+        await client.ready()
+        assert f"refused the subscription to {TOPIC}: the broker's access rules forbid it" in client.reason
+        await client.publish(TOPIC, b"1")
+        await until(lambda: client.refused == 1)
+        assert "access rules" in client.reason
+        assert f"refused a message to {TOPIC}: a quota of the broker is used up" in client.reason
+        codes[PUBLISH] = 0
+        await client.publish(TOPIC, b"2")
+        await until(lambda: "quota" not in client.reason)
+        assert client.connected
+        assert "access rules" in client.reason
+
+
+async def test_a_broker_that_answers_pings_and_acknowledges_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its window would never open again, and to the eye the link is up."""
+    monkeypatch.setattr("gateway.mqtt.client.UNANSWERED_S", 0.1)
+    monkeypatch.setattr("gateway.mqtt.client.HOUSEKEEPING_S", 0.02)
+    answers = {CONNECT: CONNACK, PINGREQ: PINGRESP}
+    said: list[str] = []
+    async with scripted(lambda kind, _: answers.get(kind, b"")) as url, connected(url, "a") as client:
+        await client.connection_after(0)
+        for number in range(IN_FLIGHT):
+            assert await client.publish(TOPIC, b"%d" % number)
+        waiting = asyncio.create_task(client.publish(TOPIC, b"waits"))
+        await client.loss()
+        said.append(client.reason)
+        assert not await waiting
+        await client.connection_after(1)
+    assert "has acknowledged nothing" in said[0]
+
+
+async def test_a_packet_that_is_too_large_is_not_collected() -> None:
+    """It announces 64 MiB. What a broker says it holds back is not known before all of it has come."""
+    flood = bytes([0x30, 0x80, 0x80, 0x80, 0x20]) + bytes(100)
+    async with answering(CONNACK, flood) as url, connected(url, "a") as client:
+        await until(lambda: "a packet of more than" in client.reason)
+        await client.connection_after(1)
+
+
+async def test_who_is_thrown_out_by_its_namesake_comes_back_ever_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the link had lasted: else both would throw each other out as fast as they can connect."""
+    asked: list[int] = []
+    monkeypatch.setattr("gateway.mqtt.client.STABLE_S", 1e-9)
+    monkeypatch.setattr("gateway.mqtt.client.backoff_s", lambda failures, *_: asked.append(failures) or 0.0)
+    async with answering(CONNACK, bytes([0xE0, 2, 0x8E, 0])) as url, connected(url, "a"):
+        await until(lambda: len(asked) >= 6)
+    assert asked[:6] == [1, 2, 3, 4, 5, 6]
 
 
 async def test_a_broker_that_accepts_and_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,6 +337,8 @@ async def test_a_broker_that_falls_silent_is_given_up() -> None:
         settings = MqttSettings(url=url, keepalive_s=1, reconnect_max_s=0.1)
         async with asyncio.timeout(DEADLINE_S), MqttClient(settings, "a") as client:
             assert await client.connection_after(0) == 1
+            await client.loss()
+            assert client.reason == "the broker has fallen silent"
             assert await client.connection_after(1) == 2
 
 

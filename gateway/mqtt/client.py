@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.mqtt.backoff import backoff_s
-from gateway.mqtt.reasons import describe_reason
+from gateway.mqtt.engine import PACKET_BYTES_MAX, Engine
+from gateway.mqtt.reasons import KEEP_ALIVE_TIMEOUT, SESSION_TAKEN_OVER, describe_reason
 from gateway.mqtt.settings import MqttSettings
 from gateway.mqtt.sockets import open_socket
 
@@ -37,8 +37,9 @@ IN_FLIGHT = 20
 """Unacknowledged publishes at once. 20 is Mosquitto's own receive maximum, and 100 are no faster (measured)."""
 INBOX = 100
 """Received messages that wait for their reader; when there are more, the socket is not read (TCP holds the sender)."""
-PACKET_BYTES_MAX = 2 << 20
-"""Largest packet that we accept: twice the largest configuration."""
+UNANSWERED_S = 60.0
+"""A broker that keeps the link alive and acknowledges nothing for so long is left: our window would never open again.
+Brokers answer in milliseconds; a slow link carries the twenty messages that may wait within a few seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,8 @@ class MqttClient:
     ) -> None:
         self.settings = settings
         self.reason = "not connected yet"
-        """Why the link is down, in plain words; empty while it is up."""
+        """Why the link is down, or what the broker refuses, in plain words; empty while all is well."""
+        self._refusals: dict[str, str] = {}
         self.refused = 0
         """Publishes that the broker refused."""
         self.malformed = 0
@@ -94,6 +96,7 @@ class MqttClient:
         self._tls = settings.tls_context()
         self._connections = 0
         self._connected = False
+        self._is_contested = False
         self._changed = asyncio.Event()
         self._opened: asyncio.Future[None] | None = None
         self._socket: paho.SocketLike | None = None
@@ -102,6 +105,7 @@ class MqttClient:
         self._subscriptions: dict[str, int] = {}
         self._unconfirmed: dict[int, tuple[str, ...]] = {}
         self._in_flight: dict[int, str] = {}
+        self._answered_s = 0.0  # when the broker last answered a publish or a subscription, or had none to answer
         self._in_flight_max = IN_FLIGHT
         self._tasks: asyncio.TaskGroup | None = None
         self._task: asyncio.Task[None] | None = None
@@ -177,6 +181,7 @@ class MqttClient:
         if info.rc != paho.MQTT_ERR_SUCCESS:
             return False
         if qos > 0:
+            self._note_question()
             self._in_flight[info.mid] = topic
         return True
 
@@ -191,8 +196,8 @@ class MqttClient:
 
     # --- the link
 
-    def _make_engine(self, client_id: str, will: Will | None) -> _Engine:
-        engine = _Engine(CallbackAPIVersion.VERSION2, client_id, protocol=paho.MQTTv5, manual_ack=self._manual_ack)
+    def _make_engine(self, client_id: str, will: Will | None) -> Engine:
+        engine = Engine(CallbackAPIVersion.VERSION2, client_id, protocol=paho.MQTTv5, manual_ack=self._manual_ack)
         if self.settings.username is not None:
             password = self.settings.password
             engine.username_pw_set(self.settings.username, None if password is None else password.get_secret_value())
@@ -239,7 +244,30 @@ class MqttClient:
                     await self.loss()
             except TimeoutError:
                 self._paho.loop_misc()
-        return loop.time() - began_s
+                if self._is_unanswered:
+                    self._give_up(f"the broker has acknowledged nothing for {UNANSWERED_S:.0f} s")
+        # Whoever is thrown out by another client of its name and comes back at once throws the other one out again.
+        return 0.0 if self._is_contested else loop.time() - began_s
+
+    @property
+    def _is_unanswered(self) -> bool:
+        waits = bool(self._in_flight or self._unconfirmed)
+        # While the socket is not read, for our own slowness, the answers lie in it.
+        return waits and self._reading and asyncio.get_running_loop().time() - self._answered_s > UNANSWERED_S
+
+    def _note_question(self) -> None:
+        if not self._in_flight and not self._unconfirmed:
+            self._answered_s = asyncio.get_running_loop().time()
+
+    def _note_answer(self) -> None:
+        self._answered_s = asyncio.get_running_loop().time()
+
+    def _give_up(self, reason: str) -> None:
+        """End the link ourselves."""
+        self._fail_opening(reason)
+        if self._connected:
+            self._set_reason(reason)
+        self._close_socket()
 
     def _configure(self) -> None:
         """Close what is open and state how to connect."""
@@ -268,7 +296,7 @@ class MqttClient:
         self._tell_change()
 
     def _set_reason(self, reason: str) -> None:
-        if reason != self.reason:
+        if reason and reason != self.reason:
             log.warning("broker: %s", reason)
         self.reason = reason
 
@@ -280,6 +308,7 @@ class MqttClient:
         if wanted:
             _, mid = self._paho.subscribe([(topic, SubscribeOptions(qos)) for topic, qos in wanted.items()])
             if mid is not None:
+                self._note_question()
                 self._unconfirmed[mid] = tuple(wanted)
 
     async def _receive(self) -> AsyncIterator[Message]:
@@ -303,6 +332,9 @@ class MqttClient:
             return
         self._paho.loop_read()
         if sock is not self._socket:
+            return
+        if self._paho.is_flooded:
+            self._give_up(f"the broker sends a packet of more than {PACKET_BYTES_MAX} bytes")
             return
         if self._inbox.qsize() >= INBOX:
             self._reading = False
@@ -332,11 +364,14 @@ class MqttClient:
         self, _client: paho.Client, _userdata: object, _flags: object, reason: ReasonCode, properties: Properties | None
     ) -> None:
         if reason.is_failure:
-            self._fail_opening(describe_reason(reason))
+            self._fail_opening(describe_reason(reason, properties))
             return
         self._connected = True
+        self._is_contested = False
         self._connections += 1
         self.reason = ""
+        self._refusals.clear()
+        self._note_answer()
         self._in_flight_max = min(IN_FLIGHT, getattr(properties, "ReceiveMaximum", IN_FLIGHT))
         log.info("broker: connected to %s:%s", self.settings.host, self.settings.port)
         self._send_subscriptions(self._subscriptions)
@@ -350,9 +385,14 @@ class MqttClient:
         _userdata: object,
         flags: paho.DisconnectFlags,
         reason: ReasonCode,
-        _properties: object,
+        properties: Properties | None,
     ) -> None:
-        words = describe_reason(reason) if flags.is_disconnect_packet_from_server else "the connection was lost"
+        words = "the connection was lost"
+        if flags.is_disconnect_packet_from_server:
+            words = describe_reason(reason, properties)
+            self._is_contested = reason.value == SESSION_TAKEN_OVER
+        elif reason.value == KEEP_ALIVE_TIMEOUT:
+            words = "the broker has fallen silent"
         self._fail_opening(words)
         if self._connected:
             self._set_reason(words)
@@ -374,33 +414,34 @@ class MqttClient:
         self._inbox.put_nowait(message)
 
     def _on_publish(
-        self, _client: paho.Client, _userdata: object, mid: int, reason: ReasonCode, _properties: object
+        self, _client: paho.Client, _userdata: object, mid: int, reason: ReasonCode, properties: Properties | None
     ) -> None:
         topic = self._in_flight.pop(mid, None)
+        self._note_answer()
         if reason.is_failure:
             self.refused += 1
-            log.warning("broker: refused a message to %s: %s", topic, describe_reason(reason))
+            self._refuse("publish", f"refused a message to {topic}: {describe_reason(reason, properties)}")
+        else:
+            self._refuse("publish", "")
         self._tell_change()
 
     def _on_subscribe(
-        self, _client: paho.Client, _userdata: object, mid: int, reasons: list[ReasonCode], _properties: object
+        self,
+        _client: paho.Client,
+        _userdata: object,
+        mid: int,
+        reasons: list[ReasonCode],
+        properties: Properties | None,
     ) -> None:
+        self._note_answer()
         for topic, reason in zip(self._unconfirmed.pop(mid, ()), reasons, strict=False):
             if reason.is_failure:
-                self._set_reason(f"refused the subscription to {topic}: {describe_reason(reason)}")
+                words = describe_reason(reason, properties)
+                self._refuse("subscribe", f"refused the subscription to {topic}: {words}")
         self._tell_change()
 
-
-class _Engine(paho.Client):
-    """paho's client over a socket that was opened without blocking the loop.
-
-    `_create_socket` is paho's only seam for that; its public connect() blocks, TLS handshake included.
-    """
-
-    prepared: socket.socket | None = None
-
-    def _create_socket(self) -> socket.socket:
-        opened, self.prepared = self.prepared, None
-        if opened is None:
-            raise ConnectionError("no socket was opened")
-        return opened
+    def _refuse(self, act: str, words: str) -> None:
+        """Note what the broker refuses of what we do; empty once it does it. What was said last of each is kept."""
+        if self._refusals.get(act, "") != words:
+            self._refusals[act] = words
+            self._set_reason("; ".join(filter(None, self._refusals.values())))
