@@ -57,6 +57,7 @@ class Bench:
         self.radio = radio
         self.logger = logger
         self.heard = heard
+        self.interval_s = round(logger.firmware.settings.log_interval_s)
         self.measured: list[tuple[int, float]] = []
         self.known: dict[int, int] = {}
 
@@ -69,7 +70,7 @@ class Bench:
     async def read(self, from_ms: int = T0, to_ms: int | None = None) -> MemoryAnswer:
         """Download."""
         end_ms = round(self.logger.now_ms) if to_ms is None else to_ms
-        request = MemoryRequest(TAG, from_ms, end_ms, INTERVAL_S, self.known)
+        request = MemoryRequest(TAG, from_ms, end_ms, self.interval_s, self.known)
         return await self.radio.read_memory(request, LoggerClock(self.logger))
 
     def check(self, records: tuple[MemoryRecord, ...], measured: list[tuple[int, float]]) -> None:
@@ -81,9 +82,11 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench_of(bluez: FakeBluez, until: Until, kind: str) -> AsyncIterator[Bench]:
-    logger = Simulated(bluez, TAG, kind, heartbeat_s=float(INTERVAL_S), log_interval_s=float(INTERVAL_S))
-    enrolled = Logger.model_validate({"address": TAG, "box": "B", "kind": kind, "memory_interval_s": INTERVAL_S})
+async def bench_of(bluez: FakeBluez, until: Until, kind: str, **settings: float) -> AsyncIterator[Bench]:
+    settings = {"heartbeat_s": float(INTERVAL_S), "log_interval_s": float(INTERVAL_S), **settings}
+    logger = Simulated(bluez, TAG, kind, **settings)
+    interval_s = round(settings["log_interval_s"])
+    enrolled = Logger.model_validate({"address": TAG, "box": "B", "kind": kind, "memory_interval_s": interval_s})
     async with scanning(enrolled, scanning="active") as (radio, heard):
         await until(lambda: radio.health.scanning)
         bench = Bench(radio, logger, heard)  # type: ignore[arg-type]  # only its length matters
@@ -140,6 +143,58 @@ def _times(answer: MemoryAnswer, bench: Bench) -> set[int]:
     return {
         at_ms for at_ms, _ in bench.measured if any(abs(r.at_ms - at_ms) <= r.error_ms for r in answer.told.records)
     }
+
+
+class TestRuuvi:
+    """No check sum, no count, no numbers: a hole shows by what came around it, and is asked for again at once."""
+
+    @pytest.mark.parametrize("kind_of_value", [0, 1, 2])
+    @pytest.mark.parametrize("field", ["loses_frame", "corrupts_frame"])
+    async def test_a_frame_that_does_not_arrive_as_sent_is_asked_for_again(
+        self, bluez: FakeBluez, until: Until, field: str, kind_of_value: int
+    ) -> None:
+        async with bench_of(bluez, until, "ruuvitag") as bench:
+            bench.logger.misbehaviour.bad_log = BadLog(**{field: 60 + kind_of_value})
+            bench.logger.misbehaviour.bad_downloads = 1
+            answer = await bench.read()
+            assert answer.complete
+            bench.check(answer.told.records, bench.measured)
+            assert all(record.humidity_cpct is not None for record in answer.told.records)
+
+    async def test_where_each_download_loses_another_one_it_is_not_whole(
+        self, bluez: FakeBluez, until: Until, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lost = iter((240, 90, 300))
+        async with bench_of(bluez, until, "ruuvitag") as bench:
+            monkeypatch.setattr(bench.logger.misbehaviour, "take_bad_log", lambda: BadLog(loses_frame=next(lost)))
+            answer = await bench.read()
+            assert not answer.complete
+            assert answer.told.through_ms is not None
+            sure = [record for record in answer.told.records if record.at_ms <= answer.told.through_ms]
+            bench.check(tuple(sure), bench.measured[:100])
+
+    async def test_a_hole_of_the_memory_itself_is_asked_for_twice_and_then_believed(
+        self, bluez: FakeBluez, until: Until
+    ) -> None:
+        async with bench_of(bluez, until, "ruuvitag") as bench:
+            whole = len(bench.measured)
+            bench.logger.firmware.sensor.is_broken = True
+            bench.measure([9.9] * 3)
+            bench.logger.firmware.sensor.is_broken = False
+            bench.measure([6.0, 6.1])
+            answer = await bench.read()
+            assert answer.complete
+            bench.check(answer.told.records, bench.measured[:whole] + bench.measured[whole + 3 :])
+
+    async def test_the_stated_error_covers_the_drift_of_the_oscillator(self, bluez: FakeBluez, until: Until) -> None:
+        logger = {"heartbeat_s": 300.0, "log_interval_s": 300.0, "drift_ppm": 90.0}
+        async with bench_of(bluez, until, "ruuvitag", **logger) as bench:
+            bench.measure([5.0] * 2500)
+            answer = await bench.read(bench.measured[0][0] - 600_000)
+            assert answer.complete
+            bench.check(answer.told.records, bench.measured)
+            errors_ms = [r.at_ms - at_ms for r, (at_ms, _) in zip(answer.told.records, bench.measured, strict=True)]
+            assert abs(errors_ms[0]) > 30_000, "or it drifted too little to show anything"
 
 
 class TestReference:

@@ -107,7 +107,7 @@ class MemorySession(Protocol):
         """Take a notification; raises LogProtocolError."""
 
     def is_precise(self) -> bool:
-        """Whether the records' times are known well enough; if not, it is worth to begin anew."""
+        """Whether the answer is as good as it can be; if not, it is worth to begin anew."""
 
     def told(self) -> Told:
         """What arrived so far."""
