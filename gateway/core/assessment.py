@@ -354,7 +354,12 @@ def _data_reasons(profile: Profile, state: State) -> Iterator[Reason]:
             {"minutes": measured.unmonitored_ms / MINUTE_MS, "gaps": len(state.gaps) + state.gaps_dropped},
         )
     if measured.untrusted:
-        yield Reason("clock_untrusted", Verdict.REVIEW, {"readings": measured.untrusted})
+        yield Reason("clock_untrusted", Verdict.REVIEW, _untrusted(measured.untrusted, measured.untrusted_error_ms))
     if profile.calibration.required and measured.uncalibrated:
         yield Reason("not_calibrated", Verdict.REVIEW, {"readings": measured.uncalibrated})
     yield from surroundings_reasons(profile, state.surroundings, measured.monitored_ms + measured.unmonitored_ms)
+
+
+def _untrusted(readings: int, error_ms: int) -> dict[str, Parameter]:
+    """How many readings, and how wrong their time may be, where that is bounded."""
+    return {"readings": readings} | ({"error_min": error_ms / MINUTE_MS} if error_ms else {})

@@ -35,6 +35,8 @@ class Measured(msgspec.Struct, array_like=True):
     unmonitored_ms: int = 0
     last_c: float | None = None
     last_at_ms: int | None = None
+    time_error_ms: int = 0
+    untrusted_error_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,8 @@ class Gauge:
             measured.backfilled += 1
         if not reading.clock_trusted:
             measured.untrusted += 1
+            measured.untrusted_error_ms = max(measured.untrusted_error_ms, reading.time_error_ms)
+        measured.time_error_ms = max(measured.time_error_ms, reading.time_error_ms)
         if not self._calibration.get(box, _NEVER).covers(at_ms):
             measured.uncalibrated += 1
         if temperature_c < measured.min_c:
@@ -123,6 +127,7 @@ class Gauge:
             unmonitored_ms=measured.unmonitored_ms,
             backfilled=measured.backfilled,
             untrusted=measured.untrusted,
+            time_error_ms=measured.time_error_ms,
             min_at_ms=measured.min_at_ms if measured.readings else None,
             max_at_ms=measured.max_at_ms if measured.readings else None,
         )

@@ -32,7 +32,7 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
     battery_mv       battery voltage in mV, or None
     light_lux        illuminance in the box in lux, from a logger that measures it, else None
     shock_mg         strongest acceleration since the last measurement in thousandths of g, or None
-    time_error_ms    bound on the error of measured_at_ms beyond the gateway's clock; 0 for live
+    time_error_ms    bound on the error of measured_at_ms: of the gateway's clock, if it was trusted, and of a memory's
     """
 
     logger: str

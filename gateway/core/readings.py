@@ -29,6 +29,7 @@ class Reading:
     counter        the logger's own number, if it has one
     light_lux      illuminance in lux, if the logger measures it
     shock_g        strongest acceleration since the last measurement in g, if the logger measures it
+    time_error_ms  bound on the error of at_ms, as far as it is known
     """
 
     at_ms: int
@@ -39,6 +40,7 @@ class Reading:
     counter: int | None = None
     light_lux: int | None = None
     shock_g: float | None = None
+    time_error_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def _merge_order(observation: Observation) -> tuple[object, ...]:
         observation.interval_s,
         *_nothing_first(observation.light_lux),
         *_nothing_first(observation.shock_mg),
+        observation.time_error_ms,
     )
 
 
@@ -141,6 +144,7 @@ def _to_reading(observation: Observation, offset_c: float) -> Reading:
         counter=observation.counter,
         light_lux=observation.light_lux,
         shock_g=None if observation.shock_mg is None else observation.shock_mg / 1000,
+        time_error_ms=observation.time_error_ms,
     )
 
 

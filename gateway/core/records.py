@@ -32,11 +32,19 @@ class CustodyEvent(Record, frozen=True, tag="custody"):
 
 
 class ClockCorrection(Record, frozen=True, tag="clock"):
-    """The gateway's clock was stepped or became trusted: at `monotonic_ms` of this boot UTC is `at_ms`."""
+    """Something happened to the gateway's clock: at `monotonic_ms` of this boot UTC is `at_ms`.
+
+    before_ms  what UTC was thought to be at that moment; of "began": no moment of this boot is earlier (0: not known)
+    source     "began", "became trusted", "stepped", "lost trust", or "step not followed"
+    error_ms   bound on the error of `at_ms`; says nothing while the clock is not trusted
+    reference  who vouches for the time: "ntp", "chrony", "gps", "declared"; empty while nobody does
+    """
 
     monotonic_ms: int
     before_ms: int
     source: str
+    error_ms: int = 0
+    reference: str = ""
 
 
 class DeviceFault(Record, frozen=True, tag="fault"):
@@ -58,10 +66,22 @@ class MemoryRead(Record, frozen=True, tag="memory_read"):
     complete: bool
 
 
+class Stop(Record, frozen=True, tag="stop"):
+    """The vehicle arrived at a place, or left it: a registered site by its name, any other as "stop n".
+
+    There is no coordinate, on purpose: where a vehicle stops can tell who the patient is.
+    """
+
+    act: str
+    place: str
+    is_site: bool
+    monotonic_ms: int
+
+
 class Health(Record, frozen=True, tag="health"):
     """The gateway's own counters, by name."""
 
     counters: dict[str, int]
 
 
-AnyRecord = CustodyEvent | ClockCorrection | DeviceFault | MemoryRead | Health
+AnyRecord = CustodyEvent | ClockCorrection | DeviceFault | MemoryRead | Stop | Health

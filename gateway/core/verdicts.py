@@ -120,7 +120,10 @@ class LifeLeft:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What was measured. None where nothing was."""
+    """What was measured. None where nothing was.
+
+    `time_error_ms` is the largest bound on the error of a reading's time.
+    """
 
     readings: int
     min_c: float | None
@@ -133,6 +136,7 @@ class Figures:
     untrusted: int
     min_at_ms: int | None = None
     max_at_ms: int | None = None
+    time_error_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,22 @@
-"""The archive: what verdicts, traces and reports read. It decodes the verbatim segments, found by their index."""
+"""The archive: what verdicts, traces and reports read. It decodes the verbatim segments, found by their index.
+
+Times that a gateway did not trust are replaced, on reading, by what the dating of its boot says (see `redating`).
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 
 from sqlalchemy import Connection, func, select
 
 from gateway.core.contents import Content, decode_content
+from gateway.core.dating import Dating
 from gateway.core.observations import Observation
 from gateway.core.segments import Position, parse_segment
+from gateway.hub.boots import dated, has_untrusted, read_datings
 from gateway.hub.index import find_segments
 from gateway.hub.schema import epochs, segments
 from gateway.hub.store import Store
@@ -19,6 +24,7 @@ from gateway.hub.store import Store
 CACHED_SEGMENTS = 2000
 """Decoded contents kept: some 20 MiB at ten observations each. A trip of six boxes for five hours has 600 segments."""
 _CHUNK = 500
+ALWAYS_MS = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,7 @@ class _Decoded:
     gateway: str
     position: Position
     content: Content
+    is_untrusted: bool
 
 
 class Archive:
@@ -74,7 +81,7 @@ class Archive:
         """Return the same, but only from segments that are not among `seen`."""
         with self._store.read() as connection:
             wanted = [i for i in find_segments(connection, logger, from_ms, to_ms) if i not in seen]
-            decoded = self._decode(connection, wanted)
+            decoded = self._read(connection, wanted)
         observations = tuple(
             observation
             for entry in decoded
@@ -86,13 +93,19 @@ class Archive:
     def stored(self, logger: str, from_ms: int, to_ms: int) -> tuple[Stored, ...]:
         """Return the observations with their identities."""
         with self._store.read() as connection:
-            decoded = self._decode(connection, find_segments(connection, logger, from_ms, to_ms))
+            decoded = self._read(connection, find_segments(connection, logger, from_ms, to_ms))
         return tuple(
             Stored(entry.gateway, entry.position, index, observation)
             for entry in decoded
             for index, observation in enumerate(entry.content.observations)
             if observation.logger == logger and from_ms <= observation.measured_at_ms < to_ms
         )
+
+    def raw(self, logger: str) -> tuple[Observation, ...]:
+        """Return all that is stored of a logger as its gateways sealed it, with the times that they believed in."""
+        with self._store.read() as connection:
+            decoded = self._decode(connection, find_segments(connection, logger, 0, ALWAYS_MS))
+        return tuple(o for entry in decoded for o in entry.content.observations if o.logger == logger)
 
     def watermarks(self) -> dict[tuple[str, bytes], int]:
         """Return the next offset of each epoch: what the archive covers, by (gateway, epoch)."""
@@ -120,6 +133,18 @@ class Archive:
             undecodable=sum(n for (_, content), n in by_kind.items() if content == "undecodable"),
             dropped=sum(n for (_, content), n in by_kind.items() if content == "dropped"),
         )
+
+    def _read(self, connection: Connection, ids: list[int]) -> list[_Decoded]:
+        """Return contents with the times that are known now."""
+        decoded = self._decode(connection, ids)
+        datings: dict[int, Dating] = {}
+        untrusted = [i for i, entry in zip(ids, decoded, strict=True) if entry.is_untrusted]
+        for start in range(0, len(untrusted), _CHUNK):
+            datings |= read_datings(connection, untrusted[start : start + _CHUNK])
+        return [
+            replace(entry, content=dated(entry.content, datings[i])) if i in datings else entry
+            for i, entry in zip(ids, decoded, strict=True)
+        ]
 
     def _decode(self, connection: Connection, ids: list[int]) -> list[_Decoded]:
         found = self._recall(ids)
@@ -153,4 +178,4 @@ def _read_decoded(connection: Connection, ids: list[int]) -> Iterator[tuple[int,
     for row in rows:
         segment = parse_segment(row.gateway, bytes(row.verbatim))
         content = Content() if segment.body is None else decode_content(segment.body)
-        yield int(row.id), _Decoded(row.gateway, segment.header.position, content)
+        yield int(row.id), _Decoded(row.gateway, segment.header.position, content, has_untrusted(content))

@@ -16,6 +16,7 @@ from gateway.core.contents import Content, decode_content
 from gateway.core.errors import ContentError
 from gateway.core.segments import NO_HASH, Position, Segment, SegmentHeader, parse_segment
 from gateway.hub.alerts import AlertKind, raise_alert
+from gateway.hub.boots import take_content
 from gateway.hub.dirty import Span
 from gateway.hub.index import index_content
 from gateway.hub.quarantine import set_aside
@@ -168,6 +169,7 @@ class EpochLog:
         self.head = segment.hash
         self.newest_sealed_at_ms = max(self.newest_sealed_at_ms, segment.header.sealed_at_ms)
         if content is not None:
+            content = take_content(self._connection, segment, segment_id, content, self._now_ms)
             self.spans += index_content(self._connection, segment_id, content)
 
     def _link_of(self, segment: Segment) -> Link:

@@ -28,7 +28,11 @@ class EnrolmentRefusedError(ColdchainError):
 
 @dataclass(frozen=True, slots=True)
 class GatewayState:
-    """What is known of a gateway. Moments in UTC milliseconds, None where nothing happened."""
+    """What is known of a gateway. Moments in UTC milliseconds, None where nothing happened.
+
+    clock_*  what its log last said of its clock, at `clock_at_ms`: whether it was trusted, the bound on its error, and
+             who vouched for it (ntp, chrony, gps, declared)
+    """
 
     name: str
     enrolled: bool
@@ -36,6 +40,10 @@ class GatewayState:
     status_at_ms: int | None
     sealed_at_ms: int | None
     received_at_ms: int | None
+    clock_trusted: bool | None = None
+    clock_error_ms: int | None = None
+    clock_reference: str | None = None
+    clock_at_ms: int | None = None
 
 
 class Enrolment:
@@ -106,6 +114,10 @@ class Enrolment:
                     status_at_ms=row.status_at_ms,
                     sealed_at_ms=row.sealed_at_ms,
                     received_at_ms=row.received_at_ms,
+                    clock_trusted=row.clock_trusted,
+                    clock_error_ms=row.clock_error_ms,
+                    clock_reference=row.clock_reference,
+                    clock_at_ms=row.clock_at_ms,
                 )
                 for row in rows
             ]

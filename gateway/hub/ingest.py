@@ -164,10 +164,12 @@ def _advance_children(connection: Connection, gateway: str, logs: dict[bytes, Ep
 
 def _note_progress(connection: Connection, gateway: str, sealed_at_ms: int, now_ms: int) -> None:
     known = connection.execute(select(gateways.c.sealed_at_ms).where(gateways.c.name == gateway)).scalar() or 0
+    # Nothing was sealed after it arrived: a clock in the future must not make the log look complete until then.
+    sealed_ms = min(sealed_at_ms, now_ms)
     connection.execute(
         update(gateways)
         .where(gateways.c.name == gateway)
-        .values(received_at_ms=now_ms, sealed_at_ms=max(known, sealed_at_ms) or None)
+        .values(received_at_ms=now_ms, sealed_at_ms=max(known, sealed_ms) or None)
     )
 
 

@@ -23,6 +23,7 @@ from gateway.core.verification import (
     verify_extent,
 )
 from gateway.hub.audit import Act, hash_entry
+from gateway.hub.boots import dated, read_datings
 from gateway.hub.index import entries_of, find_segments
 from gateway.hub.schema import assignments, audit, consignments, epochs, gateway_keys, segment_loggers, segments
 from gateway.hub.store import Store
@@ -212,6 +213,8 @@ def _verify_index(connection: Connection, epoch_id: int, segment: Segment) -> It
         )
     ).one()
     content = None if segment.body is None else decode_content(segment.body)
+    if content is not None and (dating := read_datings(connection, [row.id]).get(row.id)) is not None:
+        content = dated(content, dating)
     expected = set() if content is None else {(e.logger, e.first_ms, e.last_ms) for e in entries_of(content)}
     entry = segment_loggers.c
     indexed = connection.execute(select(entry.logger, entry.first_ms, entry.last_ms).where(entry.segment_id == row.id))

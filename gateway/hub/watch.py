@@ -32,6 +32,7 @@ from gateway.hub.dirty import MARGIN_MS, Mark, clear_mark, mark_clean, read_mark
 from gateway.hub.events import Bell
 from gateway.hub.patience import keep_trying
 from gateway.hub.quarantine import set_aside
+from gateway.hub.redating import Redating, read_redated, read_revision
 from gateway.hub.registry import Registry
 from gateway.hub.schema import hub_state
 from gateway.hub.store import Claim, Store
@@ -76,6 +77,10 @@ class _Folded:
     judge: Judge
     seen: dict[str, set[int]] = field(default_factory=dict)
 
+    def has_seen(self, segments: set[int]) -> bool:
+        """Whether any of the segments is part of it."""
+        return any(not segments.isdisjoint(seen) for seen in self.seen.values())
+
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
@@ -110,6 +115,8 @@ class Watch:
         self._make_judge = make_judge
         self._folded: OrderedDict[str, _Folded] = OrderedDict()
         self._patrolled_at_ms: int | None = None
+        self._redating = Redating(store, archive, clock.now_ms)
+        self._dated_revision = 0
         self.is_behind = False
 
     async def run(self, work: Bell, done: Bell) -> None:
@@ -144,7 +151,9 @@ class Watch:
         return self.judge_marked()
 
     def judge_marked(self) -> int:
-        """Judge the consignments marked longest; return how many."""
+        """Judge the consignments marked longest; return how many. Times that became known are put right first."""
+        self._redating.work()
+        self._forget_redated()
         with self._store.read() as connection:
             waiting = [mark.consignment for mark in read_marks(connection, LOOKED_AT)]
         self.is_behind = False
@@ -221,6 +230,17 @@ class Watch:
         if len(self._folded) > CASES_KEPT:
             self._folded.popitem(last=False)
         return folded
+
+    def _forget_redated(self) -> None:
+        """Fold again what was folded with times that have been corrected since, here or by another process."""
+        with self._store.read() as connection:
+            revision = read_revision(connection)
+            if revision == self._dated_revision:
+                return
+            redated = read_redated(connection, self._dated_revision) if self._folded else set()
+        self._dated_revision = revision
+        for code in [code for code, folded in self._folded.items() if folded.has_seen(redated)]:
+            del self._folded[code]
 
     def _feed(self, folded: _Folded, consignment: Consignment, logger: str) -> None:
         span = carried_span(consignment, self._clock.now_ms())

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.core.contents import Content, encode_content
 from gateway.core.observations import Observation, Source
+from gateway.core.records import AnyRecord
 from gateway.core.segments import NO_HASH, Position, Segment, SegmentHeader, seal_segment
 from gateway.hub.ingest import Delivery
 from gateway.keys import SigningKey
@@ -51,14 +52,15 @@ class Van:
     epoch: bytes = b"epoch--1"
     parent: Position | None = None
     previous: bytes = NO_HASH
+    boot: bytes = BOOT
     sealed: list[Segment] = field(default_factory=list)
 
     @property
     def key(self) -> SigningKey:
         return SigningKey(Ed25519PrivateKey.from_private_bytes(sha256(self.seed).digest()))
 
-    def seal(self, *observations: Observation) -> Segment:
-        return self.seal_bytes(encode_content(Content(tuple(observations))))
+    def seal(self, *observations: Observation, records: Sequence[AnyRecord] = ()) -> Segment:
+        return self.seal_bytes(encode_content(Content(tuple(observations), tuple(records))))
 
     def seal_bytes(self, body: bytes) -> Segment:
         offset = len(self.sealed)
@@ -66,7 +68,7 @@ class Van:
             epoch=self.epoch,
             offset=offset,
             sealed_at_ms=START_MS + offset * 30_000,
-            boot=BOOT,
+            boot=self.boot,
             config_version=1,
             previous=self.previous,
             parent=self.parent if offset == 0 else None,
@@ -76,9 +78,9 @@ class Van:
         self.previous = segment.hash
         return segment
 
-    def restart(self, epoch: bytes) -> Van:
+    def restart(self, epoch: bytes, boot: bytes = BOOT) -> Van:
         """The same van's next epoch, which names the last segment as its parent."""
-        return Van(self.name, self.seed, epoch, self.sealed[-1].header.position, self.previous)
+        return Van(self.name, self.seed, epoch, self.sealed[-1].header.position, self.previous, boot)
 
     def deliveries(self, segments: Sequence[Segment] | None = None) -> list[Delivery]:
         return [Delivery(self.name, s.to_bytes()) for s in (self.sealed if segments is None else segments)]

@@ -13,8 +13,10 @@ from gateway.core.verdicts import Judgement
 from gateway.hub import schema
 from gateway.hub.alerts import AlertKind
 from gateway.hub.breaches import BreachState, read_breaches
+from gateway.hub.dirty import MARGIN_MS
 from gateway.hub.verdict_history import read_current
 from gateway.hub.verification import verify_store
+from gateway.hub.watch import carried_span
 from tests.simulation.loggers import Logger
 from tests.simulation.machines import HubMachine, VehicleMachine
 
@@ -37,7 +39,7 @@ def check_completed(vehicle: VehicleMachine, hub: HubMachine, consignment: str) 
     _check_repetitions(vehicle, hub)
     report = verify_store(hub.store)
     assert report.is_proven, report.findings
-    _check_verdicts(vehicle, hub, consignment, at_hub)
+    _check_verdicts(vehicle, hub, consignment)
     _check_alerts(hub, consignment)
 
 
@@ -60,13 +62,20 @@ def _check_repetitions(vehicle: VehicleMachine, hub: HubMachine) -> None:
     assert not repeated or vehicle.has_resealed, f"{len(repeated)} observations came twice, {repeated[0]}"
 
 
-def _check_verdicts(vehicle: VehicleMachine, hub: HubMachine, consignment: str, observations: set[Observation]) -> None:
-    del vehicle
+def _check_verdicts(vehicle: VehicleMachine, hub: HubMachine, consignment: str) -> None:
     case = hub.configurations.case(consignment)
     assert case is not None
     now_ms = hub.clock.now_ms()
+    hub.watch.patrol()  # what is due to be dated is, by the same
+    carried = carried_span(case.consignment, now_ms)
+    assert carried is not None
+    observations = {
+        observation
+        for logger in vehicle.loggers
+        for observation in hub.disk.dated(logger.address)
+        if carried[0] - MARGIN_MS <= observation.measured_at_ms < carried[1] + MARGIN_MS
+    }
     expected = judge_consignment(case.consignment, case.configuration, observations, now_ms)
-    hub.watch.patrol()
     with hub.store.read() as connection:
         found = {one.judgement.item: one.judgement for one in read_current(connection, consignment)}
     for judgement in expected:

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from gateway.core.readings import Reading
-from gateway.core.records import AnyRecord, ClockCorrection, CustodyEvent, DeviceFault, Health, MemoryRead
+from gateway.core.records import AnyRecord, ClockCorrection, CustodyEvent, DeviceFault, Health, MemoryRead, Stop
 from gateway.core.segments import Position
 from gateway.hub.breaches import StoredBreach
 
-MEASUREMENTS = ("reading", "custody", "clock", "fault", "memory_read", "health", "breach", "carriage")
+MEASUREMENTS = ("reading", "custody", "clock", "fault", "memory_read", "stop", "health", "breach", "carriage")
 LONG_MEASUREMENTS = ("reading_hour",)
 
 RECORDS_PER_OFFSET = 4096
@@ -127,6 +127,9 @@ def record_line(gateway: str, position: Position, index: int, record: AnyRecord)
         case DeviceFault():
             tags |= {"logger": record.logger, "code": record.code}
             return _line("fault", tags, trusted | {"faults": 1} | record.detail, record.at_ms, below)
+        case Stop():
+            fields = {"place": record.place, "is_site": record.is_site}
+            return _line("stop", tags | {"act": record.act}, trusted | fields, record.at_ms, below)
         case MemoryRead():
             told = ("from_ms", "to_ms", "records", "new_records", "complete")
             fields = {name: getattr(record, name) for name in told}

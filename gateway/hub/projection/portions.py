@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, func, select, update
 
 from gateway.core.contents import Content, decode_content
+from gateway.core.dating import UNDATED, Dating
 from gateway.core.errors import SegmentError
 from gateway.core.segments import Position, parse_segment
+from gateway.hub.boots import dated, has_untrusted, read_datings
 from gateway.hub.schema import epochs, segments
 
 SEGMENTS_MAX = 500
@@ -111,7 +113,10 @@ def _read(connection: Connection, stretch: _Stretch) -> Portion:
     for row in found:
         try:
             segment = parse_segment(stretch.gateway, bytes(row.verbatim))
-            contents.append((segment.header.position, decode_content(segment.body or b"")))
+            content = decode_content(segment.body or b"")
+            if has_untrusted(content):
+                content = _settled(content, read_datings(connection, [row.id]).get(row.id, UNDATED))
+            contents.append((segment.header.position, content))
         except SegmentError as error:
             unreadable.append(Unreadable(stretch.gateway, bytes(row.verbatim), str(error)))
     return Portion(
@@ -123,3 +128,13 @@ def _read(connection: Connection, stretch: _Stretch) -> Portion:
         contents=tuple(contents),
         unreadable=tuple(unreadable),
     )
+
+
+def _settled(content: Content, dating: Dating) -> Content:
+    """Leave out what nothing dates for certain yet: its points would stay where they do not belong.
+
+    When it is dated, the epoch's cursor goes back and what is left out here is written (see `redating`).
+    """
+    if not dating.marks:
+        return replace(content, observations=tuple(o for o in content.observations if o.clock_trusted))
+    return dated(content, dating)
