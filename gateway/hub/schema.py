@@ -78,6 +78,9 @@ gateway_keys = Table(
     Column("token_hash", Bytes, nullable=False, unique=True),
     Column("enrolled_at_ms", Milliseconds, nullable=False),
     Column("revoked_at_ms", Milliseconds),
+    # The epoch that began with the key after this one, and since when that epoch is here, with all before it.
+    Column("successor_epoch", Bytes),
+    Column("retired_at_ms", Milliseconds),
 )
 
 enrolment_codes = Table(
@@ -434,6 +437,27 @@ audit = Table(
     Column("reason", Text, nullable=False, server_default=""),
     Column("previous", Bytes, nullable=False),
     Column("hash", Bytes, nullable=False),
+)
+
+heads = Table(
+    "heads",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at_ms", Milliseconds, nullable=False),
+    Column("document", Text, nullable=False),  # signed, exactly as it leaves
+    Column("timestamp", Bytes),  # an authority's answer (RFC 3161) over the document
+)
+
+departures = Table(
+    "departures",
+    metadata,
+    Column("number", Integer, ForeignKey("heads.number"), primary_key=True),
+    Column("part", String(16), primary_key=True),  # "document" or "timestamp"
+    Column("destination", String(16), primary_key=True),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("due_ms", Milliseconds, nullable=False, server_default="0"),  # real time: not before
+    Column("failure", Text, nullable=False, server_default=""),
+    Column("done_at_ms", Milliseconds),
 )
 
 events = Table(
