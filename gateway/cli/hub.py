@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 
+from gateway.cli.accounts import tokens, users
 from gateway.cli.progress import show_progress
 from gateway.clock import open_clock
 from gateway.core.errors import ColdchainError, InputError
@@ -42,6 +43,10 @@ def command(context: click.Context, path: Path | None) -> None:
         context.invoke(run, path=path)
     else:
         context.obj = path
+
+
+command.add_command(users)
+command.add_command(tokens)
 
 
 @command.command()

@@ -121,7 +121,13 @@ async def assemble(trip: Trip, scenario: Path, timing: Timing, folder: Path, see
 
 
 def _hub(folder: Path, timing: Timing) -> Child:
-    _write_toml(folder / "hub.toml", {"data_dir": str(folder / "hub"), "demonstration": True, "broker": "embedded"})
+    hub = {
+        "data_dir": str(folder / "hub"),
+        "demonstration": True,
+        "broker": "embedded",
+        "access": {"anonymous": ["receiver", "quality"]},  # on this machine only; elsewhere people log in
+    }
+    _write_toml(folder / "hub.toml", hub)
     command = _gateway("hub", "--settings", str(folder / "hub.toml"))
     return Child("hub", command, timing.gateway_environment(), folder)
 

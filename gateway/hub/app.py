@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from fastapi import APIRouter, FastAPI
 
-from gateway.hub.api import breaches, consignments, enrolments, live, registry
+from gateway.hub.api import accounts, breaches, consignments, enrolments, live, registry
 from gateway.hub.api.limits import BodyLimit
 from gateway.hub.api.problems import documented, install_problems
 from gateway.hub.rooms import Rooms
@@ -34,7 +34,7 @@ def create_app(rooms: Rooms) -> FastAPI:
     )
     app.state.rooms = rooms
     interface = APIRouter(prefix="/api/v1", responses=documented(422))
-    for part in (consignments, breaches, live, registry, enrolments):
+    for part in (consignments, breaches, live, registry, enrolments, accounts):
         interface.include_router(part.router)
     app.include_router(interface)
     install_pages(app)

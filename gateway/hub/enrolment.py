@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from gateway.hub.audit import Act, begin_act, record_act
 from gateway.hub.events import tell
 from gateway.hub.schema import enrolment_codes, gateway_keys, gateways
 from gateway.hub.store import Store, insert_or_skip
+from gateway.hub.times import real_ms
 from gateway.hub.tokens import derive_token, hash_secret, is_same, make_code
 from gateway.keys import VerifyKey
 
@@ -61,7 +61,7 @@ class Enrolment:
         with self._store.write() as connection:
             connection.execute(
                 insert(enrolment_codes).values(
-                    code_hash=hash_secret(code), gateway=gateway, expires_at_ms=_real_ms() + CODE_DAYS * _DAY_MS
+                    code_hash=hash_secret(code), gateway=gateway, expires_at_ms=real_ms() + CODE_DAYS * _DAY_MS
                 )
             )
             record_act(connection, Act(who, "issue_code", f"gateway {gateway}"), self._now_ms())
@@ -83,7 +83,7 @@ class Enrolment:
                 if bytes(row.used_by) != public_key:
                     raise EnrolmentRefusedError
                 return token
-            if row.expires_at_ms < _real_ms():
+            if row.expires_at_ms < real_ms():
                 raise EnrolmentRefusedError
             connection.execute(
                 update(enrolment_codes).where(enrolment_codes.c.code_hash == code_hash).values(used_by=public_key)
@@ -157,7 +157,3 @@ class Enrolment:
             )
         record_act(connection, Act("enrolment", "enrol", f"gateway {gateway}", new=public_key.hex()), now_ms)
         tell(connection, "gateway", {"gateway": gateway, "online": False}, now_ms)
-
-
-def _real_ms() -> int:
-    return time.time_ns() // 1_000_000

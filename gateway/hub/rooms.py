@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.clock import Clock, open_clock
+from gateway.hub.access.accounts import Accounts
+from gateway.hub.access.api_tokens import ApiTokens
+from gateway.hub.access.sessions import Sessions
 from gateway.hub.archive import Archive
 from gateway.hub.configurations import Configurations
 from gateway.hub.enrolment import Enrolment
@@ -20,6 +23,7 @@ from gateway.hub.ingest import Ingest
 from gateway.hub.registry import Registry
 from gateway.hub.settings import HubSettings
 from gateway.hub.store import Store, open_store
+from gateway.hub.times import real_ms
 from gateway.hub.tokens import hash_secret, load_or_create_admin_token, load_or_create_secret
 from gateway.hub.watch import Watch
 from gateway.keys import SigningKey, load_or_create_key
@@ -50,6 +54,9 @@ class Rooms:
     registry: Registry
     configurations: Configurations
     enrolment: Enrolment
+    accounts: Accounts
+    sessions: Sessions
+    api_tokens: ApiTokens
     ingest: Ingest
     watch: Watch
     key: SigningKey
@@ -67,6 +74,7 @@ def open_rooms(settings: HubSettings) -> Rooms:
         key = load_or_create_key(settings.key_file)
         admin_token = load_or_create_admin_token(settings.data_dir)
         enrolment = open_enrolment(settings, store, clock)
+        secret = load_or_create_secret(settings.data_dir)
     archive = Archive(store)
     registry = Registry(store, clock.now_ms)
     configurations = Configurations(store, clock.now_ms, demonstration=settings.demonstration)
@@ -78,6 +86,9 @@ def open_rooms(settings: HubSettings) -> Rooms:
         registry=registry,
         configurations=configurations,
         enrolment=enrolment,
+        accounts=Accounts(store, clock.now_ms, real_ms),
+        sessions=Sessions(store, secret, real_ms),
+        api_tokens=ApiTokens(store, clock.now_ms, real_ms),
         ingest=Ingest(store, clock.now_ms, open_witness(store, settings.data_dir, clock.now_ms())),
         watch=Watch(store, archive, registry, configurations, clock),
         key=key,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
 from gateway.clock import ClockSettings
+from gateway.hub.access.roles import Role
 from gateway.mqtt import MqttSettings
 from gateway.settings import Settings
 
@@ -15,12 +17,37 @@ EMBEDDED = "embedded"
 
 
 class HttpSettings(BaseModel):
-    """Where pages and API are served; port 0 chooses a free one."""
+    """Where pages and API are served; port 0 chooses a free one.
+
+    public_url  what people's browsers call it, behind a proxy that speaks TLS: "https://coldchain.hospital.example"
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
+    public_url: Annotated[str, StringConstraints(pattern=r"^(https?://[^/\s]+)?$")] = ""
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether browsers reach it over TLS."""
+        return self.public_url.startswith("https://")
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only programs of this machine reach it."""
+        return self.host == "localhost" or (_is_address(self.host) and ip_address(self.host).is_loopback)
+
+
+class AccessSettings(BaseModel):
+    """Who gets in without logging in.
+
+    anonymous  roles of whoever reaches a hub that listens on this machine alone; for demonstrations and development
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    anonymous: frozenset[Role] = frozenset()
 
 
 class InfluxSettings(BaseModel):
@@ -56,6 +83,14 @@ class InfluxSettings(BaseModel):
         return self.long_bucket or f"{self.bucket}_long"
 
 
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _name_choices(value: object) -> object:
     if isinstance(value, str) and value != EMBEDDED:
         raise ValueError(f'{value!r} is neither "{EMBEDDED}" nor a table with a url')
@@ -78,8 +113,15 @@ class HubSettings(Settings):
     broker: Annotated[Literal["embedded"] | MqttSettings, BeforeValidator(_name_choices)] = "embedded"
     broker_port: Annotated[int, Field(ge=0, le=65535)] = 0
     http: HttpSettings = HttpSettings()
+    access: AccessSettings = AccessSettings()
     influx: InfluxSettings = InfluxSettings()
     demonstration: bool = False
+
+    @model_validator(mode="after")
+    def _is_closed(self) -> Self:
+        if self.access.anonymous and (not self.http.is_loopback or self.http.public_url):
+            raise ValueError("access.anonymous is only for a hub that serves this machine alone: http.host is not it")
+        return self
 
     @property
     def database_url(self) -> str:

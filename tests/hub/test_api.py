@@ -57,7 +57,8 @@ class Caller:
 
 @pytest.fixture
 async def caller(tmp_path: Path) -> AsyncIterator[Caller]:
-    rooms = open_rooms(HubSettings(data_dir=tmp_path, demonstration=True))
+    settings = HubSettings(data_dir=tmp_path, demonstration=True, access={"anonymous": ["inspector"]})  # type: ignore[arg-type]  as in a file
+    rooms = open_rooms(settings)
     transport = httpx.ASGITransport(create_app(rooms))
     async with httpx.AsyncClient(transport=transport, base_url="http://hub/api/v1") as client:
         yield Caller(rooms, client)
@@ -133,7 +134,7 @@ async def test_flags_are_bounded_and_hold_no_identities(caller: Caller) -> None:
 
 async def test_registering_needs_the_administrator(caller: Caller) -> None:
     for path, body in (("/boxes/B", {"code": "B"}), ("/consignments/C-1", CONSIGNMENT)):
-        assert_problem(await caller.http.put(path, json=body), 401)
+        assert_problem(await caller.http.put(path, json=body), 403)
     await caller.enrol()
     assert_problem(await caller.http.put("/boxes/B", json={"code": "B"}, headers=caller.gateway), 401)
 

@@ -24,7 +24,13 @@ async def opened(tmp_path: Path) -> AsyncIterator[Open]:
 
     def open_(*, demonstration: bool = True, hours: float = 1) -> Rooms:
         clock = {"start": iso(0), "stop": iso(hours * 3600), "rate": 1e5, "anchor_ns": 0}
-        held.append(open_rooms(HubSettings(data_dir=tmp_path, demonstration=demonstration, clock=clock)))
+        held.append(
+            open_rooms(
+                HubSettings(
+                    data_dir=tmp_path, demonstration=demonstration, clock=clock, access={"anonymous": ["receiver"]}
+                )
+            )
+        )
         return held[-1]
 
     yield open_

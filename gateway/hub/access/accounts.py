@@ -167,8 +167,9 @@ class Accounts:
         with self._store.write() as connection:
             begin_act(connection)
             before = _require(connection, name)
-            if values:
-                connection.execute(update(users).where(users.c.name == name).values(**values))
+            if not values:
+                return before
+            connection.execute(update(users).where(users.c.name == name).values(**values))
             if "disabled_at_ms" in values:
                 connection.execute(delete(sessions).where(sessions.c.account == name))
             return self._note(connection, name, act, who, before, reason)

@@ -11,8 +11,9 @@ from sqlalchemy import select
 
 from gateway.core.flags import BreachFlag, breach_key
 from gateway.core.verdicts import BreachKind
+from gateway.hub.access.roles import Right
 from gateway.hub.alerts import AlertKind
-from gateway.hub.api.access import CallingGateway, HubRooms
+from gateway.hub.api.access import CallingGateway, HubRooms, needs
 from gateway.hub.api.problems import documented
 from gateway.hub.breaches import StoredBreach, flag, read_breach, read_breaches
 from gateway.hub.schema import alerts
@@ -84,7 +85,7 @@ def flag_breach(
     return Accepted(id=breach_id, key=flagged.key)
 
 
-@router.get("/breaches")
+@router.get("/breaches", dependencies=needs(Right.READ_BREACHES), responses=documented(401, 403))
 def list_breaches(
     rooms: HubRooms,
     consignment: Annotated[str | None, Query(max_length=64)] = None,
@@ -96,7 +97,7 @@ def list_breaches(
         return read_breaches(connection, consignment=consignment, after=after, limit=limit)
 
 
-@router.get("/breaches/{breach_id}", responses=documented(404))
+@router.get("/breaches/{breach_id}", dependencies=needs(Right.READ_BREACHES), responses=documented(401, 403, 404))
 def show_breach(breach_id: int, rooms: HubRooms) -> StoredBreach:
     """Show one breach."""
     with rooms.store.read() as connection:
@@ -106,7 +107,7 @@ def show_breach(breach_id: int, rooms: HubRooms) -> StoredBreach:
     return found
 
 
-@router.get("/alerts")
+@router.get("/alerts", dependencies=needs(Right.READ_BREACHES), responses=documented(401, 403))
 def list_alerts(
     rooms: HubRooms,
     after: Annotated[int, Query(ge=0, description="return those with a greater id")] = 0,

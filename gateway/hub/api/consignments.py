@@ -11,7 +11,7 @@ from gateway.core.configuration import Code, Consignment
 from gateway.core.errors import InputError
 from gateway.core.profiles import Model
 from gateway.core.verdicts import Verdict, worst
-from gateway.hub.api.access import Administrator, HubRooms
+from gateway.hub.api.access import HubRooms, Listing, LookingUp, Receiving, Registering
 from gateway.hub.api.problems import documented
 from gateway.hub.breaches import StoredBreach, read_breaches
 from gateway.hub.rooms import Rooms
@@ -75,8 +75,10 @@ class Receipt(Model):
     at: AwareDatetime | None = None
 
 
-@router.get("/consignments")
-def list_consignments(rooms: HubRooms, limit: Annotated[int, Query(ge=1, le=500)] = 100) -> list[ConsignmentSummary]:
+@router.get("/consignments", responses=documented(401, 403, 422))
+def list_consignments(
+    rooms: HubRooms, _who: Listing, limit: Annotated[int, Query(ge=1, le=500)] = 100
+) -> list[ConsignmentSummary]:
     """List the consignments registered last, newest first."""
     listed = rooms.registry.consignments(limit)
     with rooms.store.read() as connection:
@@ -98,34 +100,34 @@ def list_consignments(rooms: HubRooms, limit: Annotated[int, Query(ge=1, le=500)
     ]
 
 
-@router.post("/consignments", status_code=201, responses=documented(401, 409, 413, 422))
+@router.post("/consignments", status_code=201, responses=documented(401, 403, 409, 413, 422))
 def register_consignment(
     consignment: Annotated[Consignment, Body(openapi_examples={"one tube": {"value": _EXAMPLE}})],
-    who: Administrator,
+    who: Registering,
     rooms: HubRooms,
 ) -> Consignment:
     """Register a consignment whose code is new."""
     known = rooms.registry.consignment(consignment.code)
     if known is not None and known.consignment != consignment:
         raise HTTPException(409, f"{consignment.code} is registered already: PUT a new version of it")
-    return _put(consignment, who, rooms).consignment
+    return _put(consignment, who.name, rooms).consignment
 
 
-@router.put("/consignments/{code}", responses=documented(401, 413, 422))
+@router.put("/consignments/{code}", responses=documented(401, 403, 413, 422))
 def put_consignment(
     code: Code,
     consignment: Annotated[Consignment, Body(openapi_examples={"one tube": {"value": _EXAMPLE}})],
-    who: Administrator,
+    who: Registering,
     rooms: HubRooms,
 ) -> Consignment:
     """Register a consignment, or a new version of it; it is judged anew."""
     if consignment.code != code:
         raise InputError("code", f"{consignment.code} is not the one in the address ({code})")
-    return _put(consignment, who, rooms).consignment
+    return _put(consignment, who.name, rooms).consignment
 
 
-@router.get("/consignments/{code}", responses=documented(404))
-def show_consignment(code: str, rooms: HubRooms) -> ConsignmentState:
+@router.get("/consignments/{code}", responses=documented(401, 403, 404))
+def show_consignment(code: str, rooms: HubRooms, _who: LookingUp) -> ConsignmentState:
     """Show a consignment, its current judgements, its breaches, and how complete its data is."""
     known = _known(code, rooms)
     case = rooms.configurations.case(code)
@@ -140,21 +142,22 @@ def show_consignment(code: str, rooms: HubRooms) -> ConsignmentState:
         )
 
 
-@router.post("/consignments/{code}/receive", responses=documented(401, 404, 413, 422))
-def receive_consignment(code: str, who: Administrator, rooms: HubRooms, receipt: Receipt | None = None) -> Consignment:
+@router.post("/consignments/{code}/receive", responses=documented(401, 403, 404, 413, 422))
+def receive_consignment(code: str, who: Receiving, rooms: HubRooms, receipt: Receipt | None = None) -> Consignment:
     """Note that a consignment has arrived. What was noted first stays."""
     _known(code, rooms)
     stated = None if receipt is None else receipt.at
     at = stated if stated is not None else to_datetime(rooms.clock.now_ms())
-    received = rooms.registry.receive(code, at, who)
+    received = rooms.registry.receive(code, at, who.name)
     _ring(rooms)
     return received.consignment
 
 
-@router.get("/consignments/{code}/judgements", responses=documented(404))
+@router.get("/consignments/{code}/judgements", responses=documented(401, 403, 404))
 def list_judgements(
     code: str,
     rooms: HubRooms,
+    _who: LookingUp,
     item: Annotated[str | None, Query(max_length=64)] = None,
     examination: Annotated[str | None, Query(max_length=64)] = None,
 ) -> list[VersionedJudgement]:
@@ -168,8 +171,8 @@ def list_judgements(
         return read_versions(connection, code, item, examination)
 
 
-@router.get("/consignments/{code}/readings", responses=documented(404))
-def list_readings(code: str, rooms: HubRooms) -> list[Trip]:
+@router.get("/consignments/{code}/readings", responses=documented(401, 403, 404))
+def list_readings(code: str, rooms: HubRooms, _who: LookingUp) -> list[Trip]:
     """List the readings of each of the consignment's loggers while it was carried."""
     known = _known(code, rooms)
     case = rooms.configurations.case(code)

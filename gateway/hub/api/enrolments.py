@@ -9,7 +9,8 @@ from pydantic import Field, StringConstraints
 
 from gateway.core.configuration import Code
 from gateway.core.profiles import Model
-from gateway.hub.api.access import HubRooms
+from gateway.hub.access.roles import Right
+from gateway.hub.api.access import HubRooms, needs
 from gateway.hub.api.problems import documented
 from gateway.hub.enrolment import EnrolmentRefusedError, GatewayState
 
@@ -46,7 +47,7 @@ def enrol(request: EnrolmentRequest, rooms: HubRooms) -> EnrolmentAnswer:
     return EnrolmentAnswer(hub_public_key=rooms.key.public_bytes.hex(), token=token)
 
 
-@router.get("/gateways")
+@router.get("/gateways", dependencies=needs(Right.READ_FLEET), responses=documented(401, 403))
 def list_gateways(rooms: HubRooms) -> list[GatewayState]:
     """List the enrolled gateways, their link, and how far their logs have arrived."""
     return rooms.enrolment.gateways()

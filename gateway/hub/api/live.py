@@ -12,7 +12,9 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel
 from sqlalchemy import func, select
 
-from gateway.hub.api.access import HubRooms
+from gateway.hub.access.roles import Right
+from gateway.hub.api.access import HubRooms, needs
+from gateway.hub.api.problems import documented
 from gateway.hub.events import Event, newest_event, read_events
 from gateway.hub.rooms import Rooms
 from gateway.hub.schema import quarantine
@@ -33,7 +35,7 @@ class HubState(BaseModel):
     quarantined: dict[str, int]
 
 
-@router.get("/status")
+@router.get("/status", dependencies=needs(Right.READ_FLEET), responses=documented(401, 403))
 def show_status(rooms: HubRooms) -> HubState:
     """Show what the hub holds and what it had to set aside."""
     with rooms.store.read() as connection:
@@ -48,7 +50,12 @@ def show_status(rooms: HubRooms) -> HubState:
     )
 
 
-@router.get("/events", response_class=EventSourceResponse)
+@router.get(
+    "/events",
+    response_class=EventSourceResponse,
+    dependencies=needs(Right.LOOK_UP),
+    responses=documented(401, 403),
+)
 async def stream_events(
     rooms: HubRooms,
     last_event_id: Annotated[int | None, Header(ge=0)] = None,

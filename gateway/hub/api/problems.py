@@ -10,7 +10,6 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
-from starlette.exceptions import HTTPException
 
 from gateway.core.errors import InputError
 
@@ -50,11 +49,12 @@ class Problem(BaseModel):
 
 
 _SAID: dict[int, str] = {
-    401: "The token is missing or not valid.",
-    403: "This token may not do that.",
+    401: "Nobody has logged in, or the token is missing or not valid.",
+    403: "Whoever asks may not do that.",
     404: "There is nothing of that code.",
     409: "It contradicts what is stored.",
     413: "The body is too large.",
+    429: "Too many requests; Retry-After says when to ask again.",
     422: "The content is not valid; field and reason are named.",
 }
 
@@ -88,7 +88,7 @@ def problem(
 
 
 def install_problems(app: FastAPI) -> None:
-    """Have every error of an app answered as a problem."""
+    """Have every error in what was sent answered as a problem."""
 
     @app.exception_handler(InputError)
     async def _input(_request: Request, error: InputError) -> JSONResponse:
@@ -98,11 +98,6 @@ def install_problems(app: FastAPI) -> None:
     async def _validation(_request: Request, error: RequestValidationError) -> JSONResponse:
         faults = [_to_fault(fault) for fault in error.errors()[:FAULTS_SHOWN]]
         return problem(422, f"{faults[0].field}: {faults[0].reason}", faults=faults)
-
-    @app.exception_handler(HTTPException)
-    async def _http(_request: Request, error: HTTPException) -> JSONResponse:
-        detail = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
-        return problem(error.status_code, detail, headers=error.headers)
 
 
 def _to_fault(fault: Mapping[str, Any]) -> Fault:

@@ -11,7 +11,8 @@ from gateway.core.assignments import Swap
 from gateway.core.configuration import Box, Code, Logger
 from gateway.core.errors import InputError
 from gateway.core.profiles import Identifier, Profile
-from gateway.hub.api.access import Administrator, HubRooms
+from gateway.hub.access.roles import Right
+from gateway.hub.api.access import Configuring, HubRooms, WritingProfiles, needs
 from gateway.hub.api.problems import documented
 from gateway.hub.rooms import Rooms
 
@@ -25,10 +26,10 @@ class Swapped(BaseModel):
     came: Logger
 
 
-_WRITES = documented(401, 413, 422)
+_WRITES = documented(401, 403, 413, 422)
 
 
-@router.get("/loggers")
+@router.get("/loggers", dependencies=needs(Right.READ_FLEET), responses=documented(401, 403))
 def list_loggers(rooms: HubRooms) -> list[Logger]:
     """List the enrolled loggers."""
     return rooms.registry.loggers()
@@ -38,7 +39,7 @@ def list_loggers(rooms: HubRooms) -> list[Logger]:
 def put_logger(
     address: Code,
     logger: Logger,
-    who: Administrator,
+    who: Configuring,
     rooms: HubRooms,
     reason: Annotated[str, Query(max_length=200, description="why, for the audit trail")] = "",
 ) -> Logger:
@@ -48,48 +49,48 @@ def put_logger(
     is answered, never taken.
     """
     _check_path("address", address, logger.address)
-    placed = rooms.registry.put_logger(logger, who, reason)
+    placed = rooms.registry.put_logger(logger, who.name, reason)
     _ring(rooms)
     return placed
 
 
-@router.post("/loggers/{address}/swap", responses=documented(401, 404, 413, 422))
-def swap_loggers(address: Code, swap: Swap, who: Administrator, rooms: HubRooms) -> Swapped:
+@router.post("/loggers/{address}/swap", responses=documented(401, 403, 404, 413, 422))
+def swap_loggers(address: Code, swap: Swap, who: Configuring, rooms: HubRooms) -> Swapped:
     """Let another logger take this one's place in its box. The box keeps its history; the reason is on record."""
     if all(logger.address != address for logger in rooms.registry.loggers()):
         raise HTTPException(404, "no logger of that address is enrolled")
-    left, came = rooms.registry.swap_loggers(address, swap, who)
+    left, came = rooms.registry.swap_loggers(address, swap, who.name)
     _ring(rooms)
     return Swapped(left=left, came=came)
 
 
-@router.get("/boxes")
+@router.get("/boxes", dependencies=needs(Right.READ_BOXES), responses=documented(401, 403))
 def list_boxes(rooms: HubRooms) -> list[Box]:
     """List the registered boxes."""
     return rooms.registry.boxes()
 
 
 @router.put("/boxes/{code}", responses=_WRITES)
-def put_box(code: Code, box: Box, who: Administrator, rooms: HubRooms) -> Box:
+def put_box(code: Code, box: Box, who: Configuring, rooms: HubRooms) -> Box:
     """Register a box, or change its state or default profile."""
     _check_path("code", code, box.code)
-    rooms.registry.put_box(box, who)
+    rooms.registry.put_box(box, who.name)
     _ring(rooms)
     return box
 
 
-@router.get("/profiles")
+@router.get("/profiles", dependencies=needs(Right.READ_PROFILES), responses=documented(401, 403))
 def list_profiles(rooms: HubRooms) -> list[Profile]:
     """List the newest version of each profile: registered ones, and the library's others."""
     return rooms.registry.profiles()
 
 
-@router.put("/profiles/{name}", responses=documented(401, 409, 413, 422))
-def put_profile(name: Identifier, profile: Profile, who: Administrator, rooms: HubRooms) -> Profile:
+@router.put("/profiles/{name}", responses=documented(401, 403, 409, 413, 422))
+def put_profile(name: Identifier, profile: Profile, who: WritingProfiles, rooms: HubRooms) -> Profile:
     """Register a version of a profile. A version that exists can be sent again, but says the same for ever."""
     _check_path("id", name, profile.id)
     try:
-        rooms.registry.put_profile(profile, who)
+        rooms.registry.put_profile(profile, who.name)
     except InputError as error:
         if error.field != "version":
             raise

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import time
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, Query, Request
-from fastapi.responses import HTMLResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from fastapi.responses import HTMLResponse, Response
+from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from gateway.core.verdicts import Verdict
-from gateway.hub.api.access import HubRooms
-from gateway.hub.web import figures, words
+from gateway.hub.access.roles import Right
+from gateway.hub.api.access import AnyCaller, HubRooms, LookingUp
+from gateway.hub.api.problems import problem
+from gateway.hub.api.rates import Rates
+from gateway.hub.web import login
 from gateway.hub.web.bench import BenchView, look_up
 from gateway.hub.web.headers import SecurityHeaders
 from gateway.hub.web.reference import list_operations
+from gateway.hub.web.rendering import render
 
 SCAN_MAX = 64
+LOGINS_AT_ONCE = 20
+LOGIN_EACH_S = 6.0
+"""Of one address: a ward's computers behind one address, after a shift change, against who guesses."""
 _HERE = Path(__file__).parent
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -25,50 +33,52 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 def install_pages(app: FastAPI) -> None:
     """Add the pages, what they load, and their security headers to an application."""
+    app.state.login_rates = Rates(LOGINS_AT_ONCE, LOGIN_EACH_S, time.monotonic)
     app.include_router(router)
+    app.include_router(login.router)
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
     app.add_middleware(SecurityHeaders)
 
+    @app.exception_handler(HTTPException)
+    async def _refuse(request: Request, error: HTTPException) -> Response:
+        return refuse(request, error)
+
+
+def refuse(request: Request, error: HTTPException) -> Response:
+    """Answer an error: a page's as a page, with the way to the login where that helps; others as a problem."""
+    detail = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
+    is_page = not request.url.path.startswith(("/api/v1", "/api/openapi", "/static"))
+    if not is_page or "x-fragment" in request.headers:
+        return problem(error.status_code, detail, headers=error.headers)
+    if error.status_code == HTTPStatus.UNAUTHORIZED and request.method == "GET":
+        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return login.to_login(path)
+    title = HTTPStatus(error.status_code).phrase
+    page = render("refused.html", request.app.state.rooms, None, title=title, detail=detail)
+    page.status_code = error.status_code
+    page.headers.update(error.headers or {})
+    return page
+
 
 @router.get("/")
-def show_start(rooms: HubRooms) -> HTMLResponse:
-    """Show the way in, and the consignments registered last."""
-    recent = rooms.registry.consignments(8)
-    return _page("start.html", rooms, recent=recent)
+def show_start(rooms: HubRooms, caller: AnyCaller) -> HTMLResponse:
+    """Show the way in, and the consignments registered last to those who may list them."""
+    recent = rooms.registry.consignments(8) if caller.may(Right.LIST) else None
+    return render("start.html", rooms, caller, recent=recent)
 
 
 @router.get("/bench")
 def show_bench(
-    rooms: HubRooms, request: Request, code: Annotated[str, Query(max_length=SCAN_MAX)] = ""
+    rooms: HubRooms, request: Request, caller: LookingUp, code: Annotated[str, Query(max_length=SCAN_MAX)] = ""
 ) -> HTMLResponse:
     """Show what a scanned code stands for; with X-Fragment only the part that a scan replaces."""
     view: BenchView | None = look_up(rooms, code.strip()) if code.strip() else None
     name = "result.html" if "x-fragment" in request.headers else "bench.html"
-    return _page(name, rooms, view=view, now_ms=rooms.clock.now_ms())
+    return render(name, rooms, caller, view=view, now_ms=rooms.clock.now_ms())
 
 
 @router.get("/api/docs")
-def show_reference(rooms: HubRooms, request: Request) -> HTMLResponse:
+def show_reference(rooms: HubRooms, request: Request, caller: AnyCaller) -> HTMLResponse:
     """Show the HTTP interface."""
     description: FastAPI = request.app
-    return _page("reference.html", rooms, groups=list_operations(description.openapi()))
-
-
-def _page(name: str, rooms: HubRooms, **values: object) -> HTMLResponse:
-    text = _pages.get_template(name).render(demonstration=rooms.settings.demonstration, **values)
-    return HTMLResponse(text, headers={"Cache-Control": "no-store"})
-
-
-def _make_environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("gateway.hub.web"),
-        autoescape=select_autoescape(),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(words=words, figures=figures, Verdict=Verdict)
-    return environment
-
-
-_pages = _make_environment()
+    return render("reference.html", rooms, caller, groups=list_operations(description.openapi()))
