@@ -34,12 +34,11 @@ from ruuvitag_ble import RuuvitagBluetoothDeviceData
 
 from gateway.core.configuration import Logger, LoggerKind
 from gateway.vehicle.faults import FaultDetector
+from gateway.vehicle.hearing import Hearing, RadioHealth
 from gateway.vehicle.loggers.measurement import Measurement, Packet
 from gateway.vehicle.loggers.numbering import NUMBERS
 from gateway.vehicle.moments import Moment
-from gateway.vehicle.radio import Radio
 from gateway.vehicle.recorder import Enrolled, Recorder
-from gateway.vehicle.settings import RadioSettings
 
 LOGGERS = 50
 START_MS = 1_750_000_000_000
@@ -154,8 +153,8 @@ class Vehicle:
         self.recorder, self.faults = Recorder(1), FaultDetector()
         self.recorder.enrol({one.address: Enrolled(300, (2000, 8000), None, NUMBERS.get(one.kind)) for one in loggers})
         self.faults.enrol({one.address: one.kind for one in loggers}, Moment(START_MS, 0, trusted=True))
-        self.radio = Radio(RadioSettings(), self._take)
-        self.radio.enrol(loggers)
+        self.hearing = Hearing(RadioHealth(), self._take)
+        self.hearing.enrol(loggers)
         self.passed_ms = 0
         self.measurements = 0
 
@@ -176,10 +175,10 @@ async def measure_ours(kind: str, packets: Packets, repeats: int) -> Rate:
     durations = []
     for _ in range(repeats):
         vehicle = Vehicle()
-        listen = vehicle.radio._on_advertisement  # noqa: SLF001  what bleak calls
+        hear = vehicle.hearing.hear
         began = time.process_time()
         for device, advertisement in heard:
-            listen(device, advertisement)
+            hear("hci0", device, advertisement, 0.0)
         durations.append(time.process_time() - began)
     return Rate(OURS, kind, len(packets) / min(durations), vehicle.measurements, len(packets))
 

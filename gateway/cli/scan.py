@@ -24,8 +24,8 @@ _FILE = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("--settings", "-s", "path", type=_FILE, help="The vehicle's TOML file: its adapter is used.")
-@click.option("--adapter", help="Bluetooth adapter. [default: the settings', else hci0]")
+@click.option("--settings", "-s", "path", type=_FILE, help="The vehicle's TOML file: its adapters are used.")
+@click.option("--adapter", help="Bluetooth adapter. [default: the settings', else every one]")
 @click.option("--seconds", type=click.FloatRange(min=0.1), help="End after so long. [default: with Ctrl-C]")
 def command(path: Path | None, adapter: str | None, seconds: float | None) -> None:
     """Show the supported loggers within reach, enrolled or not: maker, temperature, battery, signal, age.
@@ -40,7 +40,7 @@ def command(path: Path | None, adapter: str | None, seconds: float | None) -> No
     """  # noqa: D301  \b is click's mark for "keep these lines", not an escape
     radio = RadioSettings() if path is None else load_settings(VehicleSettings, path).radio
     if adapter is not None:
-        radio = radio.model_copy(update={"adapter": adapter})
+        radio = radio.model_copy(update={"adapters": (adapter,)})
     try:
         asyncio.run(_scan(radio, seconds, Console()))
     except ListeningError as error:

@@ -49,7 +49,8 @@ def command(path: Path | None, code: str | None, *, verbose: bool) -> None:
       data_dir = "/var/lib/coldchain"      key, log, configuration
       [hub]     url, enrolment_code, ca_file
       [broker]  url, username, password, ca_file, cert_file, key_file, keepalive_s
-      [radio]   adapter = "hci0", scanning = "auto" (or "active", "passive"), silence_s
+      [radio]   adapters (all), scanning = "auto" (or "active", "passive"), silence_s,
+                connections, restart_bluetooth = "systemd" (or "never", or a command)
       [recording] interval_s, seal_interval_s, health_interval_s
       [outbox]  max_bytes, keep_acknowledged_h
       [uplink]  window_bytes, stall_s, stall_max_s

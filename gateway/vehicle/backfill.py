@@ -1,4 +1,4 @@
-"""Backfill: asks loggers' memories for what was missed, one at a time, and seals the answers."""
+"""Backfill: asks loggers' memories for what was missed, a few at a time, and seals the answers."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from gateway.clock import Clock
 from gateway.core.observations import Observation
 from gateway.core.records import MemoryRead
 from gateway.vehicle.backlog import Backlog, count_new, select_records
+from gateway.vehicle.download import MemoryAnswer
 from gateway.vehicle.loggers.memory import MemoryRequest
-from gateway.vehicle.radio import MemoryAnswer, RadioError
+from gateway.vehicle.radio import RadioError
 from gateway.vehicle.recorder import Stretch
 from gateway.vehicle.sealer import Sealer
 
@@ -42,7 +43,9 @@ class MemoryRadio(Protocol):
 class Backfill:
     """Works off a backlog."""
 
-    def __init__(self, radio: MemoryRadio, backlog: Backlog, sealer: Sealer, clock: Clock) -> None:
+    def __init__(
+        self, radio: MemoryRadio, backlog: Backlog, sealer: Sealer, clock: Clock, *, connections: int = 1
+    ) -> None:
         self.intervals_s: dict[str, int] = {}
         """Spacing of each logger's memory; loggers without one are absent."""
         self.reads = 0
@@ -51,8 +54,9 @@ class Backfill:
         """Connections that failed, and downloads that broke off."""
         self.records = 0
         """Records sealed that nothing heard live covers."""
-        self.reading = ""
-        """The logger being read now."""
+        self.reading: set[str] = set()
+        """The loggers being read now, `connections` at most."""
+        self._connections = connections
         self._radio = radio
         self._backlog = backlog
         self._sealer = sealer
@@ -82,17 +86,25 @@ class Backfill:
                     del known[next(iter(known))]
 
     async def run(self) -> None:
-        """Ask for ever."""
-        while True:
-            present = [logger for logger in self._radio.present() if logger in self.intervals_s]
-            logger = self._backlog.choose(asyncio.get_running_loop().time(), present)
-            if logger is not None:
-                await self._ask(logger)
-                continue
-            self._news.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POLL_S if len(self._backlog) else None):
-                    await self._news.wait()
+        """Ask for ever. Who waited longest comes first, and who failed pauses: a bad logger starves nobody."""
+        async with asyncio.TaskGroup() as readers:
+            while True:
+                logger = self._choose()
+                if logger is not None:
+                    self.reading.add(logger)
+                    readers.create_task(self._ask(logger), name=f"memory of {logger}")
+                    continue
+                self._news.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_S if len(self._backlog) else None):
+                        await self._news.wait()
+
+    def _choose(self) -> str | None:
+        if len(self.reading) >= self._connections:
+            return None
+        there = self._radio.present()
+        free = [logger for logger in there if logger in self.intervals_s and logger not in self.reading]
+        return self._backlog.choose(asyncio.get_running_loop().time(), free)
 
     async def _ask(self, logger: str) -> None:
         stretches = self._backlog.stretches(logger)
@@ -104,7 +116,6 @@ class Backfill:
             interval_s=interval_s,
             known=self._known.get(logger, {}),
         )
-        self.reading = logger
         try:
             answer = await self._radio.read_memory(request, self._clock)
             await self._keep(logger, stretches, answer, interval_s)
@@ -112,7 +123,8 @@ class Backfill:
             log.info("the memory of %s is not read yet: %s", logger, error)
             self._fail(logger)
         finally:
-            self.reading = ""
+            self.reading.discard(logger)
+            self._news.set()
 
     async def _keep(self, logger: str, stretches: Sequence[Stretch], answer: MemoryAnswer, interval_s: int) -> None:
         told = answer.told

@@ -48,7 +48,7 @@ async def read_adapters() -> dict[str, AdapterFacts]:
     except DBusError as error:
         raise BluezError(f"D-Bus: {error}", "systemctl restart bluetooth") from error
     if answer.message_type is MessageType.ERROR:
-        raise _refusal(answer)
+        raise refusal_of(answer)
     return {
         path.rpartition("/")[2]: AdapterFacts(
             powered=bool(interfaces[_ADAPTER]["Powered"].value), listens_passively=_MONITORS in interfaces
@@ -76,7 +76,10 @@ async def _ask_for_objects() -> Message:
     return answer
 
 
-def _refusal(answer: Message) -> BluezError:
+def refusal_of(answer: Message | None) -> BluezError:
+    """Put an error that BlueZ or the bus answered (None: no answer) into words."""
+    if answer is None:
+        return BluezError("BlueZ does not answer", "systemctl restart bluetooth")
     text = str(answer.body[0]) if answer.body else str(answer.error_name)
     if answer.error_name in _PERMISSION:
         return BluezError(f"this user may not use Bluetooth: {text}", "add the user to the group bluetooth")

@@ -69,22 +69,25 @@ async def check_bluetooth(settings: VehicleSettings) -> list[Finding]:
         adapters = await read_adapters()
     except BluezError as error:
         return [Finding("bluetooth", State.WRONG, error.reason, error.advice)]
-    findings = [Finding("bluetooth", State.GOOD, "BlueZ answers this user")]
-    adapter = adapters.get(settings.radio.adapter)
-    findings += _adapter_findings(settings.radio.adapter, adapter, sorted(adapters))
-    findings.append(_version_finding(await read_version()))
-    if adapter is not None:
-        findings.append(_passive_finding(settings.radio.scanning, adapter))
+    findings = [Finding("bluetooth", State.GOOD, "BlueZ answers this user"), _version_finding(await read_version())]
+    wanted = settings.radio.adapters or sorted(adapters)
+    if not wanted:
+        findings.append(Finding("adapter", State.WRONG, "BlueZ has no adapter", "plug one in"))
+    for name in wanted:
+        adapter = adapters.get(name)
+        findings.append(_adapter_finding(name, adapter, sorted(adapters)))
+        if adapter is not None:
+            findings.append(_passive_finding(name, settings.radio.scanning, adapter))
     return findings
 
 
-def _adapter_findings(name: str, adapter: AdapterFacts | None, others: Sequence[str]) -> list[Finding]:
+def _adapter_finding(name: str, adapter: AdapterFacts | None, others: Sequence[str]) -> Finding:
     if adapter is None:
-        there = f"there is {', '.join(others)}: set radio.adapter" if others else "plug one in"
-        return [Finding("adapter", State.WRONG, f"no adapter {name}", there)]
+        there = f"there is {', '.join(others)}: set radio.adapters" if others else "plug one in"
+        return Finding("adapter", State.WRONG, f"no adapter {name}", there)
     if not adapter.powered:
-        return [Finding("adapter", State.WRONG, f"{name} is off", "rfkill unblock bluetooth; bluetoothctl power on")]
-    return [Finding("adapter", State.GOOD, f"{name} is on")]
+        return Finding("adapter", State.WRONG, f"{name} is off", "rfkill unblock bluetooth; bluetoothctl power on")
+    return Finding("adapter", State.GOOD, f"{name} is on")
 
 
 def _version_finding(version: str | None) -> Finding:
@@ -96,15 +99,19 @@ def _version_finding(version: str | None) -> Finding:
     return Finding("bluez", State.GOOD, f"version {version}")
 
 
-def _passive_finding(scanning: str, adapter: AdapterFacts) -> Finding:
+def _passive_finding(name: str, scanning: str, adapter: AdapterFacts) -> Finding:
     if adapter.listens_passively:
-        return Finding("passive scan", State.GOOD, "BlueZ has advertisement monitors")
+        return Finding("passive scan", State.GOOD, f"BlueZ has advertisement monitors on {name}")
     advice = "start bluetoothd with --experimental (systemctl edit bluetooth)"
     if scanning == "passive":
-        return Finding("passive scan", State.WRONG, "BlueZ offers none, and radio.scanning asks for it", advice)
+        return Finding(
+            "passive scan", State.WRONG, f"BlueZ offers none on {name}, and radio.scanning asks for it", advice
+        )
     if scanning == "active":
         return Finding("passive scan", State.GOOD, "not asked for")
-    return Finding("passive scan", State.ODD, "BlueZ offers none; active scanning costs loggers some battery", advice)
+    return Finding(
+        "passive scan", State.ODD, f"BlueZ offers none on {name}; active scanning costs loggers some battery", advice
+    )
 
 
 # --- broker and hub

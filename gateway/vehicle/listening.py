@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from bleak import BleakScanner
@@ -11,6 +12,7 @@ from bleak.args.bluez import BlueZScannerArgs
 from bleak.exc import BleakError
 
 from gateway.core.errors import ColdchainError
+from gateway.vehicle.bluez import BluezError, read_adapters
 from gateway.vehicle.loggers.measurement import Packet
 from gateway.vehicle.settings import RadioSettings
 
@@ -41,10 +43,26 @@ def packet_of(device: BLEDevice, advertisement: AdvertisementData) -> Packet:
 
 
 async def listen(settings: RadioSettings, on_packet: Callable[[Packet], None], seconds: float | None) -> None:
-    """Scan actively for so long, for ever if None; raises ListeningError."""
+    """Scan actively for so long, for ever if None, with every adapter; raises ListeningError."""
+    names = settings.adapters
+    if not names:
+        try:
+            names = tuple(await read_adapters())
+        except BluezError as error:
+            raise ListeningError(f"Bluetooth does not scan: {error}") from error
+    if not names:
+        raise ListeningError("Bluetooth does not scan: there is no adapter")
+    async with AsyncExitStack() as scans:
+        for name in names:
+            await scans.enter_async_context(_scanning(name, on_packet))
+        await asyncio.sleep(seconds if seconds is not None else float("inf"))
+
+
+@asynccontextmanager
+async def _scanning(adapter: str, on_packet: Callable[[Packet], None]) -> AsyncIterator[None]:
     scanner = BleakScanner(
         lambda device, advertisement: on_packet(packet_of(device, advertisement)),
-        bluez=BlueZScannerArgs(adapter=settings.adapter),
+        bluez=BlueZScannerArgs(adapter=adapter),
     )
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
@@ -52,7 +70,7 @@ async def listen(settings: RadioSettings, on_packet: Callable[[Packet], None], s
     except RADIO_ERRORS as error:
         raise ListeningError(f"Bluetooth does not scan: {str(error) or type(error).__name__}") from error
     try:
-        await asyncio.sleep(seconds if seconds is not None else float("inf"))
+        yield
     finally:
         try:
             async with asyncio.timeout(START_TIMEOUT_S):

@@ -35,16 +35,23 @@ class HubSettings(_Section):
 
 
 class RadioSettings(_Section):
-    """The Bluetooth adapter.
+    """The Bluetooth adapters.
 
-    scanning   "active" asks each device for its scan response; "passive" only listens (BlueZ needs its experimental
-               flag for that); "auto" listens where BlueZ allows it
-    silence_s  real seconds without hearing anything at all after which the scan is started anew
+    adapters           names such as "hci0"; empty: every one that BlueZ has, also those plugged in later
+    scanning           "active" asks each device for its scan response; "passive" only listens (BlueZ needs its
+                       experimental flag for that); "auto" listens where BlueZ allows it
+    silence_s          real seconds without hearing anything at all, foreign devices included, after which an adapter
+                       counts as mute and is set right step by step
+    connections        loggers that may be connected at once; a controller serves 5 to 10, and each link takes time
+                       from listening
+    restart_bluetooth  the last step: "systemd" asks it over D-Bus (polkit decides), "never", or a command as a list
     """
 
-    adapter: str = "hci0"
+    adapters: tuple[Annotated[str, Field(pattern=r"^hci\d+$")], ...] = ()
     scanning: Literal["active", "passive", "auto"] = "auto"
     silence_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    connections: Annotated[int, Field(ge=1, le=5)] = 2
+    restart_bluetooth: Literal["systemd", "never"] | Annotated[tuple[str, ...], Field(min_length=1)] = "systemd"
 
 
 class RecordingSettings(_Section):

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from gateway.core.configuration import Configuration, Logger
 from gateway.core.verdicts import Judgement
+from gateway.vehicle.hearing import RadioHealth
 
 STALE_S = 120
 """Domain seconds after which a temperature is no longer shown as the present one: ninety missed advertisements."""
@@ -60,8 +61,21 @@ class OutboxView(_Part):
     failure: str
 
 
+class AdapterView(_Part):
+    """One adapter: how it listens or why not, scans begun anew, times it was switched off and on."""
+
+    name: str
+    scanning: bool
+    mode: str
+    reason: str
+    heard: int
+    restarts: int
+    resets: int
+    is_down: bool
+
+
 class RadioView(_Part):
-    """The scan."""
+    """All adapters together. `reason` says why one does not listen; steps taken against faults since this start."""
 
     scanning: bool
     mode: str
@@ -71,6 +85,9 @@ class RadioView(_Part):
     decoded: int
     malformed: int
     restarts: int
+    resets: int
+    service_restarts: int
+    adapters: list[AdapterView]
 
 
 class BackfillView(_Part):
@@ -98,6 +115,35 @@ class VehicleState(_Part):
     waiting: int
     breaches: int
     counters: dict[str, int]
+
+
+def view_radio(health: RadioHealth) -> RadioView:
+    """Describe the radio."""
+    return RadioView(
+        scanning=health.scanning,
+        mode=health.mode,
+        reason=health.explain(),
+        heard=health.heard,
+        foreign=health.foreign,
+        decoded=health.decoded,
+        malformed=health.malformed.total(),
+        restarts=health.restarts,
+        resets=health.resets,
+        service_restarts=health.service_restarts,
+        adapters=[
+            AdapterView(
+                name=name,
+                scanning=adapter.scanning,
+                mode=adapter.mode,
+                reason=adapter.reason,
+                heard=adapter.heard,
+                restarts=adapter.restarts,
+                resets=adapter.resets,
+                is_down=adapter.is_down,
+            )
+            for name, adapter in sorted(health.adapters.items())
+        ],
+    )
 
 
 class Latest:

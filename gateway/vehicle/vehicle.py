@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import httpx
@@ -40,9 +40,9 @@ from gateway.vehicle.state import (
     Latest,
     LinkView,
     OutboxView,
-    RadioView,
     VehicleState,
     view_boxes,
+    view_radio,
 )
 from gateway.vehicle.storage import Storage
 from gateway.vehicle.supervision import Supervision
@@ -94,8 +94,10 @@ class Vehicle:
         self._sealer = Sealer(
             clock, self._recorder, storage.outbox, storage.disk, interval_s=settings.recording.seal_interval_s
         )
-        self._radio = Radio(settings.radio, self._on_measurement, rng=rng)
-        self._backfill = Backfill(self._radio, Backlog(rng), self._sealer, clock)
+        self._radio = Radio(settings.radio, self._on_measurement, self._on_radio_fault, rng=rng)
+        self._backfill = Backfill(
+            self._radio, Backlog(rng), self._sealer, clock, connections=settings.radio.connections
+        )
         self._adoption = Adoption(settings.gateway, check)
         self._uplink = Uplink(settings, storage, self._adoption, check, clock, rng=rng)
         self._alarm = Alarm(settings.gateway, client, storage, clock, rng=rng)
@@ -147,6 +149,10 @@ class Vehicle:
         if heard.urgent:
             self._sealer.hurry()
 
+    def _on_radio_fault(self, code: str, detail: Mapping[str, int]) -> None:
+        moment = read_moment(self._clock)
+        self._note_faults([DeviceFault(moment.at_ms, moment.trusted, "", code, dict(detail))])
+
     def _faults_of(self, address: str, measurement: Measurement, order: Order, moment: Moment) -> list[DeviceFault]:
         detail = {} if measurement.counter is None else {"counter": measurement.counter}
         match order:
@@ -162,7 +168,7 @@ class Vehicle:
 
     def _note_faults(self, faults: list[DeviceFault]) -> None:
         for fault in faults:
-            log.warning("logger %s: %s %s", fault.logger, fault.code, fault.detail)
+            log.warning("%s: %s %s", f"logger {fault.logger}" if fault.logger else "gateway", fault.code, fault.detail)
             self._device_faults += 1
             self._sealer.note(fault)
 
@@ -237,6 +243,8 @@ class Vehicle:
             "decoded": radio.decoded,
             "malformed": radio.malformed.total(),
             "scan_restarts": radio.restarts,
+            "adapter_resets": radio.resets,
+            "bluetooth_restarts": radio.service_restarts,
             "scanning": int(radio.scanning),
             "without_temperature": self._recorder.without_temperature,
             "recorder_dropped": self._recorder.dropped,
@@ -283,19 +291,10 @@ class Vehicle:
                 sent=self._uplink.sent,
                 failure=self._sealer.failure,
             ),
-            radio=RadioView(
-                scanning=radio.scanning,
-                mode=radio.mode,
-                reason=radio.reason,
-                heard=radio.heard,
-                foreign=radio.foreign,
-                decoded=radio.decoded,
-                malformed=radio.malformed.total(),
-                restarts=radio.restarts,
-            ),
+            radio=view_radio(radio),
             backfill=BackfillView(
                 missing=len(backfill),
-                reading=backfill.reading,
+                reading=", ".join(sorted(backfill.reading)),
                 reads=backfill.reads,
                 failures=backfill.failures,
                 records=backfill.records,

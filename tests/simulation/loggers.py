@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from gateway.clock import Clock
 from gateway.core import configuration
+from gateway.vehicle.download import MemoryAnswer
+from gateway.vehicle.hearing import AdapterHealth, RadioHealth
 from gateway.vehicle.loggers.measurement import Measurement
 from gateway.vehicle.loggers.memory import MemoryRequest, Told
 from gateway.vehicle.loggers.ruuvi_log import LogRecord, RequestTiming, date_records
 from gateway.vehicle.moments import read_moment
-from gateway.vehicle.radio import MemoryAnswer, RadioError, RadioHealth
+from gateway.vehicle.radio import RadioError
 from tests.simulation.story import Story
 
 MEASURES_S = 1.285
@@ -84,7 +85,7 @@ class SimulatedRadio:
         rng: random.Random,
         story: Story,
     ) -> None:
-        self.health = RadioHealth(scanning=True, mode="simulated", malformed=Counter())
+        self.health = RadioHealth({"hci0": AdapterHealth(scanning=True, mode="simulated", reason="")}, reason="")
         self._loggers = {logger.address: logger for logger in loggers}
         self._hear = hear
         self._interval_s = interval_s

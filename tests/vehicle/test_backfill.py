@@ -15,10 +15,11 @@ from gateway.keys import SigningKey
 from gateway.vehicle import backlog
 from gateway.vehicle.backfill import Backfill, still_missing
 from gateway.vehicle.backlog import Backlog
+from gateway.vehicle.download import MemoryAnswer
 from gateway.vehicle.loggers.memory import MemoryRequest, Told
 from gateway.vehicle.loggers.ruuvi_log import LogRecord, RequestTiming, date_records
 from gateway.vehicle.moments import Moment
-from gateway.vehicle.radio import MemoryAnswer, RadioError
+from gateway.vehicle.radio import RadioError
 from gateway.vehicle.recorder import Recorder, Stretch
 from gateway.vehicle.sealer import Sealer
 from gateway.vehicle.storage import Storage

@@ -47,8 +47,8 @@ async def test_bluetooth_in_order(bluez: FakeBluez, tmp_path: Path) -> None:
 
 
 async def test_another_adapter_is_proposed(bluez: FakeBluez, tmp_path: Path) -> None:
-    finding = wrong(await check_bluetooth(settings(tmp_path, radio={"adapter": "hci7"})))
-    assert (finding.subject, finding.advice) == ("adapter", "there is hci0: set radio.adapter")
+    finding = wrong(await check_bluetooth(settings(tmp_path, radio={"adapters": ["hci7"]})))
+    assert (finding.subject, finding.advice) == ("adapter", "there is hci0: set radio.adapters")
 
 
 async def test_an_adapter_that_is_off(bluez: FakeBluez, tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ async def process(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
 async def test_doctor_says_what_to_do(bluez: FakeBluez, tmp_path: Path) -> None:
     path = tmp_path / "vehicle.toml"
     path.write_text(
-        f'gateway = "{VAN}"\ndata_dir = "{tmp_path}/van"\n[radio]\nadapter = "hci7"\n'
+        f'gateway = "{VAN}"\ndata_dir = "{tmp_path}/van"\n[radio]\nadapters = ["hci7"]\n'
         '[broker]\nurl = "mqtt://127.0.0.1:1"\n[hub]\nurl = "http://127.0.0.1:1"\n',
         encoding="utf-8",
     )

@@ -13,10 +13,11 @@ from firmware_sim.misbehaviour import BadLog
 from firmware_sim.reference.firmware import ReferenceLogger
 from gateway.core.configuration import Logger
 from gateway.core.records import DeviceFault
-from gateway.vehicle import radio as module
+from gateway.vehicle import download as module
+from gateway.vehicle.download import MemoryAnswer
 from gateway.vehicle.loggers.memories import MEMORIES
 from gateway.vehicle.loggers.memory import MemoryRecord, MemoryRequest
-from gateway.vehicle.radio import MemoryAnswer, Radio, RadioError
+from gateway.vehicle.radio import Radio, RadioError
 from tests.vehicle.makers import Simulated
 from tests.vehicle.samples import T0, TAG
 from tests.vehicle.test_radio import scanning

@@ -11,7 +11,7 @@ import pytest
 
 from firmware_sim.bluez import FakeBluez, Settings
 from gateway.core.configuration import Logger
-from gateway.vehicle import radio as module
+from gateway.vehicle import download
 from gateway.vehicle.loggers.measurement import Measurement
 from gateway.vehicle.loggers.memory import MemoryRequest
 from gateway.vehicle.radio import Radio, RadioError
@@ -70,9 +70,9 @@ async def test_an_enrolled_logger_is_heard(bluez: FakeBluez, until: Until, mode:
         tag = Tag(bluez, TAG)
         # A monitor for passive scanning may take hold after the scan has begun; tags repeat themselves, too.
         await until(lambda: tag.advertise(7, -5.0) or heard)
+        assert radio.present() == [TAG]
     address, measurement = heard[0]
     assert (address, measurement.counter, measurement.temperature_mc) == (TAG, 7, -5000)
-    assert radio.present() == [TAG]
 
 
 async def test_foreign_repeated_and_malformed_ones_are_counted(bluez: FakeBluez, until: Until) -> None:
@@ -216,14 +216,14 @@ async def test_a_request_that_took_too_long_is_repeated(bluez: FakeBluez, until:
 async def test_after_a_few_slow_requests_the_error_is_stated(bluez: FakeBluez, until: Until) -> None:
     async with one_tag(bluez, until) as (radio, tag):
         answer = await radio.read_memory(ask(0), SlowClock(200_000, 0, 200_000, 0, 200_000, 0))
-    assert len(tag.requests) == module.REQUESTS
+    assert len(tag.requests) == download.REQUESTS
     assert [record.error_ms for record in answer.told.records] == [101_090, 101_060, 101_030]
 
 
 async def test_a_download_that_stalls_is_not_complete(
     bluez: FakeBluez, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "IDLE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(download, "IDLE_TIMEOUT_S", 0.05)
     async with one_tag(bluez, until) as (radio, tag):
         tag.frames_before_silence = 3
         answer = await radio.read_memory(ask(0), SlowClock())

@@ -191,8 +191,12 @@ FAMILIES: dict[LoggerKind, Family] = {
 }
 
 
+LATE_S = 2.0
+"""Another adapter's copy of the packet before may come in so late: what the daemon and the bus need, generously."""
+
+
 class Ear:
-    """Listens to one enrolled logger. `last` is what it said last."""
+    """Listens to one enrolled logger, through any number of adapters. `last` is what it said last."""
 
     def __init__(self, logger: Logger) -> None:
         self.family = FAMILIES[logger.kind]
@@ -202,18 +206,25 @@ class Ear:
         )
         self._heard: Payload | None = None
         self._measured: Payload | None = None
+        self._before: Payload | None = None
+        self._via = ""
+        self._changed_s = float("-inf")
 
     def recognise(self, packet: Packet) -> Payload | None:
         """Return the packet's own bytes, None if it is foreign."""
         return self.family.payload_of(packet)
 
-    def hear(self, packet: Packet, payload: Payload) -> Measurement | None:
+    def hear(self, packet: Packet, payload: Payload, *, via: str = "", now_s: float = 0.0) -> Measurement | None:
         """Return the measurement of a recognised packet, None if it tells nothing new.
 
-        Raises AdvertisementError, once for a packet however often it is repeated.
+        `via` is the adapter that heard it: two adapters may tell of one packet, the slower one when the faster one
+        has told of the next already. Raises AdvertisementError, once for a packet however often it is repeated.
         """
         if payload in (self._heard, self._measured):
             return None
+        if payload == self._before and via != self._via and now_s - self._changed_s <= LATE_S:
+            return None
+        self._before, self._via, self._changed_s = self._heard, via, now_s
         self._heard = payload
         if self._is_beside(payload):
             return None
