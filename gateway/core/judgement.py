@@ -16,9 +16,10 @@ from gateway.core.evaluator import Evaluator, State
 from gateway.core.exposure import Stretch, clip_exposure, exposure_of, to_ms
 from gateway.core.figures import CalibrationSpan
 from gateway.core.lanes import calibration_by_box, lane_choices, with_uncertainty
+from gateway.core.logger_records import LoggerRecord
 from gateway.core.observations import Observation
 from gateway.core.profiles import Profile
-from gateway.core.readings import LoggerRecord, Reading
+from gateway.core.readings import Reading
 from gateway.core.verdicts import Figures, Judgement, Reason, Verdict, worst
 
 _NOTHING = Figures(0, None, None, None, None, 0.0, 0, 0, 0)

@@ -60,20 +60,20 @@ def merge_observations(
     observations: Iterable[Observation], *, offset_c: float = 0.0, half_wrap_ms: int = HALF_WRAP_MS
 ) -> Merged:
     """Merge the observations of one logger. The order in which they are given does not matter."""
-    ordered = sorted(observations, key=_merge_order)
-    live, repeated, conflicts = _merge_counted([o for o in ordered if o.source is Source.LIVE], half_wrap_ms)
-    kept, covered = _add_memory(live, [o for o in ordered if o.source is Source.MEMORY])
+    ordered = sorted(observations, key=merge_order)
+    live, repeated, conflicts = merge_counted([o for o in ordered if o.source is Source.LIVE], half_wrap_ms)
+    kept, covered = add_memory(live, [o for o in ordered if o.source is Source.MEMORY])
     return Merged(
-        tuple(_to_reading(observation, offset_c) for observation in kept), repeated + covered, tuple(conflicts)
+        tuple(to_reading(observation, offset_c) for observation in kept), repeated + covered, tuple(conflicts)
     )
 
 
-def _add_memory(live: Sequence[Observation], records: Iterable[Observation]) -> tuple[list[Observation], int]:
+def add_memory(live: Sequence[Observation], records: Iterable[Observation]) -> tuple[list[Observation], int]:
     """Insert the memory records that nothing covers; return all in order, and how many were covered."""
     kept = list(live)
     times = [observation.measured_at_ms for observation in kept]
     covered = 0
-    for record in sorted(records, key=_merge_order):
+    for record in sorted(records, key=merge_order):
         if _is_covered(times, record):
             covered += 1
             continue
@@ -83,7 +83,7 @@ def _add_memory(live: Sequence[Observation], records: Iterable[Observation]) -> 
     return kept, covered
 
 
-def _merge_order(observation: Observation) -> tuple[object, ...]:
+def merge_order(observation: Observation) -> tuple[object, ...]:
     """Total order, so that no order of arrival decides; the trusted stamp first where two observations share a time."""
     return (
         observation.measured_at_ms,
@@ -101,9 +101,10 @@ def _nothing_first(value: int | None) -> tuple[bool, int]:
     return value is not None, value or 0
 
 
-def _merge_counted(
+def merge_counted(
     ordered: Sequence[Observation], half_wrap_ms: int
 ) -> tuple[list[Observation], int, list[tuple[Observation, Observation]]]:
+    """Return what was heard live, each measurement once; how many were repeated; and which contradict each other."""
     kept: list[Observation] = []
     repeated = 0
     conflicts: dict[tuple[Observation, int], Observation] = {}
@@ -134,7 +135,8 @@ def _is_covered(times: Sequence[int], record: Observation) -> bool:
     return place < len(times) and times[place] <= record.measured_at_ms + half_ms
 
 
-def _to_reading(observation: Observation, offset_c: float) -> Reading:
+def to_reading(observation: Observation, offset_c: float) -> Reading:
+    """Apply the calibration."""
     return Reading(
         at_ms=observation.measured_at_ms,
         temperature_c=round(observation.temperature_mc / 1000 + offset_c, 3),
@@ -146,84 +148,3 @@ def _to_reading(observation: Observation, offset_c: float) -> Reading:
         shock_g=None if observation.shock_mg is None else observation.shock_mg / 1000,
         time_error_ms=observation.time_error_ms,
     )
-
-
-class LoggerRecord:
-    """All observations of one logger, and the readings they amount to, kept up as they come.
-
-    An observation that plainly comes next is appended; any other that is new makes the whole record merge again, so
-    that the outcome is always that of `merge_observations`.
-    """
-
-    def __init__(self, offset_c: float = 0.0, half_wrap_ms: int = HALF_WRAP_MS) -> None:
-        self._offset_c = offset_c
-        self._half_wrap_ms = half_wrap_ms
-        self._observations: set[Observation] = set()
-        self._readings: list[Reading] = []
-        self._counted: dict[int, Observation] = {}
-        self._last: Observation | None = None
-        self._news: list[Reading] | None = []
-        self._stale = False
-        self._conflicts: set[tuple[Observation, int]] = set()  # an observation, and the other value claimed for it
-
-    def add(self, observation: Observation) -> None:
-        """Take an observation; one that is here already changes nothing."""
-        if observation in self._observations:
-            return
-        self._observations.add(observation)
-        if self._stale or not self._is_next(observation):
-            self._stale = True
-            return
-        known = None if observation.counter is None else self._counted.get(observation.counter)
-        if known is not None and observation.measured_at_ms - known.measured_at_ms < self._half_wrap_ms:
-            if known.temperature_mc != observation.temperature_mc:
-                self._conflicts.add((known, observation.temperature_mc))
-            return
-        if observation.counter is not None:
-            self._counted[observation.counter] = observation
-        self._last = observation
-        reading = _to_reading(observation, self._offset_c)
-        self._readings.append(reading)
-        if self._news is not None:
-            self._news.append(reading)
-
-    @property
-    def conflicts(self) -> Sequence[int]:
-        """When there were pairs of observations that claim the same measurement with different values (ms UTC)."""
-        self._settle()
-        return sorted(known.measured_at_ms for known, _ in self._conflicts)
-
-    def readings(self) -> Sequence[Reading]:
-        """Return all readings in order of time."""
-        self._settle()
-        return self._readings
-
-    def take_news(self) -> list[Reading] | None:
-        """Return the readings appended since the last call; None if the record was merged anew."""
-        self._settle()
-        news, self._news = self._news, []
-        return news
-
-    def _is_next(self, observation: Observation) -> bool:
-        """Whether appending gives what merging would: live, later than all, and not near a memory record."""
-        last = self._last
-        if observation.source is not Source.LIVE:
-            return False
-        if last is None:
-            return True
-        beyond_ms = last.interval_s * 500 if last.source is Source.MEMORY else 0
-        return observation.measured_at_ms > last.measured_at_ms + beyond_ms
-
-    def _settle(self) -> None:
-        if not self._stale:
-            return
-        live, _, conflicts = _merge_counted(
-            sorted((o for o in self._observations if o.source is Source.LIVE), key=_merge_order), self._half_wrap_ms
-        )
-        self._counted = {o.counter: o for o in live if o.counter is not None}
-        kept, _ = _add_memory(live, [o for o in self._observations if o.source is Source.MEMORY])
-        self._conflicts = {(known, other.temperature_mc) for known, other in conflicts}
-        self._readings = [_to_reading(observation, self._offset_c) for observation in kept]
-        self._last = kept[-1] if kept else None
-        self._news = None
-        self._stale = False

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from gateway.core.logger_records import LoggerRecord
 from gateway.core.observations import Observation, Source
-from gateway.core.readings import HALF_WRAP_MS, LoggerRecord, Merged, merge_observations
+from gateway.core.readings import HALF_WRAP_MS, Merged, merge_observations
 from tests.core.specimens import examples
 from tests.core.trips import START_MS, observe, observe_all, steady
 

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import sys
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core import logger_records
+from gateway.core.logger_records import COUNTED_MIN, NEWS_MAX, LoggerRecord, PackedObservations
+from gateway.core.observations import Observation, Source
+from gateway.core.readings import HALF_WRAP_MS, Reading, merge_observations
+
+MINUTE_MS = 60_000
+
+
+def hear(minute: int, counter: int | None = None, temperature_mc: int = 5000) -> Observation:
+    at_ms = minute * MINUTE_MS
+    return Observation("A", Source.LIVE, at_ms, True, at_ms, 60, temperature_mc, counter)
+
+
+observations = st.builds(
+    Observation,
+    logger=st.just("A"),
+    source=st.sampled_from(Source),
+    measured_at_ms=st.integers(0, 40).map(lambda half: half * 30_000),
+    clock_trusted=st.booleans(),
+    monotonic_ms=st.integers(0, 2),
+    interval_s=st.sampled_from([30, 300]),
+    temperature_mc=st.sampled_from([4000, 5000]),
+    counter=st.none() | st.integers(0, 7),
+    time_error_ms=st.sampled_from([0, 1000]),
+    light_lux=st.none() | st.just(3),
+    shock_mg=st.none() | st.just(4),
+)
+
+
+scripts = st.lists(st.tuples(observations, st.booleans()), max_size=40)
+in_order = scripts.map(lambda script: sorted(script, key=lambda step: step[0].measured_at_ms))
+
+
+@given(scripts | in_order, st.sampled_from([300_000, 1 << 40]))
+def test_it_is_what_merging_all_at_once_gives(script: list[tuple[Observation, bool]], half_wrap_ms: int) -> None:
+    record, told = LoggerRecord(0.5, half_wrap_ms), list[Reading]()
+    for observation, is_asked in [*script, *script[:5]]:
+        record.add(observation)
+        if is_asked:
+            news = record.take_news()
+            told = list(record.readings()) if news is None else told + news
+            assert told == record.readings()
+    whole = merge_observations((o for o, _ in script), offset_c=0.5, half_wrap_ms=half_wrap_ms)
+    assert tuple(record.readings()) == whole.readings
+    assert record.conflicts == sorted(known.measured_at_ms for known, _ in whole.conflicts)
+
+
+@given(st.lists(observations, max_size=20))
+def test_packing_keeps_what_is_merged_by(several: list[Observation]) -> None:
+    packed = PackedObservations()
+    for observation in sorted(several, key=lambda one: one.measured_at_ms):
+        packed.append(observation, is_reading=True)
+        assert observation in packed
+    assert merge_observations(packed).readings == merge_observations(several).readings
+
+
+def test_of_more_news_than_are_kept_all_is_read_again() -> None:
+    record = LoggerRecord()
+    for minute in range(NEWS_MAX + 1):
+        record.add(hear(minute, minute))
+    assert record.take_news() is None
+    record.add(hear(NEWS_MAX + 1, NEWS_MAX + 1))
+    assert record.take_news() == record.readings()[-1:]
+
+
+def test_numbers_older_than_half_a_wrap_are_forgotten() -> None:
+    record = LoggerRecord()
+    for minute in range(5000):
+        record.add(hear(minute, minute * 47 % 65_535))
+    assert len(record._counted) <= max(COUNTED_MIN, HALF_WRAP_MS // MINUTE_MS * 5 // 4 + 2)
+
+
+def test_three_days_of_a_logger_take_less_than_two_hundred_kilobytes() -> None:
+    record = LoggerRecord()
+    for minute in range(3 * 1440):
+        record.add(hear(minute, minute, 5000 + minute % 700))
+    packed = record._packed
+    assert len(packed) == 3 * 1440
+    assert sys.getsizeof(packed._rows) <= 4320 * logger_records._ROW.size * 1.2
+    assert len(packed._kind_at) == 1
+    assert record._news is None
