@@ -98,7 +98,7 @@ class Logger(Model):
     the beginning. `former` is where it was before, oldest first; the hub keeps it and takes it from nobody.
 
     `bindkey` opens the broadcasts of a BTHome sensor that encrypts them: 32 hexadecimal digits. It is written out only
-    by `reveal`; anywhere else it is asterisks.
+    by `reveal`; anywhere else it is asterisks, and asterisks are read as None.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -119,6 +119,8 @@ class Logger(Model):
     def _is_a_key(cls, key: SecretStr | None) -> SecretStr | None:
         if key is None:
             return None
+        if key.get_secret_value() == str(key):
+            return None  # the asterisks that were written for it: whoever read them does not know it
         try:
             size = len(bytes.fromhex(key.get_secret_value()))
         except ValueError:

@@ -19,6 +19,7 @@ from gateway.hub.alerts import AlertKind, raise_alert
 from gateway.hub.boots import take_content
 from gateway.hub.dirty import Span
 from gateway.hub.index import index_content
+from gateway.hub.logger_faults import note_faults
 from gateway.hub.quarantine import set_aside
 from gateway.hub.schema import epochs, segments
 from gateway.hub.store import insert_or_skip, inserted_id
@@ -171,6 +172,7 @@ class EpochLog:
         if content is not None:
             content = take_content(self._connection, segment, segment_id, content, self._now_ms)
             self.spans += index_content(self._connection, segment_id, content)
+            note_faults(self._connection, self._gateway, content.records)
 
     def _link_of(self, segment: Segment) -> Link:
         header = segment.header

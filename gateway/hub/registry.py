@@ -63,6 +63,8 @@ class Registry:
         with self._store.write() as connection:
             begin_act(connection)
             old = read_logger(connection, logger.address)
+            if old is not None and logger.bindkey is None and logger.kind is old.kind:
+                logger = logger.model_copy(update={"bindkey": old.bindkey})  # nobody reads it, so nobody sends it back
             new = assign(old, logger, to_datetime(self._now_ms()))
             self._save_loggers(connection, who, "register", [(old, new)], reason)
             return new

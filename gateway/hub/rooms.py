@@ -18,6 +18,7 @@ from gateway.hub.archive import Archive
 from gateway.hub.configurations import Configurations
 from gateway.hub.enrolment import Enrolment
 from gateway.hub.events import Bell
+from gateway.hub.fleet import Fleet
 from gateway.hub.generations import open_witness
 from gateway.hub.ingest import Ingest
 from gateway.hub.registry import Registry
@@ -53,6 +54,7 @@ class Rooms:
     archive: Archive
     registry: Registry
     configurations: Configurations
+    fleet: Fleet
     enrolment: Enrolment
     accounts: Accounts
     sessions: Sessions
@@ -85,6 +87,7 @@ def open_rooms(settings: HubSettings) -> Rooms:
         archive=archive,
         registry=registry,
         configurations=configurations,
+        fleet=Fleet(store, archive, clock.now_ms),
         enrolment=enrolment,
         accounts=Accounts(store, clock.now_ms, real_ms),
         sessions=Sessions(store, secret, real_ms),

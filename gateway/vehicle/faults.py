@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from gateway.core.configuration import LoggerKind
 from gateway.core.records import DeviceFault
+from gateway.core.upkeep import is_battery_low
 from gateway.vehicle.loggers.measurement import Measurement
 from gateway.vehicle.moments import Moment
 
@@ -25,14 +26,6 @@ JUMP_C_PER_S = 1.0
 JUMP_WITHIN_S = 60
 """A jump is more than 3 °C and 1 °C for each second since the measurement before. A bare sensor follows the air with a
 lag of a minute or more, so even 60 °C of difference move it by 1 °C/s at most. After a minute nothing can be said."""
-BATTERY_LOW_MV = 2400
-BATTERY_LOW_COLD_MV = 2200
-COLD_MC = 0
-"""A lithium coin cell is empty at 2.0 V; the load of the radio takes some 0.2 V off, and frost lowers the voltage of a
-cell that is still good by as much."""
-BATTERY_LOW_PCT = 10
-BATTERY_RECOVERED = 1.05
-"""A battery is well again 5 % above the threshold: it does not flicker around it."""
 SILENT_S = 900
 """A quarter of an hour without a new measurement. Every maker here measures at least once in ten minutes; shorter
 silences are gaps of the record and shown as stale after two minutes."""
@@ -128,13 +121,11 @@ class FaultDetector:
         millivolts, percent = measurement.battery_mv, measurement.battery_pct
         if millivolts is None and percent is None and not measurement.battery_low:
             return []
-        factor = BATTERY_RECOVERED if "battery_low" in watched.present else 1.0
-        is_cold = measurement.temperature_mc is not None and measurement.temperature_mc < COLD_MC
-        limit_mv = (BATTERY_LOW_COLD_MV if is_cold else BATTERY_LOW_MV) * factor
-        is_low = (
-            measurement.battery_low
-            or (millivolts is not None and millivolts < limit_mv)
-            or (millivolts is None and percent is not None and percent < BATTERY_LOW_PCT * factor)
+        is_low = measurement.battery_low or is_battery_low(
+            millivolts,
+            percent,
+            temperature_mc=measurement.temperature_mc,
+            was_low="battery_low" in watched.present,
         )
         detail = {"battery_mv": millivolts, "battery_pct": percent}
         told = {name: value for name, value in detail.items() if value is not None}

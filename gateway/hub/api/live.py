@@ -27,12 +27,16 @@ POLL_S = 5.0
 
 
 class HubState(BaseModel):
-    """What the hub holds. `quarantined` counts by reason what could not be processed."""
+    """What the hub holds. `quarantined` counts by reason what could not be processed.
+
+    `needs` counts the loggers in boxes that need a battery or a calibration, now or within 30 days.
+    """
 
     now_ms: int
     demonstration: bool
     archive: dict[str, int]
     quarantined: dict[str, int]
+    needs: dict[str, int]
 
 
 @router.get("/status", dependencies=needs(Right.READ_FLEET), responses=documented(401, 403))
@@ -47,6 +51,7 @@ def show_status(rooms: HubRooms) -> HubState:
         demonstration=rooms.settings.demonstration,
         archive=asdict(rooms.archive.counts()),
         quarantined={row.code: int(row.n) for row in rows},
+        needs={need.value: count for need, count in sorted(rooms.fleet.needs().items())},
     )
 
 

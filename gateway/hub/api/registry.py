@@ -14,6 +14,7 @@ from gateway.core.profiles import Identifier, Profile
 from gateway.hub.access.roles import Right
 from gateway.hub.api.access import Configuring, HubRooms, WritingProfiles, needs
 from gateway.hub.api.problems import documented
+from gateway.hub.fleet import LoggerState
 from gateway.hub.rooms import Rooms
 
 router = APIRouter(tags=["registry"])
@@ -33,6 +34,12 @@ _WRITES = documented(401, 403, 413, 422)
 def list_loggers(rooms: HubRooms) -> list[Logger]:
     """List the enrolled loggers."""
     return rooms.registry.loggers()
+
+
+@router.get("/loggers/states", dependencies=needs(Right.READ_FLEET), responses=documented(401, 403))
+def list_logger_states(rooms: HubRooms) -> list[LoggerState]:
+    """List the loggers with what was heard of them last, and what they need: a battery, a calibration."""
+    return rooms.fleet.states()
 
 
 @router.put("/loggers/{address}", responses=_WRITES)
