@@ -31,6 +31,9 @@ Misbehaviour, each as it was seen in the field:
   ``"WriteValue"``, ``"StartNotify"``, ``"RegisterMonitor"`` … work alike. ``text="le-connection-abort-by-local"``.
 - ``bluez.hang("Connect", times=1)`` never answers (a ``Disconnect`` ends a hanging ``Connect``, as in BlueZ).
 - ``bluez.scan_is_silent = True`` loses each advertisement while the scan looks healthy.
+- ``bluez.fall_silent(until="power")`` does so until that helps: "scan", "power" or "service".
+- ``bluez.systemd = "permits"`` (or "refuses") restarts the daemon when a client asks systemd for it.
+- ``bluez.unplug()``, ``bluez.plug("hci0")`` take the adapter away and give it back; ``plug("hci1")`` adds one.
 - ``device.in_range = False``: not heard, cannot be connected, and a link is lost at once.
 - ``device.drop_link()`` and ``device.drop_link_after(notifications=5)`` lose the link, also amid a transfer.
 - ``bluez.power_off()``, ``bluez.power_on()`` switch the adapter.

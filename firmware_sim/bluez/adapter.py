@@ -35,12 +35,17 @@ class Clients(Protocol):
 class Adapter:
     """One controller, always a central."""
 
-    def __init__(self, tree: ObjectTree, clients: Clients, settings: Settings) -> None:
+    def __init__(
+        self, tree: ObjectTree, clients: Clients, settings: Settings, name: str = "", address: str = ""
+    ) -> None:
         self.tree = tree
         self.settings = settings
-        self.path = f"{ROOT}/{settings.adapter}"
+        self.path = f"{ROOT}/{name or settings.adapter}"
         self.devices: dict[str, Device] = {}
         self.is_silent = False
+        self.silence_ends_with = ""
+        """What makes it hear again: "scan", "power" or "service"."""
+        self._address = address or settings.adapter_address
         self._clients = clients
         self._filters: dict[str, DiscoveryFilter] = {}
         self._sessions: set[str] = set()
@@ -50,7 +55,8 @@ class Adapter:
 
     def show(self) -> None:
         """Add the adapter's object, powered and not scanning."""
-        self.tree.add(ROOT, Node({"org.bluez.AgentManager1": {}, "org.bluez.ProfileManager1": {}}))
+        if ROOT not in self.tree:
+            self.tree.add(ROOT, Node({"org.bluez.AgentManager1": {}, "org.bluez.ProfileManager1": {}}))
         members: dict[tuple[str, str], Callable[[Message], Awaitable[Reply]]] = {
             (ADAPTER, "StartDiscovery"): self._start_discovery,
             (ADAPTER, "StopDiscovery"): self._stop_discovery,
@@ -114,6 +120,20 @@ class Adapter:
                 device.drop_link()
             self._show_scanning()
         self.tree.change(self.path, ADAPTER, {"Powered": Variant("b", is_on)})
+        if is_on:
+            self.end_silence("power")
+
+    def end_silence(self, cure: str) -> None:
+        """Hear again, if this is what helps."""
+        if self.silence_ends_with == cure:
+            self.is_silent, self.silence_ends_with = False, ""
+
+    def unplug(self) -> None:
+        """Vanish, with every device that it knows."""
+        for device in self.devices.values():
+            device.remove()
+        self.reset()
+        self.tree.remove(self.path)
 
     def forget_client(self, name: str) -> None:
         """End the scans of a client that left the bus."""
@@ -139,7 +159,7 @@ class Adapter:
     def _properties(self) -> Properties:
         name = Variant("s", "gateway")
         return {
-            "Address": Variant("s", self.settings.adapter_address),
+            "Address": Variant("s", self._address),
             "AddressType": Variant("s", "public"),
             "Name": name,
             "Alias": name,
@@ -177,6 +197,7 @@ class Adapter:
         if message.sender in self._sessions:
             raise BluezError("InProgress", "Operation already in progress")
         self._sessions.add(message.sender or "")
+        self.end_silence("scan")
         self._show_scanning()
         return DONE
 

@@ -18,12 +18,11 @@ from firmware_sim.bluez.wire import encode
 BUS_NAME = "org.freedesktop.DBus"
 BUS_PATH = "/org/freedesktop/DBus"
 SERVICE_NAME = "org.bluez"
-SERVICE_OWNER = ":1.0"
+SYSTEMD_NAME = "org.freedesktop.systemd1"
 GUID = "0" * 32
 BACKLOG = 64
 CLIENT_ANSWER_S = 5.0
 """How long a client may take to answer a call of the service (its advertisement monitor's properties)."""
-_ALIASES = frozenset({SERVICE_NAME, SERVICE_OWNER})
 _BUS_ALIASES = frozenset({BUS_NAME})
 _PRIMARY_OWNER, _ALREADY_RUNNING = 1, 2
 
@@ -36,6 +35,9 @@ class BusService(Protocol):
 
     def handle_signal(self, message: Message) -> None:
         """Take a signal that a client sent."""
+
+    def handle_systemd(self, message: Message) -> Message | None:
+        """Answer a call of systemd; None where there is none on this bus."""
 
     def handle_client_gone(self, name: str) -> None:
         """Forget what the client of this unique name had asked for."""
@@ -62,7 +64,17 @@ class Bus:
         self._answers: dict[tuple[str, int], asyncio.Future[Message]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: socket.socket | None = None
+        self._starts = 0
         self.service_is_running = True
+
+    @property
+    def owner(self) -> str:
+        """Return the service's unique name; a service that is started anew has another."""
+        return f":0.{self._starts}"
+
+    @property
+    def _aliases(self) -> frozenset[str]:
+        return frozenset({SERVICE_NAME, self.owner})
 
     async def start(self) -> None:
         """Listen at the address; a socket file that an earlier run left behind is replaced.
@@ -104,7 +116,7 @@ class Bus:
             for fd in message.unix_fds:
                 os.close(fd)
             return
-        data = encode(message, SERVICE_OWNER)
+        data = encode(message, self.owner)
         for receiver in receivers:
             receiver.send(data, message.unix_fds)
 
@@ -114,7 +126,7 @@ class Bus:
         if client is None:
             return None
         answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        key = client.name, client.send(encode(message, SERVICE_OWNER))
+        key = client.name, client.send(encode(message, self.owner))
         self._answers[key] = answer
         try:
             async with asyncio.timeout(CLIENT_ANSWER_S):
@@ -133,7 +145,8 @@ class Bus:
     def announce_service(self, *, is_running: bool) -> None:
         """Let the service's name appear or vanish."""
         self.service_is_running = is_running
-        old, new = ("", SERVICE_OWNER) if is_running else (SERVICE_OWNER, "")
+        self._starts += is_running
+        old, new = ("", self.owner) if is_running else (self.owner, "")
         self._signal_owner(SERVICE_NAME, old, new)
 
     def _receivers(self, message: Message) -> list[Connection]:
@@ -141,7 +154,9 @@ class Bus:
             client = self._clients.get(message.destination)
             return [] if client is None else [client]
         return [
-            client for client in self._clients.values() if any(rule.accepts(message, _ALIASES) for rule in client.rules)
+            client
+            for client in self._clients.values()
+            if any(rule.accepts(message, self._aliases) for rule in client.rules)
         ]
 
     async def _accept(self, listener: socket.socket) -> None:
@@ -198,8 +213,10 @@ class Bus:
                 self._service.handle_signal(message)
         elif message.destination in _BUS_ALIASES:
             client.send(encode(self._answer(client, message), BUS_NAME))
-        elif message.destination in _ALIASES and self.service_is_running:
+        elif message.destination in self._aliases and self.service_is_running:
             self._service.handle_call(message)
+        elif message.destination == SYSTEMD_NAME and (systemd := self._service.handle_systemd(message)) is not None:
+            client.send(encode(systemd, SYSTEMD_NAME))
         else:
             name = f"{BUS_NAME}.Error.ServiceUnknown"
             text = f"The name {message.destination} was not provided by any .service files"
@@ -239,13 +256,13 @@ class Bus:
         return answer()
 
     def _names(self) -> list[str]:
-        service = [SERVICE_NAME, SERVICE_OWNER] if self.service_is_running else []
+        service = [SERVICE_NAME, self.owner] if self.service_is_running else []
         return [BUS_NAME, *service, *self._clients]
 
     def _owner(self, name: str) -> str:
         if name not in self._names():
             raise BluezError(f"{BUS_NAME}.Error.NameHasNoOwner", f"Could not get owner of name '{name}': no such name")
-        return SERVICE_OWNER if name == SERVICE_NAME else name
+        return self.owner if name == SERVICE_NAME else name
 
 
 def _remove_rule(client: Connection, text: str) -> None:

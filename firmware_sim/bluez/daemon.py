@@ -5,7 +5,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 from dbus_fast import Message, MessageFlag
 
@@ -27,6 +27,10 @@ TURNS_AT_END = 10
 """Turns of the event loop in which clients that share it, as in a test, notice that the bus is gone."""
 
 
+Systemd = Literal["absent", "refuses", "permits"]
+"""Whether there is a systemd on the bus that lets clients restart the Bluetooth service, as polkit decides."""
+
+
 class Call(NamedTuple):
     """A method call that a client made."""
 
@@ -45,6 +49,8 @@ class FakeBluez:
         self._bus = Bus(address, self)
         self._tree = ObjectTree(self._bus.send)
         self._adapter = Adapter(self._tree, self._bus, self.settings)
+        self._adapters = {self.settings.adapter: self._adapter}
+        self.systemd: Systemd = "absent"
         self._faults = FaultPlan()
         self._hanging: list[Message] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -58,7 +64,7 @@ class FakeBluez:
 
     async def start(self) -> None:
         """Accept clients from now on."""
-        self._adapter.show()
+        self._show()
         self._bus.service_is_running = True
         await self._bus.start()
 
@@ -80,9 +86,13 @@ class FakeBluez:
         services: Sequence[Service] = (),
         address_type: str = "random",
         on_connected: Callable[[bool], None] | None = None,
+        adapter_name: str = "",
     ) -> Device:
-        """Put a peripheral into the world; clients see it once it was heard."""
-        adapter = self._adapter
+        """Put a peripheral into the world; clients see it once it was heard.
+
+        To let two adapters hear it, put it there twice, once for each ``adapter_name``.
+        """
+        adapter = self._adapters[adapter_name or self.settings.adapter]
         device = Device(adapter, address, name, services, address_type=address_type, on_connected=on_connected)
         adapter.devices[device.path] = device
         return device
@@ -90,12 +100,30 @@ class FakeBluez:
     def remove_device(self, device: Device) -> None:
         """Take a peripheral out of the world."""
         device.remove()
-        del self._adapter.devices[device.path]
+        for adapter in self._adapters.values():
+            adapter.devices.pop(device.path, None)
 
     @property
     def is_scanning(self) -> bool:
         """Tell whether any client scans."""
-        return self._adapter.is_scanning
+        return any(adapter.is_scanning for adapter in self._adapters.values())
+
+    # --- adapters
+
+    def plug(self, name: str, address: str = "00:1A:7D:DA:71:14") -> None:
+        """Plug in another adapter, or one that was unplugged."""
+        adapter = self._adapters.get(name)
+        if adapter is None:
+            adapter = self._adapters[name] = Adapter(self._tree, self._bus, self.settings, name, address)
+        adapter.show()
+
+    def unplug(self, name: str = "") -> None:
+        """Pull an adapter out."""
+        self._adapters[name or self.settings.adapter].unplug()
+
+    def _show(self) -> None:
+        for adapter in self._adapters.values():
+            adapter.show()
 
     async def drain(self) -> None:
         """Wait until the clients have read most of what was sent to them; for whoever sends a flood."""
@@ -111,6 +139,10 @@ class FakeBluez:
     @scan_is_silent.setter
     def scan_is_silent(self, value: bool) -> None:
         self._adapter.is_silent = value
+
+    def fall_silent(self, until: Literal["scan", "power", "service"]) -> None:
+        """Hear nothing until the scan is started anew, the adapter switched off and on, the service restarted."""
+        self._adapter.is_silent, self._adapter.silence_ends_with = True, until
 
     def fail(self, member: str, error: str, *, text: str = "", times: int | None = 1, path: str | None = None) -> None:
         """Answer the next ``times`` calls of a method with an error (None: all of them)."""
@@ -145,7 +177,9 @@ class FakeBluez:
     def restart_daemon(self) -> None:
         """Bring the daemon back after ``crash_daemon``, with no memory of devices and scans."""
         self._bus.announce_service(is_running=True)
-        self._adapter.show()
+        for adapter in self._adapters.values():
+            adapter.end_silence("service")
+        self._show()
 
     # --- for the bus
 
@@ -158,12 +192,27 @@ class FakeBluez:
 
     def handle_signal(self, message: Message) -> None:
         """Take a signal of a client."""
-        self._adapter.take_signal(message)
+        for adapter in self._adapters.values():
+            adapter.take_signal(message)
+
+    def handle_systemd(self, message: Message) -> Message | None:
+        """Restart the Bluetooth service, or refuse to."""
+        self.calls.append(Call(message.sender or "", message.member or "", message.path or ""))
+        if self.systemd == "absent":
+            return None
+        if self.systemd == "refuses":
+            name = "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
+            return Message.new_error(message, name, "Interactive authentication required.")
+        self.heal()
+        self.crash_daemon()
+        self.restart_daemon()
+        return Message.new_method_return(message, "o", ["/org/freedesktop/systemd1/job/1"])
 
     def handle_client_gone(self, name: str) -> None:
         """Forget a client."""
         self._hanging = [call for call in self._hanging if call.sender != name]
-        self._adapter.forget_client(name)
+        for adapter in self._adapters.values():
+            adapter.forget_client(name)
 
     async def _answer(self, message: Message) -> None:
         try:
@@ -209,7 +258,8 @@ class FakeBluez:
         for task in tuple(self._tasks):
             task.cancel()
         self._hanging.clear()
-        self._adapter.reset()
+        for adapter in self._adapters.values():
+            adapter.reset()
         self._tree.clear()
 
 

@@ -105,7 +105,7 @@ async def test_bus_answers_for_itself(bluez: FakeBluez) -> None:
         assert reply is not None
         return reply.error_name if reply.message_type is MessageType.ERROR else next(iter(reply.body), None)
 
-    assert await ask("GetNameOwner", "org.bluez") == ":1.0"
+    assert await ask("GetNameOwner", "org.bluez") == ":0.0"
     assert await ask("GetNameOwner", "org.other") == "org.freedesktop.DBus.Error.NameHasNoOwner"
     assert await ask("NameHasOwner", "org.bluez") is True
     assert await ask("RemoveMatch", "type='signal',member='Never'") == "org.freedesktop.DBus.Error.MatchRuleNotFound"
