@@ -11,6 +11,7 @@ import asyncio
 import ctypes
 import os
 import time
+from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -64,19 +65,20 @@ class SystemClock:
     rate = 1.0
 
     def __init__(self, *, declared: bool = False) -> None:
-        self._declared = declared
+        self.declared = declared
+        """Somebody vouches for it."""
 
     def now_ms(self) -> int:
         """Return the system's UTC."""
         return time.time_ns() // 1_000_000
 
     def monotonic_ms(self) -> int:
-        """Return the kernel's time since boot."""
-        return time.monotonic_ns() // 1_000_000
+        """Return the kernel's time since boot, with the time that the machine slept, or re-basing would miss it."""
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
 
     def trusted(self) -> bool:
         """Ask the kernel whether its clock is synchronised."""
-        return self._declared or kernel_clock_is_synchronised()
+        return self.declared or kernel_clock_is_synchronised()
 
     async def sleep(self, seconds: float) -> None:
         """Sleep."""
@@ -127,19 +129,39 @@ def open_clock(settings: ClockSettings) -> Clock:
 
 _STA_UNSYNC = 0x0040
 _TIME_ERROR = 5
+_IS_64_BIT = ctypes.sizeof(ctypes.c_long) == 8  # noqa: PLR2004  bytes of a long
+_STATUS, _MAX_ERROR = (10, 3) if _IS_64_BIT else (5, 3)
+"""Where struct timex has `status`, counted in int, and `maxerror`, counted in long."""
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True)
+class KernelClock:
+    """What the kernel says of its clock. The bound on the error grows by 500 ppm from the last correction on."""
+
+    synchronised: bool
+    max_error_ms: int
+
+
+def read_kernel_clock() -> KernelClock:
+    """Ask adjtimex(2), which only reads here. Not synchronised where the kernel does not say.
+
+    NTP daemons clear STA_UNSYNC (chrony only with `rtcsync`); the kernel sets it again when somebody sets the clock,
+    and when the bound on the error reaches 16 s: nine hours after the last correction.
+    """
+    buffer = (ctypes.c_long * 64)()  # struct timex with modes 0: a read; larger than any ABI's struct
+    try:
+        state = _libc.adjtimex(buffer)
+    except AttributeError:
+        return KernelClock(synchronised=False, max_error_ms=0)
+    status = ctypes.cast(buffer, ctypes.POINTER(ctypes.c_int))[_STATUS]
+    synchronised = state >= 0 and state != _TIME_ERROR and not status & _STA_UNSYNC
+    return KernelClock(synchronised, max(0, -(-buffer[_MAX_ERROR] // 1000)))
 
 
 def kernel_clock_is_synchronised() -> bool:
-    """Ask adjtimex(2): true after NTP (chrony, timesyncd) has set the clock. False where the kernel does not say."""
-    buffer = (ctypes.c_int * 64)()  # struct timex with modes 0: a read; larger than any ABI's struct
-    try:
-        state = ctypes.CDLL(None, use_errno=True).adjtimex(buffer)
-    except (OSError, AttributeError):
-        return False
-    if state < 0 or state == _TIME_ERROR:
-        return False
-    status = buffer[10] if ctypes.sizeof(ctypes.c_long) == 8 else buffer[5]  # noqa: PLR2004  offset of `status` by ABI
-    return not status & _STA_UNSYNC
+    """Ask the kernel whether its clock is."""
+    return read_kernel_clock().synchronised
 
 
 def boot_id() -> bytes:

@@ -23,9 +23,11 @@ from gateway.core.configuration import Configuration
 from gateway.core.errors import InputError
 from gateway.core.flags import flag_breach
 from gateway.core.judgement import ConsignmentJudge
+from gateway.core.records import ClockCorrection
 from gateway.mqtt import backoff_s
 from gateway.vehicle.memos import FlagState, StoredFlag
 from gateway.vehicle.outbox import Sealed
+from gateway.vehicle.redater import Redater
 from gateway.vehicle.settings import HubSettings
 from gateway.vehicle.storage import Storage
 from gateway.vehicle.warning import EarlyWarning, FlagBook, JudgeFactory
@@ -42,6 +44,7 @@ HISTORY_PAGE = 100
 """Segments read back at once: of 50 loggers 2 MiB in memory, while three days of them would be 80."""
 ANSWER_MAX = 500
 """Characters kept of a refusal."""
+_PUT_RIGHT = frozenset({"became trusted", "stepped"})
 _RETRIED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
 
@@ -95,6 +98,8 @@ class Alarm:
         self._sealed: deque[Sealed] = deque()  # emptied after each segment, so never more than the disk is fast
         self._news = asyncio.Event()
         self._flags = asyncio.Event()
+        self._is_redated = False
+        self._behind_ms = 0
 
     def adopt(self, configuration: Configuration) -> None:
         """Judge by this configuration from now on."""
@@ -105,6 +110,10 @@ class Alarm:
         """There is a new segment."""
         self._sealed.append(sealed)
         self._news.set()
+        for record in sealed.content.records:
+            if isinstance(record, ClockCorrection) and record.clock_trusted and record.source in _PUT_RIGHT:
+                self._is_redated = True
+                self._behind_ms = max(self._behind_ms, record.at_ms - record.before_ms)
 
     async def run(self) -> None:
         """Judge and post for ever."""
@@ -121,8 +130,8 @@ class Alarm:
         judged_by: Configuration | None = None
         while True:
             self._news.clear()
-            if self._configuration is not judged_by and self._configuration is not None:
-                judged_by = self._configuration
+            if self._configuration is not None and (self._configuration is not judged_by or self._is_redated):
+                judged_by, self._is_redated = self._configuration, False
                 await self._begin(judged_by)
             while self._sealed:
                 self._latest = sealed = self._sealed.popleft()
@@ -141,11 +150,14 @@ class Alarm:
         warning = EarlyWarning(configuration, self._make_judge)
         since_ms = warning.since_ms
         if since_ms is not None:
-            history = self._storage.outbox.contents(since_ms)
+            # What was sealed before the clock was put right carries times that much too early.
+            history = self._storage.outbox.contents(since_ms - self._behind_ms)
+            dater = Redater()
             while page := await self._storage.disk.run(list, islice(history, HISTORY_PAGE)):
                 for sealed in page:
-                    warning.add(sealed.content.observations)
+                    warning.add(dater.take(sealed))
                 self._latest = page[-1]
+            warning.add(dater.redated())
         self.warning = warning
 
     async def _judge(self) -> None:

@@ -72,6 +72,10 @@ class Backfill:
         self._backlog.add(stretch)
         self._news.set()
 
+    def replace(self, old: Stretch, new: Stretch) -> bool:
+        """Ask for another stretch instead, if the old one is still missing; say whether it was."""
+        return self._backlog.replace(old, new)
+
     def heard(self, logger: str) -> None:
         """The logger is there."""
         self._backlog.heard(logger)

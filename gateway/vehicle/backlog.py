@@ -51,6 +51,14 @@ class Backlog:
             begins_ms, ends_ms = min(s.from_ms for s in stretches), max(s.to_ms for s in stretches)
             self._stretches[stretch.logger] = [Stretch(stretch.logger, begins_ms, ends_ms)]
 
+    def replace(self, old: Stretch, new: Stretch) -> bool:
+        """Put a stretch in the place of one that is still missing; say whether it was."""
+        stretches = self._stretches.get(old.logger, [])
+        if old not in stretches:
+            return False
+        stretches[stretches.index(old)] = new
+        return True
+
     def stretches(self, logger: str) -> tuple[Stretch, ...]:
         """What is missing of one logger."""
         return tuple(self._stretches.get(logger, ()))
@@ -110,7 +118,7 @@ def select_records(
             temperature_mc=record.temperature_mc,
             counter=record.counter,
             humidity_cpct=record.humidity_cpct,
-            time_error_ms=record.error_ms,
+            time_error_ms=record.error_ms + asked.error_ms,
         )
         for record in records
         if any(s.from_ms - record.error_ms <= record.at_ms <= s.to_ms + record.error_ms for s in stretches)

@@ -54,6 +54,7 @@ class Sealed:
     sealed_at_ms: int
     config_version: int
     content: Content
+    boot: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +135,17 @@ class Outbox:
             write_missing(self._database, resolved=resolved, missing=missing)
             self._write_unwritten()
         self._advance(epoch, segment)
-        return Sealed(self._next - 1, segment.header.position, sealed_at_ms, config_version, content)
+        return Sealed(self._next - 1, segment.header.position, sealed_at_ms, config_version, content, self._boot)
 
-    def _make_segment(self, content: Content, sealed_at_ms: int, config_version: int) -> tuple[Epoch, Segment]:
+    def _make_segment(
+        self, content: Content, sealed_at_ms: int, config_version: int, boot: bytes | None = None
+    ) -> tuple[Epoch, Segment]:
         epoch = self._current or Epoch(self._next, self._random_bytes(EPOCH_BYTES))
         header = SegmentHeader(
             epoch=epoch.epoch,
             offset=epoch.count,
             sealed_at_ms=sealed_at_ms,
-            boot=self._boot,
+            boot=boot or self._boot,
             config_version=config_version,
             previous=self._head,
             parent=self._parent if epoch.count == 0 else None,
@@ -323,7 +326,9 @@ class Outbox:
                 continue
             if content is not None:
                 header = segment.header
-                yield Sealed(row.sequence, header.position, header.sealed_at_ms, header.config_version, content)
+                yield Sealed(
+                    row.sequence, header.position, header.sealed_at_ms, header.config_version, content, header.boot
+                )
 
     def _load_intact(self, epoch: Epoch, sequence: int) -> Row | None:
         """The segment, or None if it is not what was sealed there."""
@@ -386,16 +391,19 @@ class Outbox:
                 for closed, sequence in lost[start : start + RESEALED_AT_ONCE]:
                     sealed = self._read_intact(closed, sequence)
                     if sealed is not None:
-                        self._append(sealed.content, fault.at_ms, sealed.config_version)
+                        self._append(sealed.content, fault.at_ms, sealed.config_version, sealed.boot)
                         self._stored_bytes -= self._rows.bytes_in(range(sequence, sequence + 1))
                         self._rows.delete([sequence])
                 if start + RESEALED_AT_ONCE >= len(lost):
                     for each in self._epochs:
                         self._rows.write_epoch(each)
 
-    def _append(self, content: Content, sealed_at_ms: int, config_version: int) -> None:
-        """Add a segment within a transaction; if that fails, memory must be loaded again."""
-        epoch, segment = self._make_segment(content, sealed_at_ms, config_version)
+    def _append(self, content: Content, sealed_at_ms: int, config_version: int, boot: bytes | None = None) -> None:
+        """Add a segment within a transaction; if that fails, memory must be loaded again.
+
+        `boot` names the boot that the content's monotonic times belong to, if it is not this one.
+        """
+        epoch, segment = self._make_segment(content, sealed_at_ms, config_version, boot)
         self._insert(epoch, segment)
         self._advance(epoch, segment)
 

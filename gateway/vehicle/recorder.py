@@ -81,6 +81,12 @@ class _Track:
     """UTC of a reboot whose numbers may be taken for those before it."""
     observed_ms: int | None = None
     """UTC of the last observation, sealed by an earlier run or recorded by this one."""
+    first_ms: int | None = None
+    """UTC of this run's first observation, if the clock was not trusted then: what was missed before is open."""
+    is_own: bool = False
+    """Whether `observed_ms` is of this run."""
+    resumed_ms: int | None = None
+    """UTC of the last observation of an earlier run."""
     known_from_ms: int | None = None
     """From when on this run has recorded, or asked for, everything."""
     slot: int | None = None
@@ -124,13 +130,29 @@ class Recorder:
                     missing.append(stretch)
         return tuple(missing)
 
-    def resume(self, logger: str, observed_ms: int, counter: int | None, rebooted_ms: int | None = None) -> None:
+    def resume(self, logger: str, observed_ms: int | None, counter: int | None, rebooted_ms: int | None = None) -> None:
         """Continue after the last sealed observation of an earlier run, which may have seen the logger reboot."""
         track = self._tracks.get(logger)
         if track is not None and track.observed_ms is None:
-            track.observed_ms = observed_ms
+            track.observed_ms = track.resumed_ms = observed_ms
             track.counter = counter
             track.rebooted_ms = rebooted_ms
+
+    def shift(self, moved_ms: int) -> tuple[Stretch, ...]:
+        """The clock is known from now on, and was behind by so much; return what was missed before this run."""
+        missing = []
+        for logger, track in self._tracks.items():
+            if not track.is_own or track.observed_ms is None:
+                continue
+            track.observed_ms += moved_ms
+            track.rebooted_ms = None if track.rebooted_ms is None else track.rebooted_ms + moved_ms
+            track.known_from_ms = None if track.known_from_ms is None else track.known_from_ms + moved_ms
+            if track.first_ms is not None:
+                stretch = self._missing_since(logger, track, track.resumed_ms, track.first_ms + moved_ms)
+                track.known_from_ms = track.first_ms + moved_ms if stretch is None else stretch.from_ms
+                track.first_ms = None
+                missing += [] if stretch is None else [stretch]
+        return tuple(missing)
 
     def hear(self, logger: str, measurement: Measurement, moment: Moment) -> Heard:
         """Take one decoded advertisement of an enrolled logger; others are ignored."""
@@ -156,7 +178,7 @@ class Recorder:
         self._close_slot(track)
         track.slot = slot
         urgent = track.zone is not None and zone != track.zone
-        missing = self._missing_before(logger, track, moment.at_ms)
+        missing = self._missing_before(logger, track, moment)
         self._record(track, observation, zone)
         track.lowest = track.highest = observation
         return Heard(is_new=True, urgent=urgent, missing=missing)
@@ -213,6 +235,7 @@ class Recorder:
             humidity_cpct=measurement.humidity_cpct,
             battery_mv=measurement.battery_mv,
             light_lux=measurement.light_lux,
+            time_error_ms=moment.error_ms,
         )
 
     def _hear_more(self, track: _Track, observation: Observation, zone: int) -> Heard:
@@ -229,7 +252,7 @@ class Recorder:
 
     def _record(self, track: _Track, observation: Observation, zone: int) -> None:
         track.zone = zone
-        track.observed_ms = observation.measured_at_ms
+        track.observed_ms, track.is_own = observation.measured_at_ms, True
         self._keep(track, observation)
 
     def _keep(self, track: _Track, observation: Observation) -> None:
@@ -251,16 +274,29 @@ class Recorder:
 
     # --- what is missing
 
-    def _missing_before(self, logger: str, track: _Track, at_ms: int) -> Stretch | None:
-        """What lies between the last observation, or the start of custody, and this one."""
-        if track.observed_ms is None:
-            stretch = self._missing_since_custody(logger, track, at_ms)
-            track.known_from_ms = at_ms if stretch is None else stretch.from_ms
-            return stretch
-        interval_s = track.enrolled.memory_interval_s
-        if interval_s is None or at_ms - track.observed_ms <= GAP_FACTOR * interval_s * 1000:
+    def _missing_before(self, logger: str, track: _Track, moment: Moment) -> Stretch | None:
+        """What lies between the last observation, or the start of custody, and this one.
+
+        What lies before this run cannot be told by a clock that is not trusted: it stays open until it is.
+        """
+        at_ms = moment.at_ms
+        if not track.is_own and not moment.trusted:
+            track.first_ms = at_ms
             return None
-        return Stretch(logger, track.observed_ms, at_ms)
+        if track.is_own:
+            return self._missing_since(logger, track, track.observed_ms, at_ms)
+        stretch = self._missing_since(logger, track, track.observed_ms, at_ms)
+        if track.observed_ms is None:
+            track.known_from_ms = at_ms if stretch is None else stretch.from_ms
+        return stretch
+
+    def _missing_since(self, logger: str, track: _Track, observed_ms: int | None, at_ms: int) -> Stretch | None:
+        if observed_ms is None:
+            return self._missing_since_custody(logger, track, at_ms)
+        interval_s = track.enrolled.memory_interval_s
+        if interval_s is None or at_ms - observed_ms <= GAP_FACTOR * interval_s * 1000:
+            return None
+        return Stretch(logger, observed_ms, at_ms)
 
     @staticmethod
     def _missing_since_custody(logger: str, track: _Track, until_ms: int) -> Stretch | None:

@@ -48,6 +48,7 @@ class Sealer:
         self._interval_s = interval_s
         self._notes: deque[AnyRecord] = deque(maxlen=NOTES_MAX)
         self._missing: list[Stretch] = []
+        self._resolved: list[Stretch] = []
         self._hurry = asyncio.Event()
         self._lock = asyncio.Lock()
 
@@ -58,6 +59,11 @@ class Sealer:
     def miss(self, stretch: Stretch) -> None:
         """Keep a missing stretch with the next segment: with the very observation that ended it."""
         self._missing.append(stretch)
+
+    def replace_missing(self, old: Stretch, new: Stretch) -> None:
+        """Keep another stretch with the next segment, instead of one that may be on the disk already."""
+        self._missing = [stretch for stretch in self._missing if stretch != old] + [new]
+        self._resolved.append(old)
 
     def hurry(self) -> None:
         """Do not wait for the interval: a limit was crossed."""
@@ -82,13 +88,14 @@ class Sealer:
             while self._recorder.waiting or self._notes:
                 notes = tuple(self._notes)[:NOTES_PER_SEGMENT]
                 observations = self._recorder.take(RECORDS_MAX - len(notes))
-                missing = tuple(self._missing)
+                missing, resolved = tuple(self._missing), tuple(self._resolved)
                 await self._seal(
                     Content(observations, notes),
+                    resolved=resolved,
                     missing=missing,
                     on_durable=partial(self._confirm, observations, notes),
                 )
-                del self._missing[: len(missing)]
+                del self._missing[: len(missing)], self._resolved[: len(resolved)]
 
     async def seal_memory(
         self,

@@ -50,6 +50,19 @@ class LinkView(_Part):
     reason: str
 
 
+class ClockState(_Part):
+    """How it stands with the time: whether it is trusted, the bound on its error, who vouched for it and when.
+
+    `reference` is ntp, chrony, gps or declared, empty if nobody did since power came; then `synchronised_s`, the
+    domain seconds since, is None.
+    """
+
+    trusted: bool
+    error_ms: int
+    reference: str
+    synchronised_s: int | None
+
+
 class OutboxView(_Part):
     """Segments and bytes that the hub does not hold yet; counts since this start; why the disk refuses, if it does."""
 
@@ -106,6 +119,7 @@ class VehicleState(_Part):
     gateway: str
     at_ms: int
     clock_trusted: bool
+    clock: ClockState
     configuration: int
     boxes: list[BoxView]
     link: LinkView
@@ -155,6 +169,10 @@ class Latest:
     def hear(self, logger: str, at_ms: int, temperature_mc: int) -> None:
         """Take a measurement."""
         self._heard[logger] = (at_ms, temperature_mc)
+
+    def shift(self, moved_ms: int) -> None:
+        """The clock was corrected by so much."""
+        self._heard = {logger: (at_ms + moved_ms, mc) for logger, (at_ms, mc) in self._heard.items()}
 
     def of(self, loggers: Iterable[Logger]) -> tuple[int, float] | None:
         """The newest among some loggers, calibrated: (UTC ms, °C)."""

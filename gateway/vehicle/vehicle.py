@@ -10,14 +10,15 @@ import logging
 import random
 import sqlite3
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import islice
 
 import httpx
 
 from gateway.clock import Clock
 from gateway.core.configuration import Configuration
 from gateway.core.observations import Observation, Source
-from gateway.core.records import DeviceFault, Health
+from gateway.core.records import ClockCorrection, DeviceFault, Health
 from gateway.keys import VerifyKey
 from gateway.vehicle.adoption import Adoption
 from gateway.vehicle.alarm import Alarm
@@ -37,6 +38,7 @@ from gateway.vehicle.sealer import Sealer
 from gateway.vehicle.settings import VehicleSettings
 from gateway.vehicle.state import (
     BackfillView,
+    ClockState,
     Latest,
     LinkView,
     OutboxView,
@@ -46,7 +48,8 @@ from gateway.vehicle.state import (
 )
 from gateway.vehicle.storage import Storage
 from gateway.vehicle.supervision import Supervision
-from gateway.vehicle.timekeeping import Timekeeping
+from gateway.vehicle.time_sources import TimeSources
+from gateway.vehicle.timekeeping import Timekeeping, VehicleClock
 from gateway.vehicle.uplink import Uplink
 
 log = logging.getLogger(__name__)
@@ -54,6 +57,8 @@ log = logging.getLogger(__name__)
 TRIM_INTERVAL_S = 3600
 LOOK_INTERVAL_S = 60
 """Domain seconds between looks for loggers that fell silent."""
+FLOOR_SEGMENTS = 20_000
+"""Segments read back for the last time that was trusted: a week of sealing without a clock, some seconds."""
 REBOOTED = "rebooted"
 LOOK_BACK_MS = 86_400_000
 """How far back the log is read at the start for each logger's last observation: a day is 2,880 segments, well under a
@@ -62,9 +67,12 @@ second. A logger that was away for longer is asked since its box was loaded."""
 
 @dataclass(frozen=True, slots=True)
 class LastSealed:
-    """What an earlier run recorded last of a logger: UTC in ms, the number, and UTC of its last reboot."""
+    """What an earlier run recorded last of a logger: UTC in ms, the number, and UTC of its last reboot.
 
-    observed_ms: int
+    `observed_ms` is the last time that was trusted, None if there is none: what came after it is asked for again.
+    """
+
+    observed_ms: int | None
     counter: int | None
     rebooted_ms: int | None
 
@@ -85,7 +93,8 @@ class Vehicle:
         check = VerifyKey(enrolment.hub_key).check
         self._settings = settings
         self._storage = storage
-        self._clock = clock
+        self._sources = TimeSources(clock)
+        self._clock = clock = VehicleClock(clock, self._sources, floor_ms=last_trusted_ms(storage.outbox))
         self._latest = Latest()
         self._last_sealed: dict[str, LastSealed] = {}
         self._faults = FaultDetector()
@@ -101,7 +110,9 @@ class Vehicle:
         self._adoption = Adoption(settings.gateway, check)
         self._uplink = Uplink(settings, storage, self._adoption, check, clock, rng=rng)
         self._alarm = Alarm(settings.gateway, client, storage, clock, rng=rng)
-        self._timekeeping = Timekeeping(clock, self._sealer.note)
+        self._timekeeping = Timekeeping(clock, self._sealer.note, self._on_time_known)
+        self._provisional: list[Stretch] = []
+        self._held: tuple[Stretch, ...] = ()
         self._supervision = Supervision(rng)
         self._sealer.on_sealed += [self._alarm.take, self._on_sealed]
         self._adoption.on_adopted += [self._on_adopted, self._alarm.adopt]
@@ -120,6 +131,7 @@ class Vehicle:
                     "uplink": self._uplink.run,
                     "alarm": self._alarm.run,
                     "timekeeping": self._timekeeping.run,
+                    "time sources": self._sources.run,
                     "health": self._report_health,
                     "trim": self._trim,
                     "faults": self._look_for_silence,
@@ -196,6 +208,23 @@ class Vehicle:
         log.info("missing of %s: %.1f min", stretch.logger, (stretch.to_ms - stretch.from_ms) / 60_000)
         self._sealer.miss(stretch)
         self._backfill.add(stretch)
+        if not self._clock.trusted():
+            self._provisional.append(stretch)
+
+    def _on_time_known(self, moved_ms: int) -> None:
+        """The clock was put right: what was thought of in its old time is thought of in the new one."""
+        self._latest.shift(moved_ms)
+        provisional, self._provisional = self._provisional, []
+        moved = [Stretch(s.logger, s.from_ms + moved_ms, s.to_ms + moved_ms) for s in provisional]
+        for old, new in zip(provisional, moved, strict=True):
+            if self._backfill.replace(old, new):
+                self._sealer.replace_missing(old, new)
+        for stretch in self._recorder.shift(moved_ms):
+            self._miss(stretch)
+        held, self._held = self._held, ()
+        for stretch in held:
+            self._backfill.add(stretch)
+        self._sealer.hurry()
 
     async def _recall(self) -> None:
         """Take up where the last run ended: its configuration, what it recorded last, what it still missed."""
@@ -205,7 +234,10 @@ class Vehicle:
         self._last_sealed = await disk.run(_find_last_observations, self._storage.outbox, since_ms)
         if envelope is not None:
             self._adoption.consider(envelope)
-        for stretch in await disk.run(memos.missing):
+        missing = tuple(await disk.run(memos.missing))
+        if not self._clock.trusted():  # asked for by a wrong clock, a memory would tell of other hours
+            self._held, missing = missing, ()
+        for stretch in missing:
             self._backfill.add(stretch)
 
     # --- at intervals
@@ -265,6 +297,8 @@ class Vehicle:
             "memory_failures": backfill.failures,
             "memory_records": backfill.records,
             "clock_corrections": self._timekeeping.corrections,
+            "clock_trusted": int(self._clock.trusted()),
+            "clock_error_ms": self._clock.error_ms(),
             "flagged": self._alarm.flagged,
             "device_faults": self._device_faults,
             **{f"failed_{name}": count for name, count in self._supervision.failures.items()},
@@ -280,6 +314,7 @@ class Vehicle:
             gateway=self._settings.gateway,
             at_ms=now_ms,
             clock_trusted=self._clock.trusted(),
+            clock=ClockState.model_validate(asdict(self._clock.view)),
             configuration=self._adoption.version,
             boxes=view_boxes(self._adoption.configuration, self._latest, judgements, now_ms, self._faults.present),
             link=LinkView(up=self._uplink.client.connected, reason=self._uplink.client.reason),
@@ -309,21 +344,35 @@ def _find_last_observations(outbox: Outbox, since_ms: int) -> dict[str, LastSeal
     """What the log says of each logger: its last live observation, and its last reboot."""
     found: dict[str, Observation] = {}
     rebooted_ms: dict[str, int] = {}
+    trusted_ms: dict[str, int] = {}
     for sealed in outbox.newest_contents():
         if sealed.sealed_at_ms < since_ms:
             break
-        for observation in sealed.content.observations:
-            known = found.get(observation.logger)
-            is_newer = known is None or observation.measured_at_ms > known.measured_at_ms
-            if observation.source is Source.LIVE and is_newer:
-                found[observation.logger] = observation
+        live = [observation for observation in sealed.content.observations if observation.source is Source.LIVE]
+        # Segments come newest first; times that were not trusted cannot be compared between boots.
+        found = {observation.logger: observation for observation in live} | found
+        for observation in live:
+            if observation.clock_trusted:
+                trusted_ms[observation.logger] = max(observation.measured_at_ms, trusted_ms.get(observation.logger, 0))
         for record in sealed.content.records:
             if isinstance(record, DeviceFault) and record.code == REBOOTED:
                 rebooted_ms[record.logger] = max(record.at_ms, rebooted_ms.get(record.logger, 0))
     return {
-        logger: LastSealed(observation.measured_at_ms, observation.counter, rebooted_ms.get(logger))
+        logger: LastSealed(trusted_ms.get(logger), observation.counter, rebooted_ms.get(logger))
         for logger, observation in found.items()
     }
+
+
+def last_trusted_ms(outbox: Outbox) -> int:
+    """The newest time on the card that was trusted: no moment from now on is earlier. 0 if there is none."""
+    for sealed in islice(outbox.newest_contents(), FLOOR_SEGMENTS):
+        times = [o.measured_at_ms for o in sealed.content.observations if o.clock_trusted and o.source is Source.LIVE]
+        times += [
+            r.at_ms for r in sealed.content.records if r.clock_trusted and isinstance(r, ClockCorrection | Health)
+        ]
+        if times:
+            return max(times)
+    return 0
 
 
 async def run_vehicle(
