@@ -54,7 +54,7 @@ class Calibration(Model):
 
 
 class LoggerKind(StrEnum):
-    """What can be enrolled: a maker's format of broadcasts."""
+    """What can be enrolled: a maker's format of broadcasts. OTHER: any further one that vehicles have a parser of."""
 
     RUUVITAG = "ruuvitag"
     REFERENCE = "reference"
@@ -64,6 +64,7 @@ class LoggerKind(StrEnum):
     SENSIRION = "sensirion"
     THERMOBEACON = "thermobeacon"
     QINGPING = "qingping"
+    OTHER = "other"
 
 
 _BINDKEY_BYTES = 16

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sensirion_ble import SensirionBluetoothDeviceData as SensirionParser
 
 from firmware_sim.bluez import FakeBluez, Settings
 from firmware_sim.peripheral import Broadcast
 from gateway.core.configuration import Logger, LoggerKind
-from gateway.vehicle.loggers.families import FAMILIES, Ear, Repeats
+from gateway.vehicle.loggers.families import FAMILIES, OTHERS, Ear, Repeats, other
 from gateway.vehicle.loggers.measurement import AdvertisementError, Measurement, Packet
 from gateway.vehicle.moments import Moment
 from gateway.vehicle.recorder import Enrolled, Recorder
@@ -28,7 +32,8 @@ def enrolled(kind: str, **fields: object) -> Logger:
 
 
 def test_every_kind_is_in_the_table_and_simulated() -> None:
-    assert set(FAMILIES) == set(LoggerKind) == {LoggerKind(kind.split()[0]) for kind in KINDS}
+    assert set(FAMILIES) == set(LoggerKind)
+    assert set(LoggerKind) - {LoggerKind.OTHER} == {LoggerKind(kind.split()[0]) for kind in KINDS}
 
 
 @each_kind
@@ -225,3 +230,75 @@ def test_a_wrong_bindkey_is_refused_without_being_shown(kind: str, key: str) -> 
         enrolled(kind, bindkey=key)
     assert key not in str(raised.value)
     assert key[-20:] not in str(raised.value)
+
+
+class TestOthers:
+    @pytest.mark.parametrize("mode", ["active", "passive"])
+    async def test_one_line_adds_a_maker(
+        self, bluez: FakeBluez, until: Until, monkeypatch: pytest.MonkeyPatch, mode: str
+    ) -> None:
+        monkeypatch.setitem(OTHERS, "thermopro", other("Sensirion", SensirionParser, manufacturer_ids={0x06D5}))
+        async with scanning(enrolled("other"), scanning=mode) as (radio, heard):
+            await until(lambda: radio.health.scanning)
+            logger = Simulated(bluez, TAG, "sensirion")
+            for number, temperature_c in enumerate((5.0, -20.0, 4.0)):
+                logger.measure(temperature_c)
+                await until(lambda: logger.advertise() or len(heard) > number)  # noqa: B023  at once
+        assert [round(measurement.temperature_mc, -3) for _, measurement in heard] == [5000, -20_000, 4000]
+
+    @pytest.mark.parametrize(
+        ("data", "temperature_mc", "humidity_cpct", "battery_pct"),
+        [("000321476400", 20_500, 1270, 100), ("0081b6ac6200", -11_200, 3000, 98)],
+    )
+    def test_govee_is_there(self, data: str, temperature_mc: int, humidity_cpct: int, battery_pct: int) -> None:
+        """Twenty and a half degrees and 12.7 %: 205 * 1000 + 127, as H5072 and H5075 pack them."""
+        measured = _hear(
+            Ear(enrolled("other")), Packet(TAG, "GVH5075_1234", manufacturer_data={0xEC88: bytes.fromhex(data)})
+        )
+        assert measured is not None
+        assert (measured.temperature_mc, measured.humidity_cpct) == (temperature_mc, humidity_cpct)
+        assert measured.battery_pct == battery_pct
+
+    def test_what_no_line_is_for_is_foreign(self) -> None:
+        ear = Ear(enrolled("other"))
+        assert ear.recognise(Packet(TAG, manufacturer_data={0x004C: b"abc"})) is None
+
+
+@pytest.mark.parametrize(
+    ("vector", "temperature_mc"),
+    [
+        ("03291A1ECE1EFC18F94202CA0B53", 26_300),  # docs.ruuvi.com, data format 3
+        ("03FF7F63FFFF7FFF7FFF7FFFFFFF", 127_990),
+        ("0300FF6300008001800180010000", -127_990),
+    ],
+)
+def test_a_ruuvitag_with_older_firmware_is_read(vector: str, temperature_mc: int) -> None:
+    measured = _hear(Ear(enrolled("ruuvitag")), Packet(TAG, "Ruuvi", manufacturer_data={0x0499: bytes.fromhex(vector)}))
+    assert measured is not None
+    assert (measured.temperature_mc, measured.counter) == (temperature_mc, None)
+    if temperature_mc == 26_300:
+        assert (measured.humidity_cpct, measured.pressure_pa, measured.battery_mv) == (2050, 102_766, 2899)
+
+
+def test_a_ruuvi_air_is_read() -> None:
+    """docs.ruuvi.com, data format 6: the valid vector."""
+    vector = bytes.fromhex("06170C5668C79E007000C90501D900CD004C884F")
+    measured = _hear(Ear(enrolled("ruuvitag")), Packet(TAG, "Ruuvi Air", manufacturer_data={0x0499: vector}))
+    assert measured is not None
+    assert (measured.temperature_mc, measured.humidity_cpct) == (29_500, 5530)
+
+
+@each_kind
+@given(data=st.binary(max_size=40), name=st.sampled_from(["", "SHT4x Gadget", "SensorPush HT.w", "ThermoBeacon"]))
+def test_nothing_on_the_air_breaks_a_decoder(kind: str, data: bytes, name: str) -> None:
+    ear = Ear(enrolled(kind))
+    family = ear.family
+    packet = Packet(
+        TAG,
+        name,
+        manufacturer_data=dict.fromkeys(family.manufacturer_ids or {0x1234}, data),
+        service_data={family.service_data: data} if family.service_data else {},
+        service_uuids=[family.service_uuid] if family.service_uuid else [],
+    )
+    with contextlib.suppress(AdvertisementError):
+        _hear(ear, packet)

@@ -10,15 +10,18 @@ number, two measurements that agree in every digit are one, and the second reads
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol, TypeAlias
 from uuid import UUID
 
 from bleak.assigned_numbers import AdvertisementDataType
 from bluemaestro_ble import BlueMaestroBluetoothDeviceData
+from bluetooth_sensor_state_data import BluetoothData
+from govee_ble import GoveeBluetoothDeviceData
 from qingping_ble import QingpingBluetoothDeviceData
+from ruuvitag_ble import RuuvitagBluetoothDeviceData
 from sensirion_ble import SensirionBluetoothDeviceData
 from sensorpush_ble import SensorPushBluetoothDeviceData
 from thermobeacon_ble import ThermoBeaconBluetoothDeviceData
@@ -67,6 +70,7 @@ class Family:
     service_uuid      UUID that it advertises; alone where the manufacturer data has no identifier of its own
     beside            lengths of packets that carry something else than a measurement
     lengths           lengths of measurements, where the parser would take any
+    others            families of which it may be any; the first packet says which
     """
 
     maker: str
@@ -77,9 +81,19 @@ class Family:
     service_uuid: str = ""
     beside: frozenset[int] = frozenset()
     lengths: frozenset[int] = frozenset()
+    others: Mapping[str, Family] = field(default_factory=dict)
+
+    def of(self, packet: Packet) -> Family | None:
+        """Return the family that the packet is of: this one, or one of the others; None if it is foreign."""
+        if not self.others:
+            return None if self.payload_of(packet) is None else self
+        return next((other for other in self.others.values() if other.payload_of(packet) is not None), None)
 
     def payload_of(self, packet: Packet) -> Payload | None:
         """Return the bytes that are this family's own, None if the packet is not of this family."""
+        if self.others:
+            other = self.of(packet)
+            return None if other is None else other.payload_of(packet)
         if self.service_data:
             data = (packet.service_data or {}).get(self.service_data)
             return None if data is None else (data,)
@@ -94,6 +108,8 @@ class Family:
 
     def patterns(self) -> list[tuple[AdvertisementDataType, bytes]]:
         """Return what a passive scan must let through: the beginning of a part of the advertising data, by its type."""
+        if self.others:
+            return [pattern for other in self.others.values() for pattern in other.patterns()]
         if self.service_data:
             uuid = _on_air(self.service_data)
             kind = (
@@ -113,8 +129,16 @@ class Family:
 
 
 class _RuuviDecoder:
+    """Format 5 by ourselves: the parser does not tell the number of the measurement. The others by the parser."""
+
+    def __init__(self) -> None:
+        self._parsed = ParsedDecoder("ruuvitag", RuuvitagBluetoothDeviceData().update, _SIGNED_HUNDREDTHS)
+
     def decode(self, packet: Packet) -> Measurement:
-        return ruuvi.decode_advertisement((packet.manufacturer_data or {})[ruuvi.MANUFACTURER_ID])
+        data = (packet.manufacturer_data or {})[ruuvi.MANUFACTURER_ID]
+        if data and ruuvi.OTHER_FORMATS.get(data[0]) == len(data):
+            return self._parsed.decode(packet)
+        return ruuvi.decode_advertisement(data)
 
 
 class _ReferenceDecoder:
@@ -122,12 +146,39 @@ class _ReferenceDecoder:
         return reference.decode_service_data((packet.service_data or {})[reference.SERVICE])
 
 
+class _NobodysDecoder:
+    def decode(self, packet: Packet) -> Measurement:
+        raise AdvertisementError("other_unknown", f"no parser is known for {packet.name or 'it'}")
+
+
 def _parsed(kind: LoggerKind, make_parser: Callable[[], Update], format_range: Range) -> Callable[..., Decoder]:
     return lambda _bindkey: ParsedDecoder(kind.value, make_parser(), format_range)
 
 
+def other(
+    maker: str,
+    parser: Callable[[], BluetoothData],
+    *,
+    manufacturer_ids: Iterable[int] = (),
+    service_data: str = "",
+) -> Family:
+    """Return one more maker: its parser on sensor-state-data, and by what its advertisements are known."""
+    return Family(
+        maker,
+        Repeats.PAYLOAD,
+        lambda _bindkey: ParsedDecoder(maker.lower(), parser().update, _SIGNED_HUNDREDTHS),
+        manufacturer_ids=frozenset(manufacturer_ids),
+        service_data=service_data,
+    )
+
+
 _SIGNED_HUNDREDTHS = Range(-327.68, 327.67)
 """A 16-bit number of hundredths; of tenths the lower end lies lower still, and no sensor goes as far as either."""
+
+OTHERS: dict[str, Family] = {
+    "govee": other("Govee", GoveeBluetoothDeviceData, manufacturer_ids={0xEC88}),
+}
+"""Makers without a kind of their own, enrolled as `other`: a line each, and the parser among the dependencies."""
 
 FAMILIES: dict[LoggerKind, Family] = {
     # A 16-bit measurement number (docs.ruuvi.com, data format 5).
@@ -188,6 +239,8 @@ FAMILIES: dict[LoggerKind, Family] = {
         _parsed(LoggerKind.QINGPING, lambda: QingpingBluetoothDeviceData().update, _SIGNED_HUNDREDTHS),
         service_data=_QINGPING,
     ),
+    # Nobody vouches for more than that the parser reads them: the bytes are what tells repetitions.
+    LoggerKind.OTHER: Family("other", Repeats.PAYLOAD, lambda _: _NobodysDecoder(), others=OTHERS),
 }
 
 
@@ -201,9 +254,8 @@ class Ear:
     def __init__(self, logger: Logger) -> None:
         self.family = FAMILIES[logger.kind]
         self.last: Measurement | None = None
-        self._decoder = self.family.make(
-            None if logger.bindkey is None else bytes.fromhex(logger.bindkey.get_secret_value())
-        )
+        self._bindkey = None if logger.bindkey is None else bytes.fromhex(logger.bindkey.get_secret_value())
+        self._decoder = self.family.make(self._bindkey)
         self._heard: Payload | None = None
         self._measured: Payload | None = None
         self._before: Payload | None = None
@@ -212,6 +264,11 @@ class Ear:
 
     def recognise(self, packet: Packet) -> Payload | None:
         """Return the packet's own bytes, None if it is foreign."""
+        if self.family.others:
+            found = self.family.of(packet)
+            if found is None:
+                return None
+            self.family, self._decoder = found, found.make(self._bindkey)
         return self.family.payload_of(packet)
 
     def hear(self, packet: Packet, payload: Payload, *, via: str = "", now_s: float = 0.0) -> Measurement | None:

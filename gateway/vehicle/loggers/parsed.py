@@ -7,14 +7,16 @@ only what this very packet said is taken here.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from typing import TypeAlias
 
 from bleak.backends.device import BLEDevice
 from bthome_ble import BTHomeBluetoothDeviceData
 from habluetooth import BluetoothServiceInfoBleak
-from sensor_state_data import SensorUpdate, SensorValue
+from sensor_state_data import SensorUpdate, SensorValue, Units
 
 from gateway.vehicle.loggers.measurement import AdvertisementError, Measurement, Packet
 
@@ -23,6 +25,10 @@ Update: TypeAlias = Callable[[BluetoothServiceInfoBleak], SensorUpdate]
 _STEP_S = 10.0
 """Pretended time between packets. Parsers drop what comes within seconds of the last packet as a repetition; repeated
 payloads do not come here, and the clock may run faster than the parser's idea of it."""
+
+
+PARSER_ERRORS = (ArithmeticError, LookupError, TypeError, ValueError, struct.error)
+"""What a parser may raise that does not expect such a packet; nothing that is on the air may end the scan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,11 @@ class ParsedDecoder:
 
     def decode(self, packet: Packet) -> Measurement:
         """Decode; raises AdvertisementError where the parser finds no temperature."""
-        values = self._values(packet)
+        try:
+            values = self._values(packet)
+        except PARSER_ERRORS as error:
+            reason = f"its maker's parser gives up: {type(error).__name__}"
+            raise AdvertisementError(f"{self._kind}_unreadable", reason) from error
         temperature_c = values.get("temperature")
         if temperature_c is None:
             raise AdvertisementError(f"{self._kind}_unreadable", "its maker's parser finds no temperature in it")
@@ -64,10 +74,15 @@ class ParsedDecoder:
     def _values(self, packet: Packet) -> dict[str, float]:
         """The numbers that this packet tells, by the parser's keys."""
         self._time_s += _STEP_S
-        told = {key.key: value for key, value in self._update(self._information(packet)).entity_values.items()}
+        update = self._update(self._information(packet))
+        told = {key.key: value for key, value in update.entity_values.items()}
         fresh = {key: value.native_value for key, value in told.items() if self._told.get(key) is not value}
         self._told = told
-        return {key: float(value) for key, value in fresh.items() if isinstance(value, int | float)}
+        numbers = {key: float(value) for key, value in fresh.items() if isinstance(value, int | float)}
+        values = {key: value for key, value in numbers.items() if isfinite(value)}
+        if "voltage" in values and _is_in_millivolts(update):
+            values["voltage"] /= 1000
+        return values
 
     def _information(self, packet: Packet) -> BluetoothServiceInfoBleak:
         return BluetoothServiceInfoBleak(
@@ -103,6 +118,12 @@ class BthomeDecoder(ParsedDecoder):
                 reason = "not encrypted by the enrolled bindkey, or an old packet again"
                 raise AdvertisementError("bthome_refused", reason) from error
             raise
+
+
+def _is_in_millivolts(update: SensorUpdate) -> bool:
+    """Whether this parser tells the voltage so; most tell volts."""
+    described = (one for key, one in update.entity_descriptions.items() if key.key == "voltage")
+    return any(one.native_unit_of_measurement == Units.ELECTRIC_POTENTIAL_MILLIVOLT for one in described)
 
 
 def _scaled(value: float | None, steps: int) -> int | None:

@@ -12,6 +12,8 @@ from gateway.vehicle.loggers.measurement import AdvertisementError, Measurement
 
 MANUFACTURER_ID = 0x0499
 DATA_FORMAT = 5
+OTHER_FORMATS = {3: 14, 6: 20, 0xE1: 40}
+"""Formats with a temperature that the maintained parser reads, and their bytes: older firmware, and Ruuvi Air."""
 
 _FIELDS = struct.Struct(">BhHHhhhHBH6s")
 _NO_SIGNED, _NO_U8, _NO_U16 = -0x8000, 0xFF, 0xFFFF
