@@ -4,7 +4,7 @@ import asyncio
 import random
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -178,12 +178,16 @@ async def answering(*answers: bytes) -> AsyncIterator[str]:
     """A broker that says these packets to whoever connects, and nothing else."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1000)
-        for answer in answers:
-            writer.write(answer)
-            await writer.drain()
-        await reader.read()
-        writer.close()
+        try:
+            await reader.read(1000)
+            for answer in answers:
+                writer.write(answer)
+                await writer.drain()
+            await reader.read()
+        except OSError:
+            pass  # the client has had enough
+        finally:
+            writer.transport.abort()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
@@ -240,7 +244,7 @@ async def scripted(reply: Callable[[int, bytes], bytes]) -> AsyncIterator[str]:
     """
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
+        try:
             while True:
                 head = await reader.readexactly(2)
                 body = await reader.readexactly(head[1])
@@ -248,7 +252,10 @@ async def scripted(reply: Callable[[int, bytes], bytes]) -> AsyncIterator[str]:
                 at = 2 + len(TOPIC) if kind == PUBLISH else 0
                 writer.write(reply(kind, body[at : at + 2]))
                 await writer.drain()
-        writer.close()
+        except (asyncio.IncompleteReadError, OSError):
+            pass  # the same
+        finally:
+            writer.transport.abort()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
@@ -324,6 +331,11 @@ async def test_who_is_thrown_out_by_its_namesake_comes_back_ever_later(monkeypat
     async with answering(CONNACK, bytes([0xE0, 2, 0x8E, 0])) as url, connected(url, "a"):
         await until(lambda: len(asked) >= 6)
     assert asked[:6] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_link_that_is_lost_again_and_again_without_a_word_is_suspected_to_be_contested() -> None:
+    async with answering(CONNACK, b"\x00\x00") as url, connected(url, "a") as client:
+        await until(lambda: "as soon as it was made; does another client call itself a?" in client.reason)
 
 
 async def test_a_broker_that_accepts_and_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy.exc import DBAPIError
+
 from gateway.clock import Clock, open_clock
+from gateway.core.errors import InputError
 from gateway.hub.access.accounts import Accounts
 from gateway.hub.access.api_tokens import ApiTokens
 from gateway.hub.access.sessions import Sessions
@@ -70,8 +73,16 @@ class Rooms:
 
 def open_rooms(settings: HubSettings) -> Rooms:
     """Open keys, database and rooms; to be called in the event loop. Raises InputError for what cannot be opened."""
-    clock = open_clock(settings.clock)
     store = open_store(settings.database_url)
+    try:
+        return _open_around(store, settings)
+    except DBAPIError as error:  # the database went away meanwhile
+        store.close()
+        raise InputError("database", f"cannot be used: {' '.join(str(error.orig).split())}") from error
+
+
+def _open_around(store: Store, settings: HubSettings) -> Rooms:
+    clock = open_clock(settings.clock)
     with _alone_in(settings.data_dir):
         key = load_or_create_key(settings.key_file)
         admin_token = load_or_create_admin_token(settings.data_dir)

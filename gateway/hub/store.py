@@ -21,7 +21,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, CursorResult, Engine, create_engine, event, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.schema import Table
 
@@ -117,7 +117,7 @@ def open_store(url: str) -> Store:
             wait_for_locks(connection, "schema", [""])  # several processes may start at once
             upgrade_schema(connection)
             _begin_generation(connection)
-    except DatabaseError as error:
+    except DBAPIError as error:
         store.close()
         raise InputError("database", f"cannot be used: {' '.join(str(error.orig).split())}") from error
     return store

@@ -37,6 +37,10 @@ IN_FLIGHT = 20
 """Unacknowledged publishes at once. 20 is Mosquitto's own receive maximum, and 100 are no faster (measured)."""
 INBOX = 100
 """Received messages that wait for their reader; when there are more, the socket is not read (TCP holds the sender)."""
+LOST = "the connection was lost"
+CONTESTED_AFTER = 3
+"""Links in a row that were lost as soon as they were made, after which another client of our name is suspected: some
+brokers throw the older of two out without a word."""
 UNANSWERED_S = 60.0
 """A broker that keeps the link alive and acknowledges nothing for so long is left: our window would never open again.
 Brokers answer in milliseconds; a slow link carries the twenty messages that may wait within a few seconds."""
@@ -93,6 +97,7 @@ class MqttClient:
         self._manual_ack = manual_ack
         self._repeat_in_flight = repeat_in_flight
         self._rng = rng or random.Random()  # noqa: S311  jitter, no secret
+        self._suspicion = f"does another client call itself {client_id}?"
         self._tls = settings.tls_context()
         self._connections = 0
         self._connected = False
@@ -220,6 +225,8 @@ class MqttClient:
         while True:
             lasted_s = await self._connect_once()
             failures = 0 if lasted_s >= STABLE_S else failures + 1
+            if failures >= CONTESTED_AFTER and self.reason == LOST:
+                self._set_reason(f"{LOST}, {failures} times as soon as it was made; {self._suspicion}")
             await asyncio.sleep(backoff_s(failures, self.settings.reconnect_max_s, self._rng))
 
     async def _connect_once(self) -> float:
@@ -387,7 +394,7 @@ class MqttClient:
         reason: ReasonCode,
         properties: Properties | None,
     ) -> None:
-        words = "the connection was lost"
+        words = LOST
         if flags.is_disconnect_packet_from_server:
             words = describe_reason(reason, properties)
             self._is_contested = reason.value == SESSION_TAKEN_OVER

@@ -17,8 +17,9 @@ from gateway.vehicle.loggers.measurement import Measurement
 from gateway.vehicle.loggers.numbering import Numbers, Order, WrappingNumbers
 from gateway.vehicle.moments import Moment
 
-GAP_FACTOR = 1.5
-"""A silence longer than this many memory intervals holds at least one record that nothing heard live covers."""
+GAP_INTERVALS = 1.0
+"""A silence longer than so many memory intervals can hold a record further than half an interval from all that was
+heard live: one that is new. Of a shorter silence the memory has nothing to tell."""
 BUFFER_MAX = 50_000
 """Observations waiting to be sealed: what 50 loggers yield in 8 h, should the disk refuse for so long (15 MB)."""
 
@@ -294,7 +295,7 @@ class Recorder:
         if observed_ms is None:
             return self._missing_since_custody(logger, track, at_ms)
         interval_s = track.enrolled.memory_interval_s
-        if interval_s is None or at_ms - observed_ms <= GAP_FACTOR * interval_s * 1000:
+        if interval_s is None or at_ms - observed_ms <= GAP_INTERVALS * interval_s * 1000:
             return None
         return Stretch(logger, observed_ms, at_ms)
 
@@ -302,6 +303,6 @@ class Recorder:
     def _missing_since_custody(logger: str, track: _Track, until_ms: int) -> Stretch | None:
         """Since something is in the box; one interval before it, so that its first minutes are covered too."""
         since_ms, interval_s = track.enrolled.since_ms, track.enrolled.memory_interval_s
-        if since_ms is None or interval_s is None or until_ms - since_ms <= GAP_FACTOR * interval_s * 1000:
+        if since_ms is None or interval_s is None or until_ms - since_ms <= GAP_INTERVALS * interval_s * 1000:
             return None
         return Stretch(logger, since_ms - interval_s * 1000, until_ms)

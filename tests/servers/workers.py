@@ -44,6 +44,11 @@ class Worker:
         assert self._process.pid is not None
         return self._process.pid
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has ever said that it is."""
+        return self.log.exists() and "READY" in self.log.read_text()
+
     def start(self) -> None:
         self._process = _context.Process(target=_run, args=(self.log, self._arguments, self._environment), daemon=True)
         self._process.start()

@@ -105,10 +105,10 @@ def test_a_crossing_between_slots_is_urgent(recorder: Recorder) -> None:
     assert not recorder.hear(TAG, measure(3, 8.2), at(60_000)).urgent
 
 
-def test_a_silence_with_a_record_in_memory_is_missing(recorder: Recorder) -> None:
+def test_a_silence_of_which_a_memory_may_hold_a_record_is_missing(recorder: Recorder) -> None:
     assert recorder.hear(TAG, measure(1), at(0)).missing is None
-    assert recorder.hear(TAG, measure(2), at(450_000)).missing is None
-    assert recorder.hear(TAG, measure(3), at(900_001)).missing == Stretch(TAG, T0 + 450_000, T0 + 900_001)
+    assert recorder.hear(TAG, measure(2), at(300_000)).missing is None
+    assert recorder.hear(TAG, measure(3), at(600_001)).missing == Stretch(TAG, T0 + 300_000, T0 + 600_001)
 
 
 def test_a_logger_without_memory_misses_nothing() -> None:
