@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -46,6 +47,12 @@ class VerifyKey:
         except InvalidSignature:
             return False
         return True
+
+
+def check_any(keys: Iterable[VerifyKey]) -> Callable[[bytes, bytes], bool]:
+    """Return what says whether the owner of any of the keys signed a message."""
+    known = tuple(keys)
+    return lambda signature, message: any(key.check(signature, message) for key in known)
 
 
 def load_or_create_key(path: Path) -> SigningKey:

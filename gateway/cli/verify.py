@@ -8,14 +8,16 @@ from pathlib import Path
 import click
 
 from gateway.cli.progress import show_progress
-from gateway.core.attestations import Heads, read_statement
 from gateway.core.errors import InputError
-from gateway.core.verification import Extent
+from gateway.core.segments import Check
+from gateway.core.verification import Finding
 from gateway.hub.exports import verify_export
 from gateway.hub.settings import HubSettings
+from gateway.hub.statements import Kept, read_kept
 from gateway.hub.store import open_existing_store
+from gateway.hub.timestamps import read_roots
 from gateway.hub.verification import Report, verify_consignment, verify_store
-from gateway.keys import VerifyKey
+from gateway.keys import VerifyKey, check_any
 from gateway.settings import load_settings
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -28,17 +30,29 @@ NOT_PROVEN = 1
 @click.option("--consignment", metavar="CODE", help="Only the stretch of the logs that holds this consignment.")
 @click.option("--gateway", metavar="NAME", help="Only the log of this gateway.")
 @click.option(
-    "--heads", "heads_files", type=_FILE, multiple=True, help="Heads that left the hub earlier; may be repeated."
+    "--heads",
+    "heads_paths",
+    type=click.Path(exists=True, path_type=Path),
+    multiple=True,
+    help="Heads that left the hub earlier: a file, or the folder where they are kept; may be repeated.",
 )
-@click.option("--hub-key", metavar="HEX", help="The hub's public key, as pinned: needed for an export and for heads.")
+@click.option("--tsa-ca", type=_FILE, help="Certificates (PEM) under which timestamps of the heads are checked.")
+@click.option(
+    "--hub-key",
+    "hub_keys",
+    metavar="HEX",
+    multiple=True,
+    help="The hub's public key, as pinned: needed for an export and for heads. May be repeated, for earlier keys.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Write the report as JSON.")
 def command(
     export: Path | None,
     settings: Path | None,
     consignment: str | None,
     gateway: str | None,
-    heads_files: tuple[Path, ...],
-    hub_key: str | None,
+    heads_paths: tuple[Path, ...],
+    tsa_ca: Path | None,
+    hub_keys: tuple[str, ...],
     *,
     as_json: bool,
 ) -> int:
@@ -51,26 +65,31 @@ def command(
     Examples:
       coldchain verify --settings hub.toml
       coldchain verify --settings hub.toml --consignment C-17
-      coldchain verify --settings hub.toml --heads heads-20260310T000000Z.json --hub-key 3f9a…
+      coldchain verify --settings hub.toml --heads /mnt/heads --tsa-ca authority.pem --hub-key 3f9a…
       coldchain verify C-17.zip --hub-key 3f9a…
     """  # noqa: D301  \b is click's mark for "keep these lines", not an escape
     if (export is None) == (settings is None):
         raise InputError("EXPORT", "name an export, or the hub's store with --settings, one of the two")
-    if consignment and (gateway or heads_files):
+    if consignment and (gateway or heads_paths):
         raise InputError("--consignment", "does not go with --gateway or --heads")
-    key = None if hub_key is None else _read_key(hub_key)
+    if export and heads_paths:
+        raise InputError("--heads", "are compared with the hub's store; an export has a manifest of its own")
+    check = _check_any(hub_keys)
+    kept, wrong = _read_heads(heads_paths, check, tsa_ca)
     with show_progress("segments") as progress:
         if export is not None:
-            if key is None:
+            if check is None:
                 raise InputError("--hub-key", "an export is verified with the hub's public key, as you pinned it")
-            report = verify_export(export, key, progress=progress)
+            report = verify_export(export, check, progress=progress)
         else:
             store = open_existing_store(load_settings(HubSettings, settings).database_url)
             try:
                 if consignment is None:
-                    report = verify_store(
-                        store, gateway=gateway, heads=_read_heads(heads_files, key), progress=progress
-                    )
+                    heads = [one.heads for one in kept]
+                    report = verify_store(store, gateway=gateway, heads=heads, progress=progress)
+                    report.add(wrong)
+                    report.stamps = sum(one.stamped_at is not None for one in kept)
+                    report.notes += [f"{one.path.name}: stamped {one.stamped_at}" for one in kept if one.stamped_at]
                 else:
                     found = verify_consignment(store, consignment, progress=progress)
                     if found is None:
@@ -82,22 +101,21 @@ def command(
     return 0 if report.is_proven else NOT_PROVEN
 
 
-def _read_key(text: str) -> VerifyKey:
+def _check_any(texts: tuple[str, ...]) -> Check | None:
+    """Return what checks a signature against any of the keys; None without keys."""
     try:
-        return VerifyKey(bytes.fromhex(text))
+        keys = [VerifyKey(bytes.fromhex(text)) for text in texts]
     except (ValueError, InputError) as error:
         raise InputError("--hub-key", "64 hexadecimal digits are a public key") from error
+    return check_any(keys) if keys else None
 
 
-def _read_heads(files: tuple[Path, ...], key: VerifyKey | None) -> list[Extent]:
-    if files and key is None:
+def _read_heads(paths: tuple[Path, ...], check: Check | None, tsa_ca: Path | None) -> tuple[list[Kept], list[Finding]]:
+    if not paths:
+        return [], []
+    if check is None:
         raise InputError("--hub-key", "heads are checked with the hub's public key, as you pinned it")
-    return [
-        head.to_extent()
-        for file in files
-        if key is not None
-        for head in read_statement(Heads, file.read_bytes(), key.check, where=str(file)).heads
-    ]
+    return read_kept(paths, check, [] if tsa_ca is None else read_roots(tsa_ca))
 
 
 def _print_report(report: Report, *, as_json: bool) -> None:
@@ -112,6 +130,8 @@ def _print_report(report: Report, *, as_json: bool) -> None:
             "dropped_payloads": tally.dropped_payloads,
             "acts": report.acts,
             "heads": report.heads,
+            "stamps": report.stamps,
+            "notes": report.notes,
             "wrong": report.wrong,
             "findings": [
                 {
@@ -126,6 +146,8 @@ def _print_report(report: Report, *, as_json: bool) -> None:
         }
         click.echo(json.dumps(document, indent=2))
         return
+    for note in report.notes:
+        click.echo(f"note: {note}")
     for finding in report.findings:
         click.echo(str(finding))
     if report.wrong > len(report.findings):
@@ -137,5 +159,7 @@ def _print_report(report: Report, *, as_json: bool) -> None:
         checked += f", {report.acts} acts"
     if report.heads:
         checked += f", {report.heads} earlier heads"
+    if report.stamps:
+        checked += f", {report.stamps} timestamps"
     verdict = "complete, in order, unaltered, signed" if report.is_proven else f"{report.wrong} faults"
     click.echo(f"{report.scope}: {checked}: {verdict}")

@@ -31,10 +31,15 @@ class Head(Model):
 
 
 class Heads(Model):
-    """The heads of all chains at one moment, and of the audit trail."""
+    """The heads of all chains at one moment, and of the audit trail.
+
+    number    1, 2, 3, …; previous: SHA-256 of the document before it, as it left, so that none can be taken away unseen
+    """
 
     kind: Literal["heads"] = "heads"
     format: Literal[1] = 1
+    number: Annotated[int, Field(ge=1)]
+    previous: Hex
     at_ms: int
     generation: int
     hub_public_key: Hex

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, select
 from gateway.core.attestations import GatewayKey, Manifest, Part, read_statement, sign_statement
 from gateway.core.configuration import Configuration, Consignment
 from gateway.core.errors import InputError
-from gateway.core.segments import SEGMENT_BYTES_MAX, Position, parse_segment
+from gateway.core.segments import SEGMENT_BYTES_MAX, Check, Position, parse_segment
 from gateway.core.verification import EnrolledKey, Extent, Fault, Finding, StoredSegment, verify_extent
 from gateway.hub.schema import configurations, consignments, epochs, gateway_keys, judgements
 from gateway.hub.store import Store, read_generation
@@ -64,11 +64,11 @@ def export_log(
     return manifest
 
 
-def verify_export(path: Path, hub_key: VerifyKey, *, progress: Progress | None = None) -> Report:
+def verify_export(path: Path, check: Check, *, progress: Progress | None = None) -> Report:
     """Verify an export with nothing but the hub's public key; raises InputError if it is no export or is forged."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return _verify_archive(archive, hub_key, str(path), progress)
+            return _verify_archive(archive, check, str(path), progress)
     except (*_DAMAGED, KeyError, OSError) as error:
         raise InputError("file", f"is not an export: {error}", where=str(path)) from error
 
@@ -150,8 +150,8 @@ class _Writer:
         self.files[name] = sha256(text.encode()).hexdigest()
 
 
-def _verify_archive(archive: zipfile.ZipFile, hub_key: VerifyKey, where: str, progress: Progress | None) -> Report:
-    manifest = read_statement(Manifest, archive.read(MANIFEST), hub_key.check, where=f"{where}: {MANIFEST}")
+def _verify_archive(archive: zipfile.ZipFile, check: Check, where: str, progress: Progress | None) -> Report:
+    manifest = read_statement(Manifest, archive.read(MANIFEST), check, where=f"{where}: {MANIFEST}")
     report = Report(scope=f"export of {manifest.scope}")
     names = [name for name in archive.namelist() if name != MANIFEST]
     report.add(Finding(Fault.MISSING, f"file {name}") for name in sorted(manifest.files.keys() - set(names)))

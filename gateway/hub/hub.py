@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 
 from gateway.hub.broker import EmbeddedBroker
+from gateway.hub.departures import run_departures
 from gateway.hub.dispatch import send_alerts
 from gateway.hub.exchange import Exchange
 from gateway.hub.projection.running import run_projection
@@ -57,6 +58,7 @@ async def _serve(
             tasks.create_task(exchange.run(bells.registered, bells.arrived), name="hub exchange"),
             tasks.create_task(rooms.watch.run(bells.arrived, bells.told), name="hub watch"),
             tasks.create_task(send_alerts(rooms.store, rooms.clock, bells.told, bells.told), name="hub alerts"),
+            tasks.create_task(run_departures(rooms), name="hub heads"),
         ]
         if rooms.settings.influx.url:
             workers.append(tasks.create_task(run_projection(rooms, bells.arrived), name="hub projection"))

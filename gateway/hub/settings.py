@@ -91,6 +91,42 @@ def _is_address(text: str) -> bool:
     return True
 
 
+class MailSettings(BaseModel):
+    """How the hub sends mail.
+
+    security  "starttls", "tls" (from the first byte), or "none", for a server of this machine
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    ca_file: Path | None = None
+    sender: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]
+    to: Annotated[tuple[Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")], ...], Field(min_length=1)]
+
+
+class HeadsSettings(BaseModel):
+    """Where the signed heads of all chains go each day: best to several places that the administrator cannot change.
+
+    folder         a mounted share, better one that lets nobody change a file; without it data_dir/heads
+    webhook        an address to which each file is posted, with `webhook_token` as its bearer token
+    mail           a mailbox
+    timestamp_url  a time-stamping authority (RFC 3161), whose answer goes where the heads go
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    folder: Path | None = None
+    webhook: Annotated[str, StringConstraints(pattern=r"^(https?://\S+)?$")] = ""
+    webhook_token: SecretStr = SecretStr("")
+    mail: MailSettings | None = None
+    timestamp_url: Annotated[str, StringConstraints(pattern=r"^(https?://\S+)?$")] = ""
+
+
 def _name_choices(value: object) -> object:
     if isinstance(value, str) and value != EMBEDDED:
         raise ValueError(f'{value!r} is neither "{EMBEDDED}" nor a table with a url')
@@ -115,6 +151,7 @@ class HubSettings(Settings):
     http: HttpSettings = HttpSettings()
     access: AccessSettings = AccessSettings()
     influx: InfluxSettings = InfluxSettings()
+    heads: HeadsSettings = HeadsSettings()
     demonstration: bool = False
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from functools import partial
 
 from sqlalchemy import Connection, Row, select
 
+from gateway.core.attestations import Heads
 from gateway.core.configuration import Consignment
 from gateway.core.contents import decode_content
 from gateway.core.exposure import exposure_of
@@ -37,15 +38,21 @@ FINDINGS_MAX = 1000
 
 @dataclass(slots=True)
 class Report:
-    """What was verified, and what is wrong. `findings` is bounded; `wrong` counts all."""
+    """What was verified, and what is wrong. `findings` is bounded; `wrong` counts all.
+
+    heads   places that heads kept elsewhere stated; stamps: how many of those documents an authority's timestamp proves
+    notes   what is in order but good to know, bounded too
+    """
 
     scope: str
     epochs: int = 0
     tally: Tally = field(default_factory=Tally)
     acts: int = 0
     heads: int = 0
+    stamps: int = 0
     wrong: int = 0
     findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def add(self, findings: Iterable[Finding]) -> None:
         """Take findings."""
@@ -65,7 +72,7 @@ Progress = Callable[[int], None]
 
 
 def verify_store(
-    store: Store, *, gateway: str | None = None, heads: Sequence[Extent] = (), progress: Progress | None = None
+    store: Store, *, gateway: str | None = None, heads: Sequence[Heads] = (), progress: Progress | None = None
 ) -> Report:
     """Verify the whole store, or the log of one gateway. `heads` were signed and left the hub earlier."""
     report = Report(scope=f"gateway {gateway}" if gateway else "the entire store")
@@ -74,13 +81,13 @@ def verify_store(
         rows = connection.execute(wanted if gateway is None else wanted.where(epochs.c.gateway == gateway)).all()
         for row in rows:
             _verify_epoch(connection, row, report, progress)
-        for head in heads:
-            if gateway in (None, head.gateway):
+        for extent in {head.to_extent() for each in heads for head in each.heads}:
+            if gateway in (None, extent.gateway):
                 report.heads += 1
-                fault = find_fault_of_head(head, partial(hash_at, connection, head.gateway))
+                fault = find_fault_of_head(extent, partial(hash_at, connection, extent.gateway))
                 report.add([] if fault is None else [fault])
         if gateway is None:
-            _verify_audit(connection, report)
+            _verify_audit(connection, report, heads)
     return report
 
 
@@ -239,8 +246,9 @@ def hash_at(connection: Connection, gateway: str, place: Position) -> bytes | No
     return None if found is None else bytes(found)
 
 
-def _verify_audit(connection: Connection, report: Report) -> None:
+def _verify_audit(connection: Connection, report: Report, heads: Sequence[Heads]) -> None:
     previous = NO_HASH
+    stated = {each.audit_entries: bytes.fromhex(each.audit_head) for each in heads}
     for row in connection.execute(select(audit).order_by(audit.c.id).execution_options(yield_per=FETCHED)):
         report.acts += 1
         act = Act(row.who, row.act, row.subject, row.old, row.new, row.reason)
@@ -249,3 +257,9 @@ def _verify_audit(connection: Connection, report: Report) -> None:
         if hash_entry(act, row.at_ms, bytes(row.previous)) != bytes(row.hash):
             report.add([Finding(Fault.ALTERED, f"audit entry {row.id} was altered")])
         previous = bytes(row.hash)
+        if stated.pop(report.acts, previous) != previous:
+            report.add([Finding(Fault.REWRITTEN, f"audit entry {row.id} was stated earlier with another hash")])
+    cut = [entries for entries in stated if entries > report.acts]
+    if cut:
+        reason = f"the audit trail had {max(cut)} entries when heads were made, and has {report.acts} now"
+        report.add([Finding(Fault.TAIL_CUT, reason)])

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 
 from gateway.core.errors import InputError
 from gateway.core.identifiers import check_code
+from gateway.hub.departures import run_departures
 from gateway.hub.dispatch import send_alerts
 from gateway.hub.exchange import Exchange
 from gateway.hub.hub import Announce
@@ -57,6 +58,7 @@ async def run_watch(settings: HubSettings, stop: asyncio.Event, announce: Announ
         workers = [
             tasks.create_task(rooms.watch.run(bells.arrived, bells.told), name="hub watch"),
             tasks.create_task(send_alerts(rooms.store, rooms.clock, bells.told, bells.told), name="hub alerts"),
+            tasks.create_task(lead(rooms.store, "heads", lambda: run_departures(rooms)), name="hub heads"),
         ]
         if settings.influx.url:
             projection = lead(rooms.store, "projection", lambda: run_projection(rooms, bells.arrived))

@@ -11,7 +11,7 @@ from sqlalchemy import delete, insert, select, update
 from gateway.core.attestations import Heads, read_statement
 from gateway.core.errors import InputError
 from gateway.core.segments import seal_segment
-from gateway.core.verification import Extent, Fault
+from gateway.core.verification import Fault
 from gateway.hub import schema
 from gateway.hub.audit import Act, record_act
 from gateway.hub.exports import export_log, verify_export
@@ -113,11 +113,10 @@ def test_a_reading_that_the_index_hides_is_found(store: Store, archive: Van) -> 
 
 
 def test_a_tail_cut_with_its_watermark_shows_against_earlier_heads(
-    store: Store, archive: Van, hub_key: SigningKey, tmp_path: Path
+    store: Store, archive: Van, hub_key: SigningKey
 ) -> None:
-    file = write_heads(store, hub_key, tmp_path / "away", START_MS)
-    heads = read_statement(Heads, file.read_bytes(), VerifyKey(hub_key.public_bytes).check, where="heads")
-    earlier = [head.to_extent() for head in heads.heads]
+    document = write_heads(store, hub_key, START_MS, []).document
+    earlier = [read_statement(Heads, document, VerifyKey(hub_key.public_bytes).check, where="heads")]
     assert verify_store(store, heads=earlier).is_proven
     with store.write() as connection:
         cut = select(schema.segments.c.id).where(schema.segments.c.position > 2, schema.segments.c.epoch_id == 1)
@@ -132,17 +131,38 @@ def test_a_tail_cut_with_its_watermark_shows_against_earlier_heads(
     assert (Fault.UNKNOWN_PARENT, 0) in found
 
 
-def test_heads_that_were_altered_are_refused(store: Store, archive: Van, hub_key: SigningKey, tmp_path: Path) -> None:
-    text = (
-        write_heads(store, hub_key, tmp_path, START_MS).read_text().replace(r"\"next_offset\":5", r"\"next_offset\":4")
-    )
+def test_heads_that_were_altered_are_refused(store: Store, archive: Van, hub_key: SigningKey) -> None:
+    document = write_heads(store, hub_key, START_MS, []).document
+    text = document.replace(r"\"next_offset\":5", r"\"next_offset\":4")
+    assert text != document
     with pytest.raises(InputError, match="not signed by the hub's key"):
         read_statement(Heads, text, VerifyKey(hub_key.public_bytes).check, where="heads")
 
 
-def test_a_rewritten_history_shows_against_earlier_heads(store: Store, archive: Van) -> None:
-    earlier = Extent(archive.name, archive.epoch, 0, 5, None, bytes(32))
+def test_a_rewritten_history_shows_against_earlier_heads(store: Store, archive: Van, hub_key: SigningKey) -> None:
+    document = write_heads(store, hub_key, START_MS, []).document
+    heads = read_statement(Heads, document, VerifyKey(hub_key.public_bytes).check, where="heads")
+    first = heads.heads[0].model_copy(update={"hash": "00" * 32})
+    earlier = heads.model_copy(update={"heads": (first, *heads.heads[1:])})
     assert faults(verify_store(store, heads=[earlier])) == {(Fault.REWRITTEN, 4)}
+
+
+def test_an_audit_trail_cut_or_rewritten_shows_against_earlier_heads(
+    store: Store, archive: Van, hub_key: SigningKey
+) -> None:
+    with store.write() as connection:
+        for number in range(3):
+            record_act(connection, Act("quality", "comment", f"breach {number}"), START_MS + number)
+    document = write_heads(store, hub_key, START_MS, []).document
+    earlier = [read_statement(Heads, document, VerifyKey(hub_key.public_bytes).check, where="heads")]
+    assert verify_store(store, heads=earlier).is_proven
+    with store.write() as connection:  # the last two are taken away, which the chain itself cannot show
+        connection.execute(delete(schema.audit).where(schema.audit.c.id > 2))
+    assert verify_store(store).is_proven
+    assert faults(verify_store(store, heads=earlier)) == {(Fault.TAIL_CUT, None)}
+    with store.write() as connection:
+        record_act(connection, Act("quality", "comment", "another story"), START_MS)
+    assert faults(verify_store(store, heads=earlier)) == {(Fault.REWRITTEN, None)}
 
 
 def test_an_altered_or_cut_audit_trail_is_found(store: Store, archive: Van) -> None:
@@ -194,7 +214,7 @@ def test_an_export_is_proven_offline_and_every_changed_byte_of_it_shows(
 ) -> None:
     file = tmp_path / "all.zip"
     manifest = export_log(store, hub_key, file, START_MS)
-    key = VerifyKey(hub_key.public_bytes)
+    key = VerifyKey(hub_key.public_bytes).check
     report = verify_export(file, key)
     assert report.is_proven, report.findings
     assert (len(manifest.parts), report.tally.segments) == (2, 7)
@@ -215,7 +235,7 @@ def test_an_export_signed_by_another_hub_is_refused(
 ) -> None:
     export_log(store, load_or_create_key(tmp_path / "other.key"), tmp_path / "all.zip", START_MS)
     with pytest.raises(InputError, match="not signed by the hub's key"):
-        verify_export(tmp_path / "all.zip", VerifyKey(hub_key.public_bytes))
+        verify_export(tmp_path / "all.zip", VerifyKey(hub_key.public_bytes).check)
 
 
 @pytest.mark.parametrize("scope", [{"consignment": "C-0"}, {"gateway": "nobody"}])

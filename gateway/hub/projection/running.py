@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import Callable
-from typing import TypeVar
 
 from gateway.hub.events import Bell
+from gateway.hub.patience import call_apart
 from gateway.hub.projection.projector import Projector
 from gateway.hub.projection.writing import InfluxError, InfluxWriter
 from gateway.hub.rooms import Rooms
@@ -22,8 +21,6 @@ ASKED_WAIT_MAX_S = 600.0
 """What a server asks for in Retry-After is kept up to so long."""
 IDLE_S = 5.0
 """Real seconds after which work is looked for unasked: another process may have stored some, and hours fall due."""
-
-T = TypeVar("T")
 
 
 async def run_projection(rooms: Rooms, work: Bell) -> None:
@@ -47,7 +44,7 @@ async def _step(projector: Projector, now_ms: Callable[[], int]) -> bool:
     wait_s = FIRST_WAIT_S
     while True:
         try:
-            refused = await _call_apart(lambda: projector.write(batch))
+            refused = await call_apart(lambda: projector.write(batch), "influx write")
         except InfluxError as error:
             delay_s = min(max(wait_s, error.retry_after_s), ASKED_WAIT_MAX_S)
             log.warning("InfluxDB takes no points, next attempt in %.0f s: %s", delay_s, error.reason)
@@ -56,25 +53,3 @@ async def _step(projector: Projector, now_ms: Callable[[], int]) -> bool:
         else:
             await asyncio.to_thread(projector.finish, batch, refused, now_ms())
             return True
-
-
-async def _call_apart(function: Callable[[], T]) -> T:
-    """Call in a thread that the process does not wait for when it ends: a server that hangs must not keep the hub."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def tell(outcome: Callable[[], None]) -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(lambda: None if future.done() else outcome())
-
-    def work() -> None:
-        try:
-            result = function()
-        except BaseException as error:  # noqa: BLE001  whatever it is belongs to the caller
-            failure = error
-            tell(lambda: future.set_exception(failure))
-        else:
-            tell(lambda: future.set_result(result))
-
-    threading.Thread(target=work, name="influx write", daemon=True).start()
-    return await future
