@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 POLL_S = 0.25
 """Real seconds between looks at whose pause is over."""
 KNOWN_MAX = 2880
-"""Numbered measurements remembered of a logger: a day at one in 30 s, less than 300 KiB."""
+"""Named measurements remembered of a logger: a day at one in 30 s, less than 300 KiB."""
 MARGIN_INTERVALS = 2
 """Memory intervals asked for beyond the start of a stretch: some firmware leaves out the first record it is asked for,
 and the logger rounds times."""
@@ -48,6 +48,8 @@ class Backfill:
     ) -> None:
         self.intervals_s: dict[str, int] = {}
         """Spacing of each logger's memory; loggers without one are absent."""
+        self.named: set[str] = set()
+        """Loggers whose memory names its records as they are broadcast."""
         self.reads = 0
         """Downloads that came to their end."""
         self.failures = 0
@@ -81,9 +83,12 @@ class Backfill:
         self._backlog.heard(logger)
 
     def observed(self, observations: Iterable[Observation]) -> None:
-        """Remember when numbered measurements were made: it bounds what is asked for, and dates what is told."""
+        """Remember when named measurements were made: it bounds what is asked for, and dates what is told.
+
+        What was observed by a clock that nobody vouched for dates nothing.
+        """
         for observation in observations:
-            if observation.counter is not None:
+            if observation.logger in self.named and observation.counter is not None and observation.clock_trusted:
                 known = self._known.setdefault(observation.logger, {})
                 known.setdefault(observation.counter, observation.measured_at_ms)
                 while len(known) > KNOWN_MAX:

@@ -101,10 +101,21 @@ class Road:
         options = {"heartbeat_s": float(INTERVAL_S), "log_interval_s": float(INTERVAL_S), **settings}
         logger = Simulated(self._bluez, TAG, kind, **options)
         await self._hub.configure(_configuration(kind).model_dump_json().encode())
-        async with self._world.drive() as vehicle:
-            await self._world.until(lambda: vehicle.state().configuration == 1)
+        async with self._drive() as vehicle:
             yield Journey(self._world, logger, vehicle, self._world.until)
         await logger.served.stop()
+
+    @asynccontextmanager
+    async def travel_on(self, journey: Journey) -> AsyncIterator[None]:
+        """Start the vehicle again."""
+        async with self._drive() as journey.vehicle:
+            yield
+
+    @asynccontextmanager
+    async def _drive(self) -> AsyncIterator[Vehicle]:
+        async with self._world.drive() as vehicle:
+            await self._world.until(lambda: vehicle.state().configuration == 1)
+            yield vehicle
 
 
 def _configuration(kind: str) -> Configuration:
@@ -204,6 +215,17 @@ async def test_a_reference_loggers_reboot_is_told_and_both_boots_are_fetched_and
         await journey.hear(8.1)
         await journey.be_complete()
         assert [fault.code for fault in journey.faults] == ["rebooted"]
+
+
+async def test_a_restarted_vehicle_still_knows_what_dates_the_boot_before(road: Road) -> None:
+    async with road.travel("reference") as journey:
+        await journey.hear(5.0, 5.1)
+        journey.carry_away(*AWAY[:10])
+        journey.logger.firmware.reboot(journey.logger.firmware.due_at_ms + 20_000)
+        journey.carry_away(*AWAY[10:20])
+    async with road.travel_on(journey):
+        await journey.hear(8.1)
+        await journey.be_complete()
 
 
 async def test_a_ruuvitags_reboot_is_told_and_what_it_still_knows_is_fetched(road: Road) -> None:

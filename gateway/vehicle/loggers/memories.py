@@ -17,6 +17,9 @@ MEMORIES: dict[LoggerKind, Callable[[MemoryRequest], MemorySession]] = {
 }
 """Kind → a conversation with its memory. What a logger of another kind missed stays a gap."""
 
+NAMED = frozenset({LoggerKind.REFERENCE})
+"""Kinds whose memory names its records as they are broadcast: what was heard dates what was not."""
+
 
 def open_session(kind: LoggerKind, request: MemoryRequest) -> MemorySession:
     """Return a new conversation; raises KeyError for a kind without a memory that can be read."""
