@@ -6,7 +6,7 @@ Times that a gateway did not trust are replaced, on reading, by what the dating 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
 
@@ -17,12 +17,13 @@ from gateway.core.dating import Dating
 from gateway.core.observations import Observation
 from gateway.core.segments import Position, parse_segment
 from gateway.hub.boots import dated, has_untrusted, read_datings
-from gateway.hub.index import find_segments
+from gateway.hub.index import Place, Places, each_place, find_places, without
 from gateway.hub.schema import epochs, segments
 from gateway.hub.store import Store
 
-CACHED_SEGMENTS = 2000
-"""Decoded contents kept: some 20 MiB at ten observations each. A trip of six boxes for five hours has 600 segments."""
+CACHED_OBSERVATIONS = 200_000
+"""Of decoded segments, some 40 MiB: what is judged a second after it came need not be read again. A trip of six boxes
+for five hours has 3,600."""
 _CHUNK = 500
 ALWAYS_MS = 1 << 62
 
@@ -42,7 +43,15 @@ class Page:
     """Observations of one logger, and the segments that they came from."""
 
     observations: tuple[Observation, ...]
-    segments: frozenset[int]
+    segments: frozenset[Place]
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Observations of some loggers, and the segments that they came from."""
+
+    observations: tuple[Observation, ...]
+    places: Places
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,8 @@ class _Decoded:
     gateway: str
     position: Position
     content: Content
-    is_untrusted: bool
+    untrusted_id: int | None
+    """The row of a segment whose times depend on the dating of its boot."""
 
 
 class Archive:
@@ -70,17 +80,19 @@ class Archive:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._cache: OrderedDict[int, _Decoded] = OrderedDict()
+        self._cache: OrderedDict[Place, _Decoded] = OrderedDict()
+        self._cached = 0
         self._lock = Lock()
 
     def observations(self, logger: str, from_ms: int, to_ms: int) -> tuple[Observation, ...]:
         """Return what is known of a logger with from_ms <= measured_at_ms < to_ms, in order of storage."""
         return self.page(logger, from_ms, to_ms).observations
 
-    def page(self, logger: str, from_ms: int, to_ms: int, *, seen: Collection[int] = ()) -> Page:
+    def page(self, logger: str, from_ms: int, to_ms: int, *, seen: Collection[Place] = ()) -> Page:
         """Return the same, but only from segments that are not among `seen`."""
         with self._store.read() as connection:
-            wanted = [i for i in find_segments(connection, logger, from_ms, to_ms) if i not in seen]
+            found = each_place(find_places(connection, [logger], from_ms, to_ms))
+            wanted = [place for place in found if place not in seen]
             decoded = self._read(connection, wanted)
         observations = tuple(
             observation
@@ -90,10 +102,32 @@ class Archive:
         )
         return Page(observations, frozenset(wanted))
 
+    def news(self, loggers: Collection[str], from_ms: int, to_ms: int, seen: Places) -> News:
+        """Return the observations of several loggers from segments that are not among `seen`: each is read once."""
+        with self._store.read() as connection:
+            places = without(find_places(connection, loggers, from_ms, to_ms), seen)
+            decoded = self._read(connection, list(each_place(places)))
+        observations = tuple(
+            observation
+            for entry in decoded
+            for observation in entry.content.observations
+            if from_ms <= observation.measured_at_ms < to_ms and observation.logger in loggers
+        )
+        return News(observations, places)
+
+    def remember(self, stored: Iterable[tuple[str, Place, Position, Content]]) -> None:
+        """Keep contents that were just stored: (gateway, place, position, content). They will soon be asked for.
+
+        Those with times that were not trusted are left out: they are read with whatever dates them then.
+        """
+        with self._lock:
+            for gateway, place, position, content in stored:
+                self._keep(place, _Decoded(gateway, position, content, None))
+
     def stored(self, logger: str, from_ms: int, to_ms: int) -> tuple[Stored, ...]:
         """Return the observations with their identities."""
         with self._store.read() as connection:
-            decoded = self._read(connection, find_segments(connection, logger, from_ms, to_ms))
+            decoded = self._read(connection, list(each_place(find_places(connection, [logger], from_ms, to_ms))))
         return tuple(
             Stored(entry.gateway, entry.position, index, observation)
             for entry in decoded
@@ -104,7 +138,7 @@ class Archive:
     def raw(self, logger: str) -> tuple[Observation, ...]:
         """Return all that is stored of a logger as its gateways sealed it, with the times that they believed in."""
         with self._store.read() as connection:
-            decoded = self._decode(connection, find_segments(connection, logger, 0, ALWAYS_MS))
+            decoded = self._decode(connection, list(each_place(find_places(connection, [logger], 0, ALWAYS_MS))))
         return tuple(o for entry in decoded for o in entry.content.observations if o.logger == logger)
 
     def watermarks(self) -> dict[tuple[str, bytes], int]:
@@ -134,48 +168,60 @@ class Archive:
             dropped=sum(n for (_, content), n in by_kind.items() if content == "dropped"),
         )
 
-    def _read(self, connection: Connection, ids: list[int]) -> list[_Decoded]:
+    def _read(self, connection: Connection, places: Sequence[Place]) -> list[_Decoded]:
         """Return contents with the times that are known now."""
-        decoded = self._decode(connection, ids)
-        datings: dict[int, Dating] = {}
-        untrusted = [i for i, entry in zip(ids, decoded, strict=True) if entry.is_untrusted]
+        decoded = self._decode(connection, places)
+        untrusted = [entry.untrusted_id for entry in decoded if entry.untrusted_id is not None]
+        datings: dict[int | None, Dating] = {}
         for start in range(0, len(untrusted), _CHUNK):
-            datings |= read_datings(connection, untrusted[start : start + _CHUNK])
+            datings.update(read_datings(connection, untrusted[start : start + _CHUNK]).items())
         return [
-            replace(entry, content=dated(entry.content, datings[i])) if i in datings else entry
-            for i, entry in zip(ids, decoded, strict=True)
+            replace(entry, content=dated(entry.content, datings[entry.untrusted_id]))
+            if entry.untrusted_id in datings
+            else entry
+            for entry in decoded
         ]
 
-    def _decode(self, connection: Connection, ids: list[int]) -> list[_Decoded]:
-        found = self._recall(ids)
-        missing = [i for i in ids if i not in found]
-        for start in range(0, len(missing), _CHUNK):
-            for segment_id, entry in _read_decoded(connection, missing[start : start + _CHUNK]):
-                found[segment_id] = entry
-                self._remember(segment_id, entry)
-        return [found[i] for i in ids]
+    def _decode(self, connection: Connection, places: Sequence[Place]) -> list[_Decoded]:
+        found = self._recall(places)
+        missing: dict[int, list[int]] = {}
+        for epoch_id, position in places:
+            if (epoch_id, position) not in found:
+                missing.setdefault(epoch_id, []).append(position)
+        for epoch_id, positions in missing.items():
+            for start in range(0, len(positions), _CHUNK):
+                read = dict(_read_decoded(connection, epoch_id, positions[start : start + _CHUNK]))
+                found |= read
+                with self._lock:
+                    for place, entry in read.items():
+                        self._keep(place, entry)
+        return [found[place] for place in places]
 
-    def _recall(self, ids: list[int]) -> dict[int, _Decoded]:
+    def _recall(self, places: Iterable[Place]) -> dict[Place, _Decoded]:
         with self._lock:
-            found = {i: self._cache[i] for i in ids if i in self._cache}
-            for segment_id in found:
-                self._cache.move_to_end(segment_id)
+            found = {place: self._cache[place] for place in places if place in self._cache}
+            for place in found:
+                self._cache.move_to_end(place)
         return found
 
-    def _remember(self, segment_id: int, entry: _Decoded) -> None:
-        with self._lock:
-            self._cache[segment_id] = entry
-            if len(self._cache) > CACHED_SEGMENTS:
-                self._cache.popitem(last=False)
+    def _keep(self, place: Place, entry: _Decoded) -> None:
+        if place in self._cache:
+            return
+        self._cache[place] = entry
+        self._cached += len(entry.content.observations)
+        while self._cached > CACHED_OBSERVATIONS:
+            _, oldest = self._cache.popitem(last=False)
+            self._cached -= len(oldest.content.observations)
 
 
-def _read_decoded(connection: Connection, ids: list[int]) -> Iterator[tuple[int, _Decoded]]:
+def _read_decoded(connection: Connection, epoch_id: int, positions: Sequence[int]) -> Iterator[tuple[Place, _Decoded]]:
     rows = connection.execute(
-        select(segments.c.id, segments.c.verbatim, epochs.c.gateway)
+        select(segments.c.id, segments.c.position, segments.c.verbatim, epochs.c.gateway)
         .join(epochs, epochs.c.id == segments.c.epoch_id)
-        .where(segments.c.id.in_(ids))
+        .where(segments.c.epoch_id == epoch_id, segments.c.position.in_(positions))
     )
     for row in rows:
         segment = parse_segment(row.gateway, bytes(row.verbatim))
         content = Content() if segment.body is None else decode_content(segment.body)
-        yield int(row.id), _Decoded(row.gateway, segment.header.position, content, has_untrusted(content))
+        untrusted_id = row.id if has_untrusted(content) else None
+        yield (epoch_id, row.position), _Decoded(row.gateway, segment.header.position, content, untrusted_id)

@@ -6,29 +6,32 @@ Only chained segments are indexed, read and acknowledged. A segment that arrives
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, text, tuple_, update
 
 from gateway.core.contents import Content, decode_content
 from gateway.core.errors import ContentError
 from gateway.core.segments import NO_HASH, Position, Segment, SegmentHeader, parse_segment
 from gateway.hub.alerts import AlertKind, raise_alert
-from gateway.hub.boots import take_content
-from gateway.hub.dirty import Span
-from gateway.hub.index import index_content
+from gateway.hub.boots import has_untrusted, take_content
+from gateway.hub.intake import Intake
 from gateway.hub.logger_faults import note_faults
 from gateway.hub.quarantine import set_aside
 from gateway.hub.schema import epochs, segments
-from gateway.hub.store import insert_or_skip, inserted_id
 
 HELD_MAX = 1024
 """Segments of one epoch that wait for one before them: eight hours of sealing. A vehicle sends oldest first, so more
 means that it cannot fill the hole; what is not held is not acknowledged, and comes again."""
 
 _CONTINUED = "two logs continue from one place: was the card copied or restored?"
+
+
+EpochName = tuple[str, bytes]
+"""Gateway and epoch."""
 
 
 class Link(Enum):
@@ -47,6 +50,7 @@ class Arrival:
     """
 
     segment: Segment
+    hash: bytes
     verbatim: bytes
     content: Content | None
     fault: ContentError | None
@@ -62,40 +66,49 @@ def read_content(segment: Segment) -> tuple[Content | None, ContentError | None]
         return None, error
 
 
-class EpochLog:
-    """One epoch within a transaction. Its row is locked until the transaction ends."""
+@dataclass(frozen=True, slots=True)
+class EpochState:
+    """An epoch as a transaction finds it.
 
-    def __init__(self, connection: Connection, gateway: str, epoch: bytes, now_ms: int) -> None:
-        self._connection = connection
+    held     segments that wait for one before them
+    left_at  the first place from which another epoch continued, None if none did
+    """
+
+    id: int
+    next_offset: int
+    head: bytes
+    held: int
+    left_at: int | None
+
+
+class EpochLog:
+    """One epoch within a transaction. Its gateway's row is locked until the transaction ends."""
+
+    def __init__(self, intake: Intake, gateway: str, epoch: bytes, state: EpochState) -> None:
+        self._intake = intake
+        self._connection = intake.connection
         self._gateway = gateway
         self._epoch = epoch
-        self._now_ms = now_ms
-        insert_or_skip(
-            connection, epochs, gateway=gateway, epoch=epoch, next_offset=0, head=NO_HASH, opened_at_ms=now_ms
-        )
-        row = connection.execute(
-            select(epochs).where(epochs.c.gateway == gateway, epochs.c.epoch == epoch).with_for_update()
-        ).one()
-        self.id = int(row.id)
-        self.next_offset = int(row.next_offset)
-        self.head = bytes(row.head)
-        self.spans: list[Span] = []
-        """What became readable: for dirty marks."""
+        self._now_ms = intake.now_ms
+        self.id = state.id
+        self.next_offset = state.next_offset
+        self.head = state.head
         self.newest_sealed_at_ms = 0
         self._began_at = self.next_offset
-        self._held = self._count_held()
+        self._held = state.held
+        self._left_at = state.left_at
 
     def place(self, arrivals: Sequence[Arrival]) -> None:
         """Store what is new, in any order; count duplicates as nothing, set aside what contradicts."""
         ordered = sorted(arrivals, key=lambda arrival: arrival.segment.header.offset)
         self._note_continuation(ordered[-1].segment.header.offset)
-        known = self._hashes_at([arrival.segment.header.offset for arrival in ordered])
+        known = self._known_among([arrival.segment.header.offset for arrival in ordered])
         for arrival in ordered:
             offset = arrival.segment.header.offset
             if offset not in known:
-                known[offset] = arrival.segment.hash
+                known[offset] = arrival.hash
                 self._place_new(arrival)
-            elif known[offset] != arrival.segment.hash:
+            elif known[offset] != arrival.hash:
                 self._set_aside("segment_fork", f"offset {offset} is already another segment", arrival.verbatim)
                 self._alert_fork(f"two segments at offset {offset}")
 
@@ -113,7 +126,7 @@ class EpochLog:
                 return
             self._connection.execute(update(segments).where(segments.c.id == row.id).values(chained=True))
             content, _ = read_content(segment)
-            self._extend(segment, row.id, content)
+            self._extend(segment, segment.hash, content)
 
     @property
     def has_grown(self) -> bool:
@@ -123,9 +136,7 @@ class EpochLog:
     def save(self) -> None:
         """Write the watermark."""
         if self.has_grown:
-            self._connection.execute(
-                update(epochs).where(epochs.c.id == self.id).values(next_offset=self.next_offset, head=self.head)
-            )
+            self._intake.advance(self.id, self.next_offset, self.head)
 
     def _place_new(self, arrival: Arrival) -> None:
         segment, offset = arrival.segment, arrival.segment.header.offset
@@ -140,39 +151,48 @@ class EpochLog:
             self._note_parent(segment.header)
         if arrival.fault is not None:
             self._set_aside(arrival.fault.code, arrival.fault.reason, arrival.verbatim, source="content")
-        segment_id = self._insert(arrival, chained=chained)
+        self._insert(arrival, chained=chained)
         if chained:
-            self._extend(segment, segment_id, arrival.content)
+            self._extend(segment, arrival.hash, arrival.content)
             self.advance()
         else:
             self._held += 1
 
-    def _insert(self, arrival: Arrival, *, chained: bool) -> int:
+    def _insert(self, arrival: Arrival, *, chained: bool) -> None:
         header = arrival.segment.header
         content = "readable" if arrival.content is not None else "undecodable" if arrival.fault else "dropped"
-        result = self._connection.execute(
-            insert(segments).values(
-                epoch_id=self.id,
-                position=header.offset,
-                hash=arrival.segment.hash,
-                verbatim=arrival.verbatim,
-                sealed_at_ms=header.sealed_at_ms,
-                received_at_ms=self._now_ms,
-                config_version=header.config_version,
-                chained=chained,
-                content=content,
-            )
+        self._intake.add_segment(
+            {
+                "epoch_id": self.id,
+                "position": header.offset,
+                "hash": arrival.hash,
+                "verbatim": arrival.verbatim,
+                "sealed_at_ms": header.sealed_at_ms,
+                "received_at_ms": self._now_ms,
+                "config_version": header.config_version,
+                "chained": chained,
+                "content": content,
+            }
         )
-        return inserted_id(result)
 
-    def _extend(self, segment: Segment, segment_id: int, content: Content | None) -> None:
+    def _extend(self, segment: Segment, own_hash: bytes, content: Content | None) -> None:
         self.next_offset += 1
-        self.head = segment.hash
+        self.head = own_hash
         self.newest_sealed_at_ms = max(self.newest_sealed_at_ms, segment.header.sealed_at_ms)
         if content is not None:
-            content = take_content(self._connection, segment, segment_id, content, self._now_ms)
-            self.spans += index_content(self._connection, segment_id, content)
-            note_faults(self._connection, self._gateway, content.records)
+            position = segment.header.position
+            is_settled = not has_untrusted(content)
+            if content.records or not is_settled:
+                segment_id = self._id_at(position.offset)
+                content = take_content(self._connection, segment, segment_id, content, self._now_ms)
+                note_faults(self._connection, self._gateway, content.records)
+            place = (self.id, position.offset)
+            self._intake.add_content(self._gateway, place, position, content, is_settled=is_settled)
+
+    def _id_at(self, offset: int) -> int:
+        self._intake.flush()
+        own = select(segments.c.id).where(segments.c.epoch_id == self.id, segments.c.position == offset)
+        return int(self._connection.execute(own).scalar_one())
 
     def _link_of(self, segment: Segment) -> Link:
         header = segment.header
@@ -186,6 +206,7 @@ class EpochLog:
         return Link.FITS if header.previous == parent else Link.BROKEN
 
     def _chained_hash(self, position: Position) -> bytes | None:
+        self._intake.flush()
         found = self._connection.execute(
             select(segments.c.hash)
             .join(epochs, epochs.c.id == segments.c.epoch_id)
@@ -226,20 +247,17 @@ class EpochLog:
 
     def _note_continuation(self, offset: int) -> None:
         """Alert, once, where this epoch goes on behind a place from which another one continued."""
-        left = self._connection.execute(
-            select(func.min(epochs.c.parent_offset)).where(
-                epochs.c.gateway == self._gateway, epochs.c.parent_epoch == self._epoch
-            )
-        ).scalar()
-        if left is not None and self._last_known() <= left < offset:
+        if self._left_at is not None and self._last_known() <= self._left_at < offset:
             self._alert_fork(_CONTINUED)
 
     def _last_known(self) -> int:
+        self._intake.flush()
         last = select(func.max(segments.c.position)).where(segments.c.epoch_id == self.id)
         known = self._connection.execute(last).scalar()
         return -1 if known is None else int(known)
 
     def _goes_on_behind(self, parent: Position) -> bool:
+        self._intake.flush()
         behind = (
             select(segments.c.id)
             .join(epochs, epochs.c.id == segments.c.epoch_id)
@@ -273,7 +291,11 @@ class EpochLog:
             now_ms=self._now_ms,
         )
 
-    def _hashes_at(self, offsets: list[int]) -> dict[int, bytes]:
+    def _known_among(self, offsets: list[int]) -> dict[int, bytes]:
+        """Return the hashes of those that are here already: none, where all come next and nothing is held."""
+        if offsets[0] >= self.next_offset and not self._held:
+            return {}
+        self._intake.flush()
         rows = self._connection.execute(
             select(segments.c.position, segments.c.hash).where(
                 segments.c.epoch_id == self.id, segments.c.position.in_(offsets)
@@ -282,18 +304,13 @@ class EpochLog:
         return {row.position: bytes(row.hash) for row in rows}
 
     def _held_at(self, offset: int) -> HeldRow | None:
+        self._intake.flush()
         row = self._connection.execute(
             select(segments.c.id, segments.c.verbatim).where(
                 segments.c.epoch_id == self.id, segments.c.position == offset, segments.c.chained.is_(False)
             )
         ).first()
         return None if row is None else HeldRow(row.id, bytes(row.verbatim))
-
-    def _count_held(self) -> int:
-        rows = self._connection.execute(
-            select(segments.c.id).where(segments.c.epoch_id == self.id, segments.c.chained.is_(False)).limit(HELD_MAX)
-        )
-        return len(rows.all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,16 +321,61 @@ class HeldRow:
     verbatim: bytes
 
 
-def read_waiting_children(connection: Connection, gateway: str, parents: Sequence[bytes]) -> list[bytes]:
+def open_epochs(connection: Connection, names: Collection[EpochName], now_ms: int) -> dict[EpochName, EpochState]:
+    """Return the state of epochs, each made if it is new. Their gateways are locked."""
+    found = {(row.gateway, bytes(row.epoch)): row for row in _read_epochs(connection, names)}
+    new = sorted(set(names) - set(found))
+    if new:
+        rows = [
+            {"gateway": gateway, "epoch": epoch, "next_offset": 0, "head": NO_HASH, "opened_at_ms": now_ms}
+            for gateway, epoch in new
+        ]
+        connection.execute(insert(epochs), rows)
+        found |= {(row.gateway, bytes(row.epoch)): row for row in _read_epochs(connection, new)}
+    held = _count_held(connection, [row.id for row in found.values()])
+    left = _read_continuations(connection, names)
+    return {
+        name: EpochState(row.id, row.next_offset, bytes(row.head), held.get(row.id, 0), left.get(name))
+        for name, row in found.items()
+    }
+
+
+def read_waiting_children(connection: Connection, parents: Collection[EpochName]) -> list[EpochName]:
     """Return the epochs whose first segment waits for a segment of one of `parents`."""
     rows = connection.execute(
-        select(epochs.c.epoch)
+        select(epochs.c.gateway, epochs.c.epoch)
         .join(segments, (segments.c.epoch_id == epochs.c.id) & (segments.c.position == 0))
         .where(
-            epochs.c.gateway == gateway,
-            epochs.c.parent_epoch.in_(parents),
+            tuple_(epochs.c.gateway, epochs.c.parent_epoch).in_(sorted(parents)),
             epochs.c.next_offset == 0,
             segments.c.chained.is_(False),
         )
     )
-    return [bytes(row.epoch) for row in rows]
+    return [(row.gateway, bytes(row.epoch)) for row in rows]
+
+
+def _read_epochs(connection: Connection, names: Iterable[EpochName]) -> Sequence[Any]:
+    columns = (epochs.c.id, epochs.c.gateway, epochs.c.epoch, epochs.c.next_offset, epochs.c.head)
+    wanted = tuple_(epochs.c.gateway, epochs.c.epoch).in_(sorted(names))
+    return connection.execute(select(*columns).where(wanted)).all()
+
+
+def _count_held(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
+    # Written as in the partial index that answers it: counting must not cost more the longer an epoch is.
+    waiting = text("NOT chained")
+    rows = connection.execute(
+        select(segments.c.epoch_id, func.count().label("n"))
+        .where(segments.c.epoch_id.in_(ids), waiting)
+        .group_by(segments.c.epoch_id)
+    )
+    return {row.epoch_id: row.n for row in rows}
+
+
+def _read_continuations(connection: Connection, names: Iterable[EpochName]) -> dict[EpochName, int]:
+    """Return the first offset of each epoch from which another one continued."""
+    rows = connection.execute(
+        select(epochs.c.gateway, epochs.c.parent_epoch, func.min(epochs.c.parent_offset))
+        .where(tuple_(epochs.c.gateway, epochs.c.parent_epoch).in_(sorted(names)))
+        .group_by(epochs.c.gateway, epochs.c.parent_epoch)
+    )
+    return {(gateway, bytes(epoch)): offset for gateway, epoch, offset in rows}

@@ -14,16 +14,15 @@ from gateway.core.configuration import Logger
 from gateway.core.observations import Observation
 from gateway.core.upkeep import Need, calibration_need, is_battery_low
 from gateway.hub.archive import Archive
+from gateway.hub.index import HOUR_MS
 from gateway.hub.logger_faults import read_faults
 from gateway.hub.rows import read_loggers
-from gateway.hub.schema import segment_loggers
+from gateway.hub.schema import logger_hours
 from gateway.hub.store import Store
 from gateway.hub.times import to_datetime
 
 LOOK_BACK_MS = 600_000
 """Of the last ten minutes the newest voltage is taken: records of a memory bear none."""
-ENTRIES = 3
-"""A memory's old records arrive in one segment with new ones, so the newest of a few entries counts."""
 
 
 class LoggerState(BaseModel):
@@ -50,22 +49,22 @@ class Fleet:
         now = to_datetime(self._now_ms())
         with self._store.read() as connection:
             loggers, faults = read_loggers(connection), read_faults(connection)
-            heard_ms = {logger.address: _heard_ms(connection, logger.address) for logger in loggers}
-        return [
-            self._state(logger, heard_ms[logger.address], faults.get(logger.address, {}), now) for logger in loggers
-        ]
+            hours = {logger.address: _newest_hour(connection, logger.address) for logger in loggers}
+        return [self._state(logger, hours[logger.address], faults.get(logger.address, {}), now) for logger in loggers]
 
     def needs(self) -> Counter[Need]:
         """Count the loggers in boxes that need something."""
         return Counter(need for state in self.states() for need in state.needs)
 
-    def _state(self, logger: Logger, heard_ms: int | None, faults: dict[str, int], now: datetime) -> LoggerState:
+    def _state(self, logger: Logger, hour: int | None, faults: dict[str, int], now: datetime) -> LoggerState:
         last, millivolts = None, None
-        if heard_ms is not None:
-            observations = self._archive.observations(logger.address, heard_ms - LOOK_BACK_MS, heard_ms + 1)
+        if hour is not None:
+            begins_ms = hour * HOUR_MS
+            observations = self._archive.observations(logger.address, begins_ms - LOOK_BACK_MS, begins_ms + HOUR_MS)
             ordered = sorted(observations, key=lambda observation: observation.measured_at_ms)
             last = ordered[-1] if ordered else None
-            millivolts = next((o.battery_mv for o in reversed(ordered) if o.battery_mv is not None), None)
+            fresh = [o for o in ordered if last is not None and o.measured_at_ms >= last.measured_at_ms - LOOK_BACK_MS]
+            millivolts = next((o.battery_mv for o in reversed(fresh) if o.battery_mv is not None), None)
         due = calibration_need(logger, now)
         needs = [] if due is None else [due]
         if _needs_battery(last, millivolts, was_low="battery_low" in faults):
@@ -91,9 +90,8 @@ def _corrected_c(logger: Logger, observation: Observation) -> float:
     return round(observation.temperature_mc / 1000 + offset_at(logger, observation.measured_at_ms), 2)
 
 
-def _heard_ms(connection: Connection, logger: str) -> int | None:
-    entry = segment_loggers.c
-    rows = connection.execute(
-        select(entry.last_ms).where(entry.logger == logger).order_by(entry.first_ms.desc()).limit(ENTRIES)
-    ).scalars()
-    return max((int(last_ms) for last_ms in rows), default=None)
+def _newest_hour(connection: Connection, logger: str) -> int | None:
+    """Return the last hour since 1970 of which the archive has anything of a logger."""
+    entry = logger_hours.c
+    newest = select(entry.hour).where(entry.logger == logger, entry.places != 0).order_by(entry.hour.desc()).limit(1)
+    return connection.execute(newest).scalar()

@@ -1,67 +1,154 @@
-"""The index of the archive: which chained segments hold observations of a logger in a stretch of time."""
+"""The index of the archive: which chained segments hold observations of a logger in an hour.
+
+A row says for one logger, one hour and BLOCK following segments of one epoch which of them hold any: a bit for each.
+A vehicle that seals each 30 s adds some three rows an hour for a logger, however often the bits in them are set. Bits
+are only ever added, so the order in which segments arrive does not matter.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select
+from collections.abc import Iterable, Iterator, Mapping
+
+from sqlalchemy import Connection, bindparam, select, update
 
 from gateway.core.contents import Content
 from gateway.hub.dirty import Span
-from gateway.hub.schema import segment_loggers
+from gateway.hub.schema import logger_hours
+from gateway.hub.store import insert_for
 
-ENTRY_MS_MAX = 6 * 3_600_000
-"""No entry spans more, so that a search looks back at most so far, even where a memory's ten days fill one segment."""
+HOUR_MS = 3_600_000
+BLOCK = 60
+"""Segments to a row: as many bits as a signed number of 64 bits holds, in round figures half an hour."""
 
-
-def index_content(connection: Connection, segment_id: int, content: Content) -> list[Span]:
-    """Add the entries of one segment; return the stretch of each logger in it."""
-    times = _times_by_logger(content)
-    entries = [
-        {"logger": entry.logger, "first_ms": entry.first_ms, "last_ms": entry.last_ms, "segment_id": segment_id}
-        for entry in _entries(times)
-    ]
-    if entries:
-        connection.execute(insert(segment_loggers), entries)
-    return [Span(logger, min(measured), max(measured)) for logger, measured in times.items()]
+Place = tuple[int, int]
+"""A segment: its epoch's id and its offset."""
+Places = dict[tuple[int, int], int]
+"""Segments: (epoch's id, block) → bits."""
+Entries = dict[tuple[str, int, int, int], int]
+"""Rows: (logger, hour, epoch's id, block) → bits."""
 
 
-def entries_of(content: Content) -> list[Span]:
-    """Return what the index must say of a segment's content."""
-    return _entries(_times_by_logger(content))
-
-
-def find_segments(connection: Connection, logger: str, from_ms: int, to_ms: int) -> list[int]:
-    """Return the ids of the segments that may hold observations of `logger` with from_ms <= time < to_ms, ascending."""
-    entry = segment_loggers.c
-    rows = connection.execute(
-        select(entry.segment_id)
-        .where(
-            entry.logger == logger,
-            entry.first_ms >= from_ms - ENTRY_MS_MAX,
-            entry.first_ms < to_ms,
-            entry.last_ms >= from_ms,
-        )
-        .distinct()
-        .order_by(entry.segment_id)
-    )
-    return [int(row.segment_id) for row in rows]
-
-
-def _times_by_logger(content: Content) -> dict[str, list[int]]:
-    times: dict[str, list[int]] = {}
+def spans_of(content: Content) -> list[Span]:
+    """Return from when to when a segment holds observations of each logger."""
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
     for observation in content.observations:
-        times.setdefault(observation.logger, []).append(observation.measured_at_ms)
-    return times
+        logger, at_ms = observation.logger, observation.measured_at_ms
+        if at_ms < first.setdefault(logger, at_ms):
+            first[logger] = at_ms
+        if at_ms > last.setdefault(logger, at_ms):
+            last[logger] = at_ms
+    return [Span(logger, first_ms, last[logger]) for logger, first_ms in first.items()]
 
 
-def _entries(times: dict[str, list[int]]) -> list[Span]:
-    return [Span(logger, *span) for logger, measured in times.items() for span in _split(sorted(measured))]
+def hours_of(content: Content, spans: Iterable[Span]) -> set[tuple[str, int]]:
+    """Return the (logger, hour) pairs that the index must know of a segment."""
+    hours: set[tuple[str, int]] = set()
+    for span in spans:
+        hour = span.first_ms // HOUR_MS
+        if span.last_ms // HOUR_MS > hour + 1:  # a memory's days: the hours between may be empty
+            return {(o.logger, o.measured_at_ms // HOUR_MS) for o in content.observations}
+        hours |= {(span.logger, hour), (span.logger, span.last_ms // HOUR_MS)}
+    return hours
 
 
-def _split(times: list[int]) -> list[tuple[int, int]]:
-    spans: list[tuple[int, int]] = []
-    for time in times:
-        if spans and time - spans[-1][0] <= ENTRY_MS_MAX:
-            spans[-1] = (spans[-1][0], time)
-        else:
-            spans.append((time, time))
-    return spans
+def note_segment(entries: Entries, place: Place, hours: Iterable[tuple[str, int]]) -> None:
+    """Add a segment to entries that are yet to be written."""
+    epoch_id, position = place
+    block, bit = position // BLOCK, 1 << position % BLOCK
+    for logger, hour in hours:
+        key = (logger, hour, epoch_id, block)
+        entries[key] = entries.get(key, 0) | bit
+
+
+def write_entries(connection: Connection, entries: Mapping[tuple[str, int, int, int], int]) -> None:
+    """Add entries to the index."""
+    if not entries:
+        return
+    insert = insert_for(connection, logger_hours)
+    keys = ["logger", "hour", "epoch_id", "block"]
+    both = logger_hours.c.places.bitwise_or(insert.excluded.places)
+    rows = [(*key, bits) for key, bits in sorted(entries.items())]
+    connection.execute(
+        insert.on_conflict_do_update(index_elements=keys, set_={"places": both}),
+        [dict(zip((*keys, "places"), row, strict=True)) for row in rows],
+    )
+
+
+def move_segment(
+    connection: Connection, place: Place, before: Iterable[tuple[str, int]], after: Iterable[tuple[str, int]]
+) -> None:
+    """Say of a segment that its readings are in other (logger, hour) pairs than was thought."""
+    epoch_id, position = place
+    now = set(after)
+    gone = [
+        {"of_logger": logger, "of_hour": hour, "of_epoch": epoch_id, "of_block": position // BLOCK}
+        for logger, hour in sorted(set(before) - now)
+    ]
+    if gone:
+        connection.execute(_FORGET, [{**key, "others": ~(1 << position % BLOCK)} for key in gone])
+    entries: Entries = {}
+    note_segment(entries, place, now)
+    write_entries(connection, entries)
+
+
+def find_places(connection: Connection, loggers: Iterable[str], from_ms: int, to_ms: int) -> Places:
+    """Return the segments that may hold observations of the loggers with from_ms <= time < to_ms."""
+    found: Places = {}
+    asked = {"loggers": sorted(set(loggers)), "first": from_ms // HOUR_MS, "last": (to_ms - 1) // HOUR_MS}
+    for epoch_id, block, bits in connection.execute(_FIND, asked):
+        found[epoch_id, block] = found.get((epoch_id, block), 0) | bits
+    return found
+
+
+def without(places: Places, seen: Places) -> Places:
+    """Return the segments that are not among `seen`."""
+    left = {key: bits & ~seen.get(key, 0) for key, bits in places.items()}
+    return {key: bits for key, bits in left.items() if bits}
+
+
+def join(places: Places, more: Places) -> None:
+    """Add segments to `places`."""
+    for key, bits in more.items():
+        places[key] = places.get(key, 0) | bits
+
+
+def place_bits(place: Place) -> Places:
+    """Return one segment as a set of them."""
+    return {(place[0], place[1] // BLOCK): 1 << place[1] % BLOCK}
+
+
+def overlaps(places: Places, others: Places) -> bool:
+    """Whether a segment is among both."""
+    return any(bits & others.get(key, 0) for key, bits in places.items())
+
+
+def each_place(places: Places) -> Iterator[Place]:
+    """Yield the segments, in order of epochs and offsets."""
+    for (epoch_id, block), bits in sorted(places.items()):
+        for place in range(BLOCK):
+            if bits >> place & 1:
+                yield epoch_id, block * BLOCK + place
+
+
+def count_places(places: Places) -> int:
+    """Return how many segments these are."""
+    return sum(bits.bit_count() for bits in places.values())
+
+
+_FIND = select(logger_hours.c.epoch_id, logger_hours.c.block, logger_hours.c.places).where(
+    logger_hours.c.logger.in_(bindparam("loggers", expanding=True)),
+    logger_hours.c.hour >= bindparam("first"),
+    logger_hours.c.hour <= bindparam("last"),
+)
+
+_FORGET = (
+    update(logger_hours)
+    .where(
+        logger_hours.c.logger == bindparam("of_logger"),
+        logger_hours.c.hour == bindparam("of_hour"),
+        logger_hours.c.epoch_id == bindparam("of_epoch"),
+        logger_hours.c.block == bindparam("of_block"),
+    )
+    .values(places=logger_hours.c.places.bitwise_and(bindparam("others")))
+)

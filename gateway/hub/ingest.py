@@ -9,18 +9,22 @@ anything of its log is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
+from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, func, select, tuple_
 
 from gateway.core.errors import SegmentError
 from gateway.core.messages import EPOCHS_PER_ACK, Ack, EpochAck
-from gateway.core.segments import check_segment, parse_segment
-from gateway.hub.chain import Arrival, EpochLog, read_content, read_waiting_children
-from gateway.hub.dirty import Span, mark_carried
+from gateway.core.segments import parse_segment
+from gateway.hub.archive import Archive
+from gateway.hub.chain import Arrival, EpochLog, EpochName, open_epochs, read_content, read_waiting_children
+from gateway.hub.dirty import mark_carried
 from gateway.hub.generations import Witness
+from gateway.hub.intake import Intake
 from gateway.hub.quarantine import set_aside
 from gateway.hub.schema import epochs, gateway_keys, gateways
 from gateway.hub.store import Store, read_generation
@@ -54,10 +58,20 @@ class _Refusal:
 
 
 class Ingest:
-    """Takes deliveries into the archive. Blocking: call it from a thread."""
+    """Takes deliveries into the archive. Blocking: call it from a thread.
 
-    def __init__(self, store: Store, now_ms: Callable[[], int], witness: Witness | None = None) -> None:
+    archive  is shown what was stored, where judging goes on in the same process
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        now_ms: Callable[[], int],
+        witness: Witness | None = None,
+        archive: Archive | None = None,
+    ) -> None:
         self._store = store
+        self._archive = archive
         self._now_ms = now_ms
         self._witness = witness
 
@@ -66,7 +80,7 @@ class Ingest:
         now_ms = self._now_ms()
         with self._store.read() as connection:
             keys = read_keys(connection, {delivery.gateway for delivery in deliveries})
-        arrivals: dict[str, list[Arrival]] = {}
+        arrivals: dict[EpochName, list[Arrival]] = {}
         refusals: list[_Refusal] = []
         for delivery in deliveries:
             try:
@@ -74,17 +88,21 @@ class Ingest:
             except SegmentError as error:
                 refusals.append(_Refusal(delivery, error))
             else:
-                arrivals.setdefault(delivery.gateway, []).append(arrival)
+                arrivals.setdefault((delivery.gateway, arrival.segment.header.epoch), []).append(arrival)
         with self._store.write() as connection:
             _lock_gateways(connection, {delivery.gateway for delivery in deliveries})
             for refusal in sorted(refusals, key=lambda refusal: (refusal.delivery.gateway, refusal.delivery.data)):
                 _refuse(connection, refusal, now_ms)
-            taken = [_take_log(connection, gateway, arrivals[gateway], now_ms) for gateway in sorted(arrivals)]
-            mark_carried(connection, [span for _, spans in taken for span in spans], now_ms)
-            receipts = [receipt for receipt, _ in taken]
+            intake = Intake(connection, now_ms)
+            _take_logs(intake, arrivals)
+            intake.finish()
+            mark_carried(connection, intake.spans, now_ms)
+            acks = read_acks(connection, arrivals)
+        if self._archive is not None:
+            self._archive.remember(intake.readable)
         if self._witness is not None:
             self._witness.note(self._store, now_ms)
-        return receipts
+        return [Receipt(ack.gateway, ack) for ack in acks]
 
 
 def authenticate(delivery: Delivery, keys: dict[str, list[bytes]]) -> Arrival:
@@ -93,11 +111,14 @@ def authenticate(delivery: Delivery, keys: dict[str, list[bytes]]) -> Arrival:
     enrolled = keys.get(delivery.gateway)
     if not enrolled:
         raise SegmentError("gateway_unknown", f"no gateway {delivery.gateway} is enrolled")
-    check_segment(segment, lambda signature, message: any(_key(k).check(signature, message) for k in enrolled))
+    message = segment.signed_message
+    if not any(_key(key).check(segment.signature, message) for key in enrolled):
+        raise SegmentError("segment_signature", "not signed by the gateway's enrolled key")
+    own_hash = sha256(message).digest()
     if segment.header.sealed_at_ms > MOMENT_MS_MAX or segment.header.config_version > VERSION_MAX:
         raise SegmentError("segment_range", "names a moment or a version of the configuration that cannot be")
     content, fault = read_content(segment)
-    return Arrival(segment, delivery.data, content, fault)
+    return Arrival(segment, own_hash, delivery.data, content, fault)
 
 
 def read_keys(connection: Connection, names: Iterable[str]) -> dict[str, list[bytes]]:
@@ -113,64 +134,81 @@ def read_keys(connection: Connection, names: Iterable[str]) -> dict[str, list[by
     return keys
 
 
-def read_ack(connection: Connection, gateway: str, touched: Iterable[bytes] = ()) -> Ack:
-    """Return what the hub holds of a gateway's log: the epochs just touched and the newest, oldest first."""
-    columns = (epochs.c.id, epochs.c.epoch, epochs.c.next_offset, epochs.c.head)
-    mine = select(*columns).where(epochs.c.gateway == gateway)
-    newest = connection.execute(mine.order_by(epochs.c.id.desc()).limit(EPOCHS_PER_ACK)).all()
-    asked = connection.execute(mine.where(epochs.c.epoch.in_(list(touched)[:EPOCHS_PER_ACK]))).all()
-    rows = {row.id: row for row in (*asked, *newest)}
-    chosen = sorted(list(rows)[:EPOCHS_PER_ACK])
-    named = [EpochAck(bytes(rows[i].epoch), rows[i].next_offset, bytes(rows[i].head)) for i in chosen]
-    return Ack(read_generation(connection), gateway, named)
+def read_acks(connection: Connection, touched: Collection[EpochName]) -> list[Ack]:
+    """Return what the hub holds of some logs: of each the epochs just touched and the newest, oldest first."""
+    columns = (epochs.c.id, epochs.c.gateway, epochs.c.epoch, epochs.c.next_offset, epochs.c.head)
+    gateways_touched = sorted({gateway for gateway, _ in touched})
+    asked = connection.execute(
+        select(*columns).where(tuple_(epochs.c.gateway, epochs.c.epoch).in_(sorted(touched)))
+    ).all()
+    newest = connection.execute(
+        select(*columns)
+        .join(gateways, gateways.c.name == epochs.c.gateway)
+        .where(gateways.c.name.in_(gateways_touched), epochs.c.id >= func.coalesce(_FIRST_NAMED, 0))
+    ).all()
+    rows: dict[str, dict[int, Any]] = {gateway: {} for gateway in gateways_touched}
+    for row in (*asked, *sorted(newest, key=lambda row: -row.id)):
+        if len(rows[row.gateway]) < EPOCHS_PER_ACK:
+            rows[row.gateway][row.id] = row
+    generation = read_generation(connection)
+    return [
+        Ack(generation, gateway, [_to_epoch_ack(found[epoch_id]) for epoch_id in sorted(found)])
+        for gateway, found in rows.items()
+    ]
+
+
+def _to_epoch_ack(row: Row[Any]) -> EpochAck:
+    return EpochAck(bytes(row.epoch), row.next_offset, bytes(row.head))
+
+
+_OTHERS = epochs.alias()
+_FIRST_NAMED = (
+    select(_OTHERS.c.id)
+    .where(_OTHERS.c.gateway == gateways.c.name)
+    .order_by(_OTHERS.c.id.desc())
+    .limit(1)
+    .offset(EPOCHS_PER_ACK - 1)
+    .correlate(gateways)
+    .scalar_subquery()
+)
+"""The oldest of a gateway's EPOCHS_PER_ACK newest epochs, None if it has fewer."""
 
 
 def _lock_gateways(connection: Connection, names: set[str]) -> None:
     """Let one worker at a time extend a gateway's log: an epoch may wait for another one that is just being stored."""
-    for name in sorted(names):
-        locked = select(gateways.c.name).where(gateways.c.name == name)
+    if connection.dialect.name != "sqlite":
+        # Sorted before they are locked: two workers never wait for each other.
+        locked = select(gateways.c.name).where(gateways.c.name.in_(names)).order_by(gateways.c.name)
         connection.execute(locked.with_for_update(key_share=True))
 
 
-def _take_log(connection: Connection, gateway: str, arrivals: list[Arrival], now_ms: int) -> tuple[Receipt, list[Span]]:
-    by_epoch: dict[bytes, list[Arrival]] = {}
-    for arrival in arrivals:
-        by_epoch.setdefault(arrival.segment.header.epoch, []).append(arrival)
-    logs = {}
-    for epoch in sorted(by_epoch):
-        logs[epoch] = log = EpochLog(connection, gateway, epoch, now_ms)
-        log.place(by_epoch[epoch])
-    _advance_children(connection, gateway, logs, now_ms)
-    spans: list[Span] = []
-    for log in logs.values():
+def _take_logs(intake: Intake, arrivals: dict[EpochName, list[Arrival]]) -> None:
+    if not arrivals:
+        return
+    logs: dict[EpochName, EpochLog] = {}
+    states = open_epochs(intake.connection, arrivals, intake.now_ms)
+    for name in sorted(arrivals):
+        logs[name] = log = EpochLog(intake, *name, states[name])
+        log.place(arrivals[name])
+    _advance_children(intake, logs)
+    for (gateway, _), log in logs.items():
         log.save()
-        spans += log.spans
-    _note_progress(connection, gateway, max(log.newest_sealed_at_ms for log in logs.values()), now_ms)
-    return Receipt(gateway, read_ack(connection, gateway, by_epoch)), spans
+        intake.note_progress(gateway, log.newest_sealed_at_ms)
 
 
-def _advance_children(connection: Connection, gateway: str, logs: dict[bytes, EpochLog], now_ms: int) -> None:
+def _advance_children(intake: Intake, logs: dict[EpochName, EpochLog]) -> None:
     """Let epochs go on that waited for a segment which has just been chained."""
-    grown = [epoch for epoch, log in logs.items() if log.has_grown]
+    grown = [name for name, log in logs.items() if log.has_grown]
     while grown:
-        children = read_waiting_children(connection, gateway, grown)
+        intake.flush()
+        children = read_waiting_children(intake.connection, grown)
+        states = open_epochs(intake.connection, children, intake.now_ms) if children else {}
         grown = []
-        for epoch in children:
-            log = logs.setdefault(epoch, EpochLog(connection, gateway, epoch, now_ms))
+        for name in sorted(children):
+            log = logs.setdefault(name, EpochLog(intake, *name, states[name]))
             log.advance()
             if log.has_grown:
-                grown.append(epoch)
-
-
-def _note_progress(connection: Connection, gateway: str, sealed_at_ms: int, now_ms: int) -> None:
-    known = connection.execute(select(gateways.c.sealed_at_ms).where(gateways.c.name == gateway)).scalar() or 0
-    # Nothing was sealed after it arrived: a clock in the future must not make the log look complete until then.
-    sealed_ms = min(sealed_at_ms, now_ms)
-    connection.execute(
-        update(gateways)
-        .where(gateways.c.name == gateway)
-        .values(received_at_ms=now_ms, sealed_at_ms=max(known, sealed_ms) or None)
-    )
+                grown.append(name)
 
 
 def _refuse(connection: Connection, refusal: _Refusal, now_ms: int) -> None:

@@ -22,9 +22,9 @@ from gateway.core.segments import parse_segment
 from gateway.hub.archive import Archive
 from gateway.hub.boots import as_range, dated, decode_dating, encode_dating, read_marks, stop_rows
 from gateway.hub.dirty import Span, mark_carried
-from gateway.hub.index import entries_of, index_content
+from gateway.hub.index import Places, hours_of, join, move_segment, place_bits, spans_of
 from gateway.hub.rows import read_loggers
-from gateway.hub.schema import boots, epochs, gateways, hub_state, segment_loggers, segments, stops, untrusted_segments
+from gateway.hub.schema import boots, epochs, gateways, hub_state, segments, stops, untrusted_segments
 from gateway.hub.store import Store
 
 log = logging.getLogger(__name__)
@@ -146,9 +146,11 @@ def _reindex(connection: Connection, gateway: str, boot_id: int, before: Dating,
     """Index the boot's segments by their new times; yield where something was and where it is now."""
     firsts: dict[int, int] = {}
     for stored in _read_segments(connection, gateway, boot_id):
-        yield from entries_of(dated(stored.content, before))
-        connection.execute(delete(segment_loggers).where(segment_loggers.c.segment_id == stored.id))
-        yield from index_content(connection, stored.id, dated(stored.content, dating))
+        was, now_is = dated(stored.content, before), dated(stored.content, dating)
+        was_in, is_in = spans_of(was), spans_of(now_is)
+        yield from (*was_in, *is_in)
+        place = (stored.epoch_id, stored.position)
+        move_segment(connection, place, hours_of(was, was_in), hours_of(now_is, is_in))
         told = stop_rows(gateway, stored.id, stored.content.records, dating)
         if told:
             connection.execute(delete(stops).where(stops.c.segment_id == stored.id))
@@ -225,14 +227,18 @@ def read_revision(connection: Connection) -> int:
     return int(connection.execute(select(hub_state.c.dating_revision)).scalar_one())
 
 
-def read_redated(connection: Connection, since_revision: int) -> set[int]:
+def read_redated(connection: Connection, since_revision: int) -> Places:
     """Return the segments whose times changed after a revision."""
     rows = connection.execute(
-        select(untrusted_segments.c.segment_id)
+        select(segments.c.epoch_id, segments.c.position)
+        .join(untrusted_segments, untrusted_segments.c.segment_id == segments.c.id)
         .join(boots, boots.c.id == untrusted_segments.c.boot_id)
         .where(boots.c.revision > since_revision)
     )
-    return set(rows.scalars())
+    redated: Places = {}
+    for row in rows:
+        join(redated, place_bits((row.epoch_id, row.position)))
+    return redated
 
 
 def _in_words(dating: Dating) -> str:

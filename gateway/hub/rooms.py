@@ -103,7 +103,7 @@ def _open_around(store: Store, settings: HubSettings) -> Rooms:
         accounts=Accounts(store, clock.now_ms, real_ms),
         sessions=Sessions(store, secret, real_ms),
         api_tokens=ApiTokens(store, clock.now_ms, real_ms),
-        ingest=Ingest(store, clock.now_ms, open_witness(store, settings.data_dir, clock.now_ms())),
+        ingest=Ingest(store, clock.now_ms, open_witness(store, settings.data_dir, clock.now_ms()), archive),
         watch=Watch(store, archive, registry, configurations, clock),
         key=key,
         admin_token_hash=hash_secret(admin_token),

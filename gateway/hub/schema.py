@@ -149,6 +149,7 @@ epochs = Table(
     Column("projected_offset", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("gateway", "epoch"),
     Index("ix_epochs_parent", "gateway", "parent_epoch", "parent_offset"),
+    Index("ix_epochs_newest", "gateway", "id"),
     Index(
         "ix_epochs_waiting",
         "id",
@@ -173,15 +174,23 @@ segments = Table(
     # "readable"; "dropped": the vehicle had to let the payload go; "undecodable": see quarantine.
     Column("content", String(16), nullable=False),
     UniqueConstraint("epoch_id", "position"),
+    Index(
+        "ix_segments_held",
+        "epoch_id",
+        "position",
+        sqlite_where=text("NOT chained"),
+        postgresql_where=text("NOT chained"),
+    ),
 )
 
-segment_loggers = Table(
-    "segment_loggers",
+logger_hours = Table(
+    "logger_hours",
     metadata,
     Column("logger", Code, primary_key=True),
-    Column("first_ms", Milliseconds, primary_key=True),
-    Column("segment_id", Key, ForeignKey("segments.id"), primary_key=True),
-    Column("last_ms", Milliseconds, nullable=False),
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),  # since 1970
+    Column("epoch_id", Key, ForeignKey("epochs.id"), primary_key=True, autoincrement=False),
+    Column("block", BigInteger, primary_key=True, autoincrement=False),  # of offsets
+    Column("places", BigInteger, nullable=False),  # a bit for each segment of the block; see gateway.hub.index
     sqlite_with_rowid=False,
 )
 

@@ -12,7 +12,8 @@ from gateway.core.configuration import Carriage, Consignment, Logger
 from gateway.core.exposure import to_ms
 from gateway.core.readings import Reading, merge_observations
 from gateway.hub.archive import Archive
-from gateway.hub.schema import epochs, gateways, segment_loggers, segments
+from gateway.hub.index import HOUR_MS
+from gateway.hub.schema import epochs, gateways, logger_hours
 from gateway.hub.watch import carried_span
 
 SEAL_MS = 30_000
@@ -88,12 +89,11 @@ def behind_ms(connection: Connection, consignment: Consignment, loggers: Sequenc
 def _delivered_ms(connection: Connection, addresses: Sequence[str], span: tuple[int, int]) -> int | None:
     heard = (
         select(epochs.c.gateway)
-        .join(segments, segments.c.epoch_id == epochs.c.id)
-        .join(segment_loggers, segment_loggers.c.segment_id == segments.c.id)
+        .join(logger_hours, logger_hours.c.epoch_id == epochs.c.id)
         .where(
-            segment_loggers.c.logger.in_(addresses),
-            segment_loggers.c.first_ms >= span[0],
-            segment_loggers.c.first_ms <= span[1],
+            logger_hours.c.logger.in_(addresses),
+            logger_hours.c.hour >= span[0] // HOUR_MS,
+            logger_hours.c.hour <= span[1] // HOUR_MS,
         )
     )
     found = connection.execute(select(func.max(gateways.c.sealed_at_ms)).where(gateways.c.name.in_(heard))).scalar()

@@ -25,8 +25,8 @@ from gateway.core.verification import (
 )
 from gateway.hub.audit import Act, hash_entry
 from gateway.hub.boots import dated, read_datings
-from gateway.hub.index import entries_of, find_segments
-from gateway.hub.schema import assignments, audit, consignments, epochs, gateway_keys, segment_loggers, segments
+from gateway.hub.index import BLOCK, Places, each_place, find_places, hours_of, join, spans_of
+from gateway.hub.schema import assignments, audit, consignments, epochs, gateway_keys, logger_hours, segments
 from gateway.hub.store import Store
 from gateway.keys import VerifyKey
 
@@ -112,9 +112,9 @@ def verify_consignment(store: Store, code: str, *, progress: Progress | None = N
     return report
 
 
-def segments_of(connection: Connection, consignment: Consignment) -> list[int]:
-    """Return the ids of the segments that hold readings of a consignment's boxes while it was in them."""
-    wanted: set[int] = set()
+def segments_of(connection: Connection, consignment: Consignment) -> Places:
+    """Return the segments that may hold readings of a consignment's boxes while it was in them."""
+    wanted: Places = {}
     stretches = {stretch for item in consignment.items for stretch in exposure_of(consignment, item)}
     for stretch in stretches:
         if stretch.box is None:
@@ -123,19 +123,16 @@ def segments_of(connection: Connection, consignment: Consignment) -> list[int]:
             ends = [end for end in (stretch.ends_ms, row.until_ms) if end is not None]
             begins_ms, ends_ms = max(stretch.begins_ms, row.from_ms), min(ends, default=1 << 62)
             if begins_ms < ends_ms:
-                wanted.update(find_segments(connection, row.logger, begins_ms, ends_ms))
-    return sorted(wanted)
+                join(wanted, find_places(connection, [row.logger], begins_ms, ends_ms))
+    return wanted
 
 
-def extents_of(connection: Connection, wanted: Sequence[int]) -> Iterator[tuple[Row[tuple[object, ...]], int, int]]:
+def extents_of(connection: Connection, wanted: Places) -> Iterator[tuple[Row[tuple[object, ...]], int, int]]:
     """Yield (epoch row, first offset, last offset) around the given segments."""
     found: dict[int, tuple[int, int]] = {}
-    for start in range(0, len(wanted), FETCHED):
-        part = wanted[start : start + FETCHED]
-        rows = connection.execute(select(segments.c.epoch_id, segments.c.position).where(segments.c.id.in_(part)))
-        for epoch_id, position in rows:
-            first, last = found.get(epoch_id, (position, position))
-            found[epoch_id] = (min(first, position), max(last, position))
+    for epoch_id, position in each_place(wanted):
+        first, last = found.get(epoch_id, (position, position))
+        found[epoch_id] = (min(first, position), max(last, position))
     for epoch_id, (first, last) in sorted(found.items()):
         yield connection.execute(select(epochs).where(epochs.c.id == epoch_id)).one(), first, last
 
@@ -215,20 +212,34 @@ def _verify_index(connection: Connection, epoch_id: int, segment: Segment) -> It
     """A reading that the index does not find would be missing from a verdict though its segment is here."""
     header = segment.header
     row = connection.execute(
-        select(segments.c.id, segments.c.hash, segments.c.content).where(
+        select(segments.c.id, segments.c.hash).where(
             segments.c.epoch_id == epoch_id, segments.c.position == header.offset
         )
     ).one()
     content = None if segment.body is None else decode_content(segment.body)
     if content is not None and (dating := read_datings(connection, [row.id]).get(row.id)) is not None:
         content = dated(content, dating)
-    expected = set() if content is None else {(e.logger, e.first_ms, e.last_ms) for e in entries_of(content)}
-    entry = segment_loggers.c
-    indexed = connection.execute(select(entry.logger, entry.first_ms, entry.last_ms).where(entry.segment_id == row.id))
-    same = expected == {tuple(found) for found in indexed}
-    if not same or bytes(row.hash) != segment.hash:
-        reason = "its index entries are not those of its content" if not same else "its stored hash is not its own"
+    expected = set() if content is None else hours_of(content, spans_of(content))
+    found = expected <= _indexed_hours(connection, epoch_id, header.offset, expected)
+    if not found or bytes(row.hash) != segment.hash:
+        reason = "its stored hash is not its own" if found else "the index does not know what is in it"
         yield Finding(Fault.MISINDEXED, reason, segment.gateway, header.epoch, header.offset)
+
+
+def _indexed_hours(
+    connection: Connection, epoch_id: int, offset: int, expected: set[tuple[str, int]]
+) -> set[tuple[str, int]]:
+    """Return for which loggers and hours the index names a segment. What it names too much costs a look, no reading."""
+    entry, bit = logger_hours.c, 1 << offset % BLOCK
+    rows = connection.execute(
+        select(entry.logger, entry.hour, entry.places).where(
+            entry.logger.in_({logger for logger, _ in expected}),
+            entry.hour.in_({hour for _, hour in expected}),
+            entry.epoch_id == epoch_id,
+            entry.block == offset // BLOCK,
+        )
+    )
+    return {(row.logger, row.hour) for row in rows if row.places & bit}
 
 
 def hash_at(connection: Connection, gateway: str, place: Position) -> bytes | None:

@@ -30,6 +30,7 @@ from gateway.hub.breaches import HUB, lock_breaches, read_covered, reconcile
 from gateway.hub.configurations import Case, Configurations
 from gateway.hub.dirty import MARGIN_MS, Mark, clear_mark, mark_clean, read_marks, read_marks_of
 from gateway.hub.events import Bell
+from gateway.hub.index import Places, join, overlaps
 from gateway.hub.patience import keep_trying
 from gateway.hub.quarantine import set_aside
 from gateway.hub.redating import Redating, read_redated, read_revision
@@ -75,11 +76,7 @@ class _Folded:
 
     identity: str
     judge: Judge
-    seen: dict[str, set[int]] = field(default_factory=dict)
-
-    def has_seen(self, segments: set[int]) -> bool:
-        """Whether any of the segments is part of it."""
-        return any(not segments.isdisjoint(seen) for seen in self.seen.values())
+    seen: Places = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +202,7 @@ class Watch:
         if case is None:  # a gateway flagged something that is not registered here (yet)
             return _Finding(mark, (), covered, received=False)
         folded = self._fold(case)
-        for logger in case.configuration.loggers:
-            self._feed(folded, case.consignment, logger.address)
+        self._feed(folded, case)
         judgements = folded.judge.judgements(self._clock.now_ms())
         return _Finding(mark, judgements, covered, received=case.consignment.received_at is not None)
 
@@ -237,19 +233,19 @@ class Watch:
             revision = read_revision(connection)
             if revision == self._dated_revision:
                 return
-            redated = read_redated(connection, self._dated_revision) if self._folded else set()
+            redated = read_redated(connection, self._dated_revision) if self._folded else {}
         self._dated_revision = revision
-        for code in [code for code, folded in self._folded.items() if folded.has_seen(redated)]:
+        for code in [code for code, folded in self._folded.items() if overlaps(folded.seen, redated)]:
             del self._folded[code]
 
-    def _feed(self, folded: _Folded, consignment: Consignment, logger: str) -> None:
-        span = carried_span(consignment, self._clock.now_ms())
+    def _feed(self, folded: _Folded, case: Case) -> None:
+        span = carried_span(case.consignment, self._clock.now_ms())
         if span is None:
             return
-        seen = folded.seen.setdefault(logger, set())
-        page = self._archive.page(logger, span[0] - MARGIN_MS, span[1] + MARGIN_MS, seen=seen)
-        folded.judge.add(page.observations)
-        seen |= page.segments
+        loggers = {logger.address for logger in case.configuration.loggers}
+        news = self._archive.news(loggers, span[0] - MARGIN_MS, span[1] + MARGIN_MS, folded.seen)
+        folded.judge.add(news.observations)
+        join(folded.seen, news.places)
 
 
 def _take_turn(connection: Connection, now_ms: int, every_ms: int) -> bool:

@@ -12,6 +12,7 @@ from gateway.core.dating import UNDATED, Dating
 from gateway.core.errors import SegmentError
 from gateway.core.segments import Position, parse_segment
 from gateway.hub.boots import dated, has_untrusted, read_datings
+from gateway.hub.index import Place
 from gateway.hub.schema import epochs, segments
 
 SEGMENTS_MAX = 500
@@ -39,7 +40,7 @@ class Portion:
     gateway: str
     begin: int
     end: int
-    segments: frozenset[int]
+    segments: frozenset[Place]
     contents: tuple[tuple[Position, Content], ...]
     unreadable: tuple[Unreadable, ...]
 
@@ -60,7 +61,7 @@ def read_portions(connection: Connection, after_epoch: int) -> list[Portion]:
 
 def advance(connection: Connection, portions: Iterable[Portion]) -> None:
     """Move the cursors behind the portions, unless they were set back meanwhile."""
-    for portion in portions:
+    for portion in sorted(portions, key=lambda portion: portion.epoch_id):  # the order in which ingest takes them
         connection.execute(
             update(epochs)
             .where(epochs.c.id == portion.epoch_id, epochs.c.projected_offset == portion.begin)
@@ -100,7 +101,7 @@ def _find(connection: Connection, after_epoch: int) -> list[_Stretch]:
 
 def _read(connection: Connection, stretch: _Stretch) -> Portion:
     found = connection.execute(
-        select(segments.c.id, segments.c.verbatim)
+        select(segments.c.id, segments.c.position, segments.c.verbatim)
         .where(
             segments.c.epoch_id == stretch.epoch_id,
             segments.c.position >= stretch.begin,
@@ -124,7 +125,7 @@ def _read(connection: Connection, stretch: _Stretch) -> Portion:
         gateway=stretch.gateway,
         begin=stretch.begin,
         end=stretch.end,
-        segments=frozenset(row.id for row in found),
+        segments=frozenset((stretch.epoch_id, row.position) for row in found),
         contents=tuple(contents),
         unreadable=tuple(unreadable),
     )

@@ -17,6 +17,7 @@ from gateway.core.configuration import Logger
 from gateway.core.observations import Observation
 from gateway.hub.archive import Archive
 from gateway.hub.breaches import read_breach
+from gateway.hub.index import Place
 from gateway.hub.projection import marks, portions
 from gateway.hub.projection.hours import HOUR_MS, summarise
 from gateway.hub.projection.marks import Subject, Waiting
@@ -102,7 +103,7 @@ class Projector:
         if not (waiting or found or hours):
             return None
         self._after_epoch = waiting[-1].epoch_id if waiting else 0
-        seen = frozenset[int]().union(*(portion.segments for portion in waiting))
+        seen = frozenset[Place]().union(*(portion.segments for portion in waiting))
         changes = [
             self._settling.settle(logger, news, offset_c, seen=seen)
             for (logger, offset_c), news in _news(waiting, loggers).items()

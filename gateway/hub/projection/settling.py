@@ -15,6 +15,7 @@ from typing import Protocol
 from gateway.core.observations import Observation
 from gateway.core.readings import Reading, merge_observations
 from gateway.hub.archive import Page
+from gateway.hub.index import Place
 
 EDGE_MS = 300_000
 """Merging looks so far around: a memory's record repeats a live one within half of its 5 minutes."""
@@ -28,7 +29,7 @@ class Observations(Protocol):
     def observations(self, logger: str, from_ms: int, to_ms: int) -> tuple[Observation, ...]:
         """Return the observations of a logger with from_ms <= measured_at_ms < to_ms."""
 
-    def page(self, logger: str, from_ms: int, to_ms: int, *, seen: Collection[int] = ()) -> Page:
+    def page(self, logger: str, from_ms: int, to_ms: int, *, seen: Collection[Place] = ()) -> Page:
         """Return the same, but only from segments that are not among `seen`."""
 
 
@@ -49,7 +50,7 @@ class Settling:
         self._tails: OrderedDict[str, list[Observation]] = OrderedDict()
 
     def settle(
-        self, logger: str, news: Sequence[Observation], offset_c: float, *, seen: Collection[int] = ()
+        self, logger: str, news: Sequence[Observation], offset_c: float, *, seen: Collection[Place] = ()
     ) -> Change:
         """Return what the news change; `seen` are the segments that they came in. Given again, they yield the same."""
         ordered = sorted(news, key=_moment)
