@@ -7,13 +7,15 @@ from datetime import tzinfo
 from typing import Any
 
 from gateway.cli.evaluation import Evaluation
-from gateway.cli.reasons import sentence
 from gateway.core.verdicts import Excursion, Verdict
 from gateway.importers.comparison import Counted, Difference
 from gateway.importers.local_time import local_text
 from gateway.importers.recording import AlarmKind, DeviceLimit, Recording, Side
+from gateway.language import Language, speech_of
+from gateway.language.reasons import say_reason
 
 _MINUTE_MS = 60_000
+_CALIBRATED_HINT = "(--calibrated, if its certificate was checked)"
 _SHOWN_MAX = 60
 """Lines of one table in the text form; all of them are in JSON and CSV."""
 
@@ -101,7 +103,7 @@ def to_document(evaluation: Evaluation) -> dict[str, Any]:
             {
                 "code": reason.code,
                 "verdict": reason.verdict,
-                "text": sentence(reason, zone),
+                "text": say_reason(reason, speech_of(Language.EN, zone)),
                 "parameters": dict(reason.parameters),
             }
             for reason in judgement.reasons
@@ -154,7 +156,8 @@ def to_lines(evaluation: Evaluation) -> Iterator[str]:
         yield from _device_figures(evaluation)
     yield f"  verdict     {judgement.verdict.replace('_', ' ').upper()}"
     for reason in judgement.reasons:
-        yield f"    {_weight(reason.verdict):<18}{sentence(reason, zone)}"
+        hint = f" {_CALIBRATED_HINT}" if reason.code == "not_calibrated" else ""
+        yield f"    {_weight(reason.verdict):<18}{say_reason(reason, speech_of(Language.EN, zone))}{hint}"
 
 
 def _excursion(excursion: Excursion, zone: tzinfo) -> dict[str, Any]:

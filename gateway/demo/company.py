@@ -22,6 +22,8 @@ from gateway.hub.tokens import ADMIN_TOKEN_FILE
 from gateway.vehicle.storage import DATABASE
 
 RECONNECT_MAX_S = 1.0
+RECORDED_EACH_S = 30
+"""Domain seconds: the traces of a day of five hours are drawn with twice the readings of an ordinary van."""
 STALL_S = 2.0
 """Back-off is real time. Half a minute of it, right for a van, would be two hours of the demonstration's day."""
 
@@ -125,6 +127,7 @@ def _hub(folder: Path, timing: Timing) -> Child:
         "data_dir": str(folder / "hub"),
         "demonstration": True,
         "broker": "embedded",
+        "language": "en",
         "access": {"anonymous": ["receiver", "quality"]},  # on this machine only; elsewhere people log in
     }
     _write_toml(folder / "hub.toml", hub)
@@ -146,6 +149,7 @@ def _vehicle(folder: Path, timing: Timing, gateway: str, roads: tuple[int, int],
         "hub": {"url": f"http://127.0.0.1:{http_port}"},
         "broker": {"url": f"mqtt://127.0.0.1:{mqtt_port}", "reconnect_max_s": RECONNECT_MAX_S},
         "uplink": {"stall_s": STALL_S, "stall_max_s": STALL_S},
+        "recording": {"interval_s": RECORDED_EACH_S},
     }
     _write_toml(folder / "vehicle.toml", settings)
     environment = {

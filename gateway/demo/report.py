@@ -16,7 +16,8 @@ from gateway.core.verdicts import Judgement, Verdict
 from gateway.demo.board import VERDICT_COLOURS, VERDICT_WORDS, clock_face
 from gateway.demo.reception import KnownAlert, KnownBreach
 from gateway.demo.reckoning import Account, Finding
-from gateway.hub.web.words import say_reason
+from gateway.language import ENGLISH
+from gateway.language.reasons import say_reason
 
 FINDINGS_SHOWN = 10
 
@@ -152,7 +153,7 @@ def _verdict_table(report: Report) -> Table:
     table.add_column("Why", min_width=30)
     for judged in report.judged:
         judgement = judged.judgement
-        reasons = "\n".join(say_reason(reason) for reason in judgement.reasons)
+        reasons = "\n".join(say_reason(reason, ENGLISH) for reason in judgement.reasons)
         table.add_row(
             judgement.consignment,
             judgement.item,

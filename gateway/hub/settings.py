@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, S
 
 from gateway.clock import ClockSettings
 from gateway.hub.access.roles import Role
+from gateway.language import Language
 from gateway.mqtt import MqttSettings
 from gateway.settings import Settings
 
@@ -140,6 +141,7 @@ class HubSettings(Settings):
     database       SQLAlchemy URL; "" is a SQLite file in data_dir
     broker         "embedded", or how to reach a broker
     broker_port    of the embedded broker; 0 chooses a free one
+    language       of pages and messages, where nobody has chosen one and no browser asks for one
     demonstration  count example profiles as approved, and say so on every page
     """
 
@@ -152,6 +154,7 @@ class HubSettings(Settings):
     access: AccessSettings = AccessSettings()
     influx: InfluxSettings = InfluxSettings()
     heads: HeadsSettings = HeadsSettings()
+    language: Language = Language.NB
     demonstration: bool = False
 
     @model_validator(mode="after")

@@ -72,7 +72,7 @@ def test_accepted(good: Path) -> None:
 def test_without_a_certificate_it_is_review_at_best(good: Path) -> None:
     result = call(good, *COLUMNS, "--limits", "low=2,high=8")
     assert result.exit_code == 1
-    assert "nothing says that the logger was calibrated" in result.stdout
+    assert "calibration was missing or overdue for 24 readings. (--calibrated, if" in result.stdout
 
 
 def test_a_profile_that_nobody_approved_is_review_at_best(good: Path, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.cli.reasons import sentence
 from gateway.core.contents import Content, decode_content, encode_content
 from gateway.core.evaluator import Evaluator
 from gateway.core.exposure import Stretch
@@ -13,7 +12,8 @@ from gateway.core.observations import Observation, Source
 from gateway.core.profiles import Profile
 from gateway.core.readings import Reading, merge_observations
 from gateway.core.verdicts import Judgement, Verdict
-from gateway.hub.web.words import say_reason
+from gateway.language import ENGLISH, NORWEGIAN
+from gateway.language.reasons import say_reason
 
 MINUTE = 60_000
 
@@ -83,8 +83,8 @@ def test_what_is_limited_and_not_measured_is_never_accepted() -> None:
 def test_every_reason_has_words(values: tuple[tuple[int | None, float | None], ...]) -> None:
     judged = judge(profile(light_lux={"above": 100}, shock_g={"above": 3}), *values)
     for reason in judged.reasons:
-        assert reason.code not in say_reason(reason)
-        assert reason.code not in sentence(reason, None)  # type: ignore[arg-type]  no time is said
+        assert reason.code not in say_reason(reason, ENGLISH)
+        assert say_reason(reason, ENGLISH) != say_reason(reason, NORWEGIAN)
 
 
 def test_light_and_shock_travel_in_the_record() -> None:

@@ -20,12 +20,12 @@ from gateway.hub.api.rates import Rates
 from gateway.hub.app import create_app
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
-from gateway.hub.web.login import to_own_path
+from gateway.hub.web.paths import to_own_path
 from gateway.settings import load_settings
 
 PASSWORD = "ni rolige elger"
-OPEN = {("POST", "/api/v1/enrolments"), ("GET", "/login"), ("POST", "/login")}
-"""What nobody needs to be known for: each has its own secret, or is the way to one."""
+OPEN = {("POST", "/api/v1/enrolments"), ("GET", "/login"), ("POST", "/login"), ("POST", "/language")}
+"""What nobody needs to be known for: each has its own secret, is the way to one, or concerns the reader alone."""
 ANYBODY = {("GET", "/"), ("GET", "/api/docs"), ("POST", "/logout"), ("GET", "/api/v1/me")}
 """What everybody may do who is known."""
 GATEWAYS = {("POST", "/api/v1/breaches")}

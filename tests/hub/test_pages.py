@@ -27,7 +27,11 @@ async def opened(tmp_path: Path) -> AsyncIterator[Open]:
         held.append(
             open_rooms(
                 HubSettings(
-                    data_dir=tmp_path, demonstration=demonstration, clock=clock, access={"anonymous": ["receiver"]}
+                    data_dir=tmp_path,
+                    demonstration=demonstration,
+                    clock=clock,
+                    language="en",
+                    access={"anonymous": ["receiver"]},
                 )
             )
         )
@@ -179,3 +183,26 @@ async def test_the_reference_lists_every_operation(opened: Open) -> None:
     page = (await get(rooms, "/api/docs")).text
     for path in description["paths"]:
         assert f"<code>{path}</code>" in page
+
+
+async def test_a_page_speaks_the_language_that_its_reader_chose(opened: Open) -> None:
+    rooms = opened(hours=0.5)
+    carry(rooms, Van(), *[5.0] * 61, received_at=iso(1800))
+    answer = await get(rooms, "/bench?code=BOX-1", **{"Accept-Language": "nb-NO,nb;q=0.9,en;q=0.8"})
+    page = text_of(answer)
+    assert answer.headers["content-language"] == "nb"
+    assert '<html lang="nb">' in answer.text
+    assert "Avvises K" in page
+    assert "Under 8 °C i 30 min; høyst 15 min sammenhengende. Ytterpunkt 5,0 °C." in page
+    for word in ("Reject", "Review", "Below", "gap", "reading", "Monitored"):
+        assert word not in page
+    assert "Reject K" in text_of(await get(rooms, "/bench?code=BOX-1", Cookie="language=en"))
+
+
+async def test_the_chosen_language_is_kept_and_leads_back(opened: Open) -> None:
+    transport = httpx.ASGITransport(create_app(opened()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://hub") as client:
+        chosen = await client.post("/language", data={"language": "nb", "next": "/bench?code=B"})
+        assert (chosen.status_code, chosen.headers["location"]) == (303, "/bench?code=B")
+        assert "Skann eller skriv en kode" in (await client.get("/bench")).text
+        assert (await client.post("/language", data={"language": "xx"})).status_code == 422

@@ -10,10 +10,10 @@ from gateway.core.profiles import Band, Evidence, Forbidden, Kind, Limit, Profil
 from gateway.core.readings import Reading
 from gateway.core.verdicts import Excursion
 from gateway.hub.trips import Trip
-from gateway.hub.web import figures
 from gateway.hub.web.drawing import LEFT, RIGHT, WIDTH, decimate, draw_trace
 from gateway.hub.web.scale import temperature_ticks, time_ticks
 from gateway.hub.web.trace import Trace, limits_of, plan_trace, tabulate_trace
+from gateway.language import ENGLISH
 from tests.hub.vans import START_MS
 
 MINUTE_MS = 60_000
@@ -54,7 +54,7 @@ def plan(one: Trip, *excursions: Excursion, **changes: object) -> Trace:
 
 
 def drawn(trace: Trace) -> ET.Element:
-    return ET.fromstring(draw_trace(trace, name="t", title="Trace <of> T&1"))  # noqa: S314  our own output
+    return ET.fromstring(draw_trace(trace, ENGLISH, name="t", title="Trace <of> T&1"))  # noqa: S314  our own output
 
 
 def of_class(svg: ET.Element, name: str) -> list[ET.Element]:
@@ -172,7 +172,7 @@ def test_the_table_says_what_the_picture_shows() -> None:
 def test_time_ticks_are_round_on_the_local_clock_also_when_it_changes() -> None:
     begin = 1_792_879_200_000  # 2026-10-25 00:00 +02:00
     ticks = time_ticks(begin, begin + 6 * 3_600_000, 9)
-    assert [f"{figures.clock_time(t)} {figures.offset(t)}" for t in ticks] == [
+    assert [f"{ENGLISH.clock_time(t)} {ENGLISH.offset(t)}" for t in ticks] == [
         "00:00 +02:00",
         "01:00 +02:00",
         "02:00 +02:00",
@@ -187,7 +187,7 @@ def test_time_ticks_of_a_month_are_midnights() -> None:
     begin = 1_792_879_200_000
     ticks = time_ticks(begin + 1, begin + 30 * 86_400_000, 9)
     assert 3 <= len(ticks) <= 9
-    assert {figures.clock_time(t) for t in ticks} == {"00:00"}
+    assert {ENGLISH.clock_time(t) for t in ticks} == {"00:00"}
 
 
 def test_temperature_ticks_are_round() -> None:

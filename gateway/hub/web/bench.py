@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from gateway.core.configuration import Configuration, Consignment, Examination, Item
+from gateway.core.exposure import to_ms
 from gateway.core.profiles import Kind, Profile
 from gateway.core.verdicts import LifeLeft, Verdict, worst
 from gateway.hub.rooms import Rooms
 from gateway.hub.rows import Registered
 from gateway.hub.trips import behind_ms, read_trips, until_ms
 from gateway.hub.verdict_history import VersionedJudgement, read_current
-from gateway.hub.web import figures, words
 from gateway.hub.web.drawing import draw_trace
 from gateway.hub.web.trace import Row, Trace, plan_trace, tabulate_trace
+from gateway.language import Speech
+from gateway.language.reasons import life_title, say_behind, say_reason
+from gateway.language.speech import N_
 
 TRACES_MAX = 12
 """Traces drawn at once: 15 KiB each. Of a consignment with more, one item is chosen to see its traces."""
@@ -89,12 +92,12 @@ class BenchView:
     found: Sequence[ConsignmentView]
 
 
-def look_up(rooms: Rooms, code: str) -> BenchView:
+def look_up(rooms: Rooms, code: str, speech: Speech) -> BenchView:
     """Return what the bench shows for a scanned code. Blocking."""
-    return BenchView(code, [_view_consignment(rooms, known, code) for known in rooms.registry.find(code)[:3]])
+    return BenchView(code, [_view_consignment(rooms, known, code, speech) for known in rooms.registry.find(code)[:3]])
 
 
-def _view_consignment(rooms: Rooms, known: Registered, scanned: str) -> ConsignmentView:
+def _view_consignment(rooms: Rooms, known: Registered, scanned: str, speech: Speech) -> ConsignmentView:
     consignment, now_ms = known.consignment, rooms.clock.now_ms()
     case = rooms.configurations.case(consignment.code)
     configuration = None if case is None else case.configuration
@@ -107,15 +110,15 @@ def _view_consignment(rooms: Rooms, known: Registered, scanned: str) -> Consignm
     items, drawn = [], 0
     for item in chosen:
         draws = drawn < TRACES_MAX
-        items.append(_view_item(rooms, consignment, item, current, configuration, now_ms, draws=draws))
+        items.append(_view_item(rooms, consignment, item, current, configuration, speech, draws=draws))
         drawn += len(item.examinations)
     return ConsignmentView(
         code=consignment.code,
         boxes=sorted({carriage.box for item in chosen for carriage in consignment.carriage_of(item)}),
-        facts=list(_consignment_facts(consignment)),
+        facts=list(_consignment_facts(consignment, speech)),
         verdict=worst(verdicts) if verdicts else None,
         tally=[(verdict, verdicts.count(verdict)) for verdict in reversed(Verdict) if verdict in verdicts],
-        behind=words.behind(late_ms) if late_ms else "",
+        behind=say_behind(late_ms, speech) if late_ms else "",
         items=items,
         chosen=scanned if len(chosen) < len(consignment.items) else "",
         others=len(consignment.items) - len(chosen),
@@ -128,14 +131,14 @@ def _view_item(
     item: Item,
     current: dict[tuple[str, str], VersionedJudgement],
     configuration: Configuration | None,
-    now_ms: int,
+    speech: Speech,
     *,
     draws: bool,
 ) -> ItemView:
     profiles = {} if configuration is None else {profile.id: profile for profile in configuration.profiles}
     loggers = () if configuration is None else configuration.loggers
     trips = (
-        read_trips(rooms.archive, consignment.carriage_of(item), loggers, until_ms(consignment, now_ms))
+        read_trips(rooms.archive, consignment.carriage_of(item), loggers, until_ms(consignment, rooms.clock.now_ms()))
         if draws
         else []
     )
@@ -145,21 +148,22 @@ def _view_item(
         profile = profiles.get(examination.profile)
         excursions = () if versioned is None else versioned.judgement.excursions
         trace = plan_trace(trips, profile, excursions)
-        picture = None if trace is None else _draw(trace, item, examination, place)
-        examinations.append(_view_examination(examination, versioned, profile, picture))
+        picture = None if trace is None else _draw(trace, item, examination, place, speech)
+        examinations.append(_view_examination(examination, versioned, profile, picture, speech))
     return ItemView(
         code=item.code,
         kind=item.kind,
-        notes=list(_item_notes(item)),
+        notes=list(_item_notes(item, speech)),
         examinations=examinations,
         has_more=not draws,
     )
 
 
-def _draw(trace: Trace, item: Item, examination: Examination, place: int) -> Picture:
+def _draw(trace: Trace, item: Item, examination: Examination, place: int, speech: Speech) -> Picture:
     name = f"trace-{item.code}-{place}".translate(_UNFIT_FOR_ID)
-    title = f"Temperature of {item.code} for {examination.code}"
-    return Picture(draw_trace(trace, name=name, title=title), trace, tabulate_trace(trace))
+    form = speech.gettext(N_("Temperature of {item} for {examination}"))
+    title = form.format(item=item.code, examination=examination.code)
+    return Picture(draw_trace(trace, speech, name=name, title=title), trace, tabulate_trace(trace))
 
 
 def _view_examination(
@@ -167,6 +171,7 @@ def _view_examination(
     versioned: VersionedJudgement | None,
     profile: Profile | None,
     picture: Picture | None,
+    speech: Speech,
 ) -> ExaminationView:
     title = examination.profile if profile is None else profile.title
     handling = () if profile is None else profile.handling
@@ -180,68 +185,74 @@ def _view_examination(
         version=versioned.version,
         judged_at_ms=versioned.judged_at_ms,
         reasons=[
-            Sentence(None if reason.verdict is Verdict.ACCEPT else reason.verdict, words.say_reason(reason))
+            Sentence(None if reason.verdict is Verdict.ACCEPT else reason.verdict, say_reason(reason, speech))
             for reason in judgement.reasons
         ],
-        facts=list(_judgement_facts(versioned)),
+        facts=list(_judgement_facts(versioned, speech)),
         handling=handling,
         picture=picture,
         is_urgent=judgement.urgent,
     )
 
 
-def _judgement_facts(versioned: VersionedJudgement) -> Iterable[tuple[str, str]]:
-    judgement = versioned.judgement
+def _judgement_facts(versioned: VersionedJudgement, speech: Speech) -> Iterable[tuple[str, str]]:
+    say, judgement = speech.gettext, versioned.judgement
     measured = judgement.figures
     if measured.readings:
-        yield "Lowest and highest", f"{figures.celsius(measured.min_c)} to {figures.celsius(measured.max_c)}"
-        yield "Mean", figures.celsius(measured.mean_c)
-    yield "Monitored", figures.percent(measured.monitored_fraction)
-    yield (
-        "Readings",
-        f"{measured.readings}"
-        + (f", {measured.backfilled} fetched later from the logger" if measured.backfilled else ""),
-    )
+        low, high = speech.celsius(measured.min_c), speech.celsius(measured.max_c)
+        yield say(N_("Lowest and highest")), say(N_("{low} to {high}")).format(low=low, high=high)
+        yield say(N_("Mean")), speech.celsius(measured.mean_c)
+    yield say(N_("Share monitored")), speech.percent(measured.monitored_fraction)
+    later = say(N_("{all}, {later} of them fetched later from the logger"))
+    readings = later if measured.backfilled else "{all}"
+    yield say(N_("Readings")), readings.format(all=measured.readings, later=measured.backfilled)
     for life in judgement.lives:
-        yield words.life_title(life.name), _say_life(life)
-    yield "Profile", f"{judgement.profile}, version {judgement.profile_version}"
-    yield "Judged", f"to {figures.moment(judgement.through_ms)}, version {versioned.version}"
+        yield life_title(life.name, speech), _say_life(life, speech)
+    version = say(N_("{name}, version {version}"))
+    yield say(N_("Profile")), version.format(name=judgement.profile, version=judgement.profile_version)
+    judged = say(N_("to {moment}, version {version}"))
+    yield say(N_("Judged")), judged.format(moment=speech.moment(judgement.through_ms), version=versioned.version)
 
 
-def _say_life(life: LifeLeft) -> str:
+def _say_life(life: LifeLeft, speech: Speech) -> str:
     if life.name == "use-before" and life.expires_at_ms is not None:
-        return figures.moment(life.expires_at_ms)
-    said = f"{figures.percent(life.spent)} used"
+        return speech.moment(life.expires_at_ms)
+    used = speech.gettext(N_("{spent} used")).format(spent=speech.percent(life.spent))
     if life.left_planned_h is not None and life.spent < 1:
-        said += f"; {figures.duration(life.left_planned_h * 60)} left as stored"
+        form, hours = N_("{duration} left as stored"), life.left_planned_h
     elif life.left_now_h is not None and life.spent < 1:
-        said += f"; {figures.duration(life.left_now_h * 60)} left at this temperature"
-    return said
+        form, hours = N_("{duration} left at this temperature"), life.left_now_h
+    else:
+        return used
+    return f"{used}; {speech.gettext(form).format(duration=speech.duration(hours * 60))}"
 
 
-def _consignment_facts(consignment: Consignment) -> Iterable[tuple[str, str]]:
-    stated = (("Received", consignment.received_at), ("Planned arrival", consignment.planned_arrival))
+def _consignment_facts(consignment: Consignment, speech: Speech) -> Iterable[tuple[str, str]]:
+    stated = ((N_("Received"), consignment.received_at), (N_("Planned arrival"), consignment.planned_arrival))
     for name, at in stated:
         if at is not None:
-            yield name, figures.moment(round(at.timestamp() * 1000))
+            yield speech.gettext(name), speech.moment(to_ms(at))
 
 
-def _item_notes(item: Item) -> Iterable[str]:
+def _item_notes(item: Item, speech: Speech) -> Iterable[str]:
     stated = (
-        ("Collected", item.collected_at),
-        ("Prepared", item.prepared_at),
-        ("First use", item.first_use_at),
-        ("Use before", item.use_before),
-        ("Latest arrival", item.latest_arrival),
+        (N_("Collected at"), item.collected_at),
+        (N_("Prepared at"), item.prepared_at),
+        (N_("First use"), item.first_use_at),
+        (N_("Use before"), item.use_before),
+        (N_("Latest arrival"), item.latest_arrival),
     )
     for name, at in stated:
         if at is not None:
-            yield f"{name} {figures.moment(round(at.timestamp() * 1000))}"
+            yield f"{speech.gettext(name)} {speech.moment(to_ms(at))}"
+    form = speech.gettext(N_("Declared by {by}: {begins}–{ends} at {low} to {high}"))
     for declared in item.declared:
-        begins, ends = round(declared.begins.timestamp() * 1000), round(declared.ends.timestamp() * 1000)
-        yield (
-            f"Declared by {declared.by}: {figures.clock_time(begins)}–{figures.clock_time(ends)}"
-            f" at {figures.threshold(declared.low_c)} to {figures.threshold(declared.high_c)}"
+        yield form.format(
+            by=declared.by,
+            begins=speech.clock_time(to_ms(declared.begins)),
+            ends=speech.clock_time(to_ms(declared.ends)),
+            low=speech.threshold(declared.low_c),
+            high=speech.threshold(declared.high_c),
         )
 
 

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from markupsafe import Markup, escape
 
 from gateway.core.readings import Reading
-from gateway.hub.web import figures
 from gateway.hub.web.scale import Axis, temperature_ticks, time_ticks
 from gateway.hub.web.trace import Silence, Trace, describe_trace
+from gateway.language import Speech
+from gateway.language.speech import N_
 
 WIDTH, HEIGHT = 960, 300
 LEFT, RIGHT, TOP, BOTTOM = 62, 28, 14, 46
@@ -33,7 +34,7 @@ _PLOT = {"y": TOP, "height": _PLOT_BOTTOM - TOP}
 _INK, _GRID, _GREEN, _RED, _BLUE = "#4a4f57", "#d7dbe0", "#1d6b3f", "#8c1d18", "#14488c"
 
 
-def draw_trace(trace: Trace, *, name: str, title: str) -> Markup:
+def draw_trace(trace: Trace, speech: Speech, *, name: str, title: str) -> Markup:
     """Return the SVG. `name` makes its ids unique in a page."""
     time = Axis(trace.from_ms, trace.to_ms, LEFT, _PLOT_RIGHT)
     low_c, high_c = _range(trace)
@@ -41,7 +42,7 @@ def draw_trace(trace: Trace, *, name: str, title: str) -> Markup:
     hatch = tag("path", class_="hatch", d="M0 0V7", stroke="#8a8f98", stroke_width=2)
     parts = [
         tag("title", escape(title), id=f"{name}-title"),
-        tag("desc", escape(describe_trace(trace)), id=f"{name}-desc"),
+        tag("desc", escape(describe_trace(trace, speech)), id=f"{name}-desc"),
         tag(
             "defs",
             tag(
@@ -58,12 +59,12 @@ def draw_trace(trace: Trace, *, name: str, title: str) -> Markup:
         *_band(trace, heat),
         *_silences(trace, time, name),
         *_excursions(trace, time),
-        *_temperature_axis(heat),
-        *_time_axis(trace, time),
-        *_limits(trace, heat),
+        *_temperature_axis(heat, speech),
+        *_time_axis(trace, time, speech),
+        *_limits(trace, heat, speech),
         *_lines(trace, time, heat),
-        *_extremes(trace, time),
-        *_gap_labels(trace, time),
+        *_extremes(trace, time, speech),
+        *_gap_labels(trace, time, speech),
     ]
     return tag(
         "svg",
@@ -138,7 +139,7 @@ def _edges(trace: Trace) -> list[float]:
     return sorted(ends - {*trace.limits.lows, *trace.limits.highs})
 
 
-def _limits(trace: Trace, heat: Axis) -> Iterator[Markup]:
+def _limits(trace: Trace, heat: Axis, speech: Speech) -> Iterator[Markup]:
     """Lines, with their labels where there is room; limits before ends of bands."""
     labelled: list[float] = []
     kinds = (("upper", trace.limits.highs), ("lower", trace.limits.lows), ("band", _edges(trace)))
@@ -153,7 +154,7 @@ def _limits(trace: Trace, heat: Axis) -> Iterator[Markup]:
             )
             if all(abs(y - other) >= LINE_PX for other in labelled):
                 labelled.append(y)
-                text = figures.threshold(value)
+                text = speech.threshold(value)
                 yield _text("limit-label", text, _PLOT_RIGHT - 4, y - 4, "end", _GREEN, font_weight=600)
 
 
@@ -178,7 +179,7 @@ def _excursions(trace: Trace, time: Axis) -> Iterator[Markup]:
         yield tag("rect", class_="excursion", x=left, width=width, fill="#b3261e", fill_opacity="0.13", **_PLOT)
 
 
-def _extremes(trace: Trace, time: Axis) -> Iterator[Markup]:
+def _extremes(trace: Trace, time: Axis, speech: Speech) -> Iterator[Markup]:
     """Label excursions with their extremes, as far as there is room."""
     free_from = float(LEFT)
     for excursion in sorted(trace.excursions, key=lambda excursion: excursion.started_at_ms):
@@ -188,32 +189,34 @@ def _extremes(trace: Trace, time: Axis) -> Iterator[Markup]:
             continue
         free_from = middle + LABEL_PX
         mark = "▲" if excursion.rule in trace.hot_rules else "▼"
-        label = f"{mark} {figures.celsius(excursion.extreme_c)}"
+        label = f"{mark} {speech.celsius(excursion.extreme_c)}"
         yield _text("extreme", label, middle, TOP + 14, "middle", _RED, font_weight=700)
 
 
-def _gap_labels(trace: Trace, time: Axis) -> Iterator[Markup]:
+def _gap_labels(trace: Trace, time: Axis, speech: Speech) -> Iterator[Markup]:
     for silence in trace.silences:
         left, right = time.place(silence.from_ms), time.place(silence.to_ms)
         if right - left >= LABEL_PX:
             middle = (left + right) / 2
-            yield _text("gap-label", "no data", middle, _PLOT_BOTTOM - 8, "middle", _INK, font_weight=600)
+            yield _text(
+                "gap-label", speech.gettext(N_("no data")), middle, _PLOT_BOTTOM - 8, "middle", _INK, font_weight=600
+            )
 
 
-def _temperature_axis(heat: Axis) -> Iterator[Markup]:
+def _temperature_axis(heat: Axis, speech: Speech) -> Iterator[Markup]:
     for value in temperature_ticks(heat.from_value, heat.to_value, 6):
         y = heat.place(value)
         yield _line("grid", f"M{LEFT} {y:.1f}H{_PLOT_RIGHT}", _GRID, 1)
-        yield _text("tick", figures.threshold(value), LEFT - 8, y + 4, "end", _INK)
+        yield _text("tick", speech.threshold(value), LEFT - 8, y + 4, "end", _INK)
 
 
-def _time_axis(trace: Trace, time: Axis) -> Iterator[Markup]:
+def _time_axis(trace: Trace, time: Axis, speech: Speech) -> Iterator[Markup]:
     shown_day = shown_offset = ""
     for at_ms in time_ticks(trace.from_ms, trace.to_ms, 9):
         x = time.place(at_ms)
         yield _line("grid", f"M{x:.1f} {TOP}V{_PLOT_BOTTOM + 4}", _GRID, 1)
-        yield _text("tick", figures.clock_time(at_ms), x, _PLOT_BOTTOM + 18, "middle", _INK)
-        day, offset = figures.day(at_ms), figures.offset(at_ms)
+        yield _text("tick", speech.clock_time(at_ms), x, _PLOT_BOTTOM + 18, "middle", _INK)
+        day, offset = speech.day(at_ms), speech.offset(at_ms)
         news = " ".join(text for text, shown in ((day, shown_day), (offset, shown_offset)) if text != shown)
         shown_day, shown_offset = day, offset
         if news:

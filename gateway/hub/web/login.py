@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from typing import Annotated
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -14,24 +14,30 @@ from gateway.hub.access.passwords import LENGTH_MAX
 from gateway.hub.access.sessions import LONGEST_MS
 from gateway.hub.api.access import COOKIE, SECURE_COOKIE, AnyCaller, HubRooms, session_secret_of
 from gateway.hub.rooms import Rooms
+from gateway.hub.web.languages import Reader
+from gateway.hub.web.paths import to_own_path
 from gateway.hub.web.rendering import render
+from gateway.language.speech import N_
 
 NEXT_MAX = 512
-REFUSED = "Name or password is wrong. After five wrong ones an account rests for a while."
+REFUSED = N_("Name or password is wrong. After five wrong ones an account rests for a while.")
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
 @router.get("/login")
-def show_login(rooms: HubRooms, next_: Annotated[str, Query(alias="next", max_length=NEXT_MAX)] = "/") -> HTMLResponse:
+def show_login(
+    rooms: HubRooms, reader: Reader, next_: Annotated[str, Query(alias="next", max_length=NEXT_MAX)] = "/"
+) -> HTMLResponse:
     """Ask for name and password."""
-    return render("login.html", rooms, None, next_path=to_own_path(next_), refused="", name="")
+    return render("login.html", rooms, None, reader, next_path=to_own_path(next_), refused="", name="")
 
 
 @router.post("/login", response_model=None)
 def log_in(
     rooms: HubRooms,
     request: Request,
+    reader: Reader,
     name: Annotated[str, Form(max_length=NAME_MAX)],
     password: Annotated[str, Form(max_length=LENGTH_MAX)],
     next_: Annotated[str, Form(alias="next", max_length=NEXT_MAX)] = "/",
@@ -47,7 +53,7 @@ def log_in(
     try:
         account = rooms.accounts.check(name.strip(), password)
     except LoginRefusedError:
-        page = render("login.html", rooms, None, next_path=to_own_path(next_), refused=REFUSED, name=name)
+        page = render("login.html", rooms, None, reader, next_path=to_own_path(next_), refused=REFUSED, name=name)
         page.status_code = 401
         return page
     answer = RedirectResponse(to_own_path(next_), 303)
@@ -80,13 +86,6 @@ def set_session(answer: RedirectResponse, rooms: Rooms, secret: str) -> None:
 def to_login(path: str) -> RedirectResponse:
     """Return the way to the login and back."""
     return RedirectResponse("/login?" + urlencode({"next": path}), 303)
-
-
-def to_own_path(given: str) -> str:
-    """Return a path of this hub; anything that a browser could take for another site becomes the start."""
-    parts = urlsplit(given)
-    is_own = not parts.scheme and not parts.netloc and given.startswith("/") and not given.startswith(("//", "/\\"))
-    return given if is_own and given.isprintable() and "\\" not in given else "/"
 
 
 def _cookie_name(rooms: Rooms) -> str:

@@ -16,9 +16,10 @@ from gateway.hub.access.roles import Right
 from gateway.hub.api.access import AnyCaller, HubRooms, LookingUp
 from gateway.hub.api.problems import problem
 from gateway.hub.api.rates import Rates
-from gateway.hub.web import login
+from gateway.hub.web import languages, login
 from gateway.hub.web.bench import BenchView, look_up
 from gateway.hub.web.headers import SecurityHeaders
+from gateway.hub.web.languages import Reader, speech_for
 from gateway.hub.web.reference import list_operations
 from gateway.hub.web.rendering import render
 
@@ -36,6 +37,7 @@ def install_pages(app: FastAPI) -> None:
     app.state.login_rates = Rates(LOGINS_AT_ONCE, LOGIN_EACH_S, time.monotonic)
     app.include_router(router)
     app.include_router(login.router)
+    app.include_router(languages.router)
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
     app.add_middleware(SecurityHeaders)
 
@@ -51,34 +53,42 @@ def refuse(request: Request, error: HTTPException) -> Response:
     if not is_page or "x-fragment" in request.headers:
         return problem(error.status_code, detail, headers=error.headers)
     if error.status_code == HTTPStatus.UNAUTHORIZED and request.method == "GET":
-        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return login.to_login(path)
+        return login.to_login(own_path(request))
     title = HTTPStatus(error.status_code).phrase
-    page = render("refused.html", request.app.state.rooms, None, title=title, detail=detail)
+    page = render("refused.html", request.app.state.rooms, None, speech_for(request), title=title, detail=detail)
     page.status_code = error.status_code
     page.headers.update(error.headers or {})
     return page
 
 
+def own_path(request: Request) -> str:
+    """Return where a reader is, to come back to."""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
 @router.get("/")
-def show_start(rooms: HubRooms, caller: AnyCaller) -> HTMLResponse:
+def show_start(rooms: HubRooms, caller: AnyCaller, reader: Reader) -> HTMLResponse:
     """Show the way in, and the consignments registered last to those who may list them."""
     recent = rooms.registry.consignments(8) if caller.may(Right.LIST) else None
-    return render("start.html", rooms, caller, recent=recent)
+    return render("start.html", rooms, caller, reader, recent=recent)
 
 
 @router.get("/bench")
 def show_bench(
-    rooms: HubRooms, request: Request, caller: LookingUp, code: Annotated[str, Query(max_length=SCAN_MAX)] = ""
+    rooms: HubRooms,
+    request: Request,
+    caller: LookingUp,
+    reader: Reader,
+    code: Annotated[str, Query(max_length=SCAN_MAX)] = "",
 ) -> HTMLResponse:
     """Show what a scanned code stands for; with X-Fragment only the part that a scan replaces."""
-    view: BenchView | None = look_up(rooms, code.strip()) if code.strip() else None
+    view: BenchView | None = look_up(rooms, code.strip(), reader) if code.strip() else None
     name = "result.html" if "x-fragment" in request.headers else "bench.html"
-    return render(name, rooms, caller, view=view, now_ms=rooms.clock.now_ms())
+    return render(name, rooms, caller, reader, view=view, now_ms=rooms.clock.now_ms(), here=own_path(request))
 
 
 @router.get("/api/docs")
-def show_reference(rooms: HubRooms, request: Request, caller: AnyCaller) -> HTMLResponse:
+def show_reference(rooms: HubRooms, request: Request, caller: AnyCaller, reader: Reader) -> HTMLResponse:
     """Show the HTTP interface."""
     description: FastAPI = request.app
-    return render("reference.html", rooms, caller, groups=list_operations(description.openapi()))
+    return render("reference.html", rooms, caller, reader, groups=list_operations(description.openapi()))

@@ -9,13 +9,21 @@ from gateway.core.verdicts import Verdict
 from gateway.hub.access.callers import Caller, Way
 from gateway.hub.access.roles import Right
 from gateway.hub.rooms import Rooms
-from gateway.hub.web import figures, words
+from gateway.language import Language, Speech
+from gateway.language.verdicts import ACCEPT_NOTE, DEMONSTRATION, MEDICINE_NOTE, say_kind, say_meaning, say_verdict
 
 
-def render(template: str, rooms: Rooms, caller: Caller | None, **values: object) -> HTMLResponse:
-    """Return a page; `caller` is who asked, None before they have logged in."""
-    text = _templates.get_template(template).render(demonstration=rooms.settings.demonstration, caller=caller, **values)
-    return HTMLResponse(text, headers={"Cache-Control": "no-store"})
+def render(template: str, rooms: Rooms, caller: Caller | None, speech: Speech, **values: object) -> HTMLResponse:
+    """Return a page in a language; `caller` is who asked, None before they have logged in."""
+    text = _templates.get_template(template).render(
+        demonstration=rooms.settings.demonstration,
+        caller=caller,
+        speech=speech,
+        _=speech.gettext,
+        ngettext=speech.ngettext,
+        **values,
+    )
+    return HTMLResponse(text, headers={"Cache-Control": "no-store", "Content-Language": speech.language.value})
 
 
 def _make_environment() -> Environment:
@@ -26,7 +34,18 @@ def _make_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(words=words, figures=figures, Verdict=Verdict, Right=Right, Way=Way)
+    environment.globals.update(
+        Verdict=Verdict,
+        Right=Right,
+        Way=Way,
+        Language=Language,
+        ACCEPT_NOTE=ACCEPT_NOTE,
+        DEMONSTRATION=DEMONSTRATION,
+        MEDICINE_NOTE=MEDICINE_NOTE,
+        say_kind=say_kind,
+        say_meaning=say_meaning,
+        say_verdict=say_verdict,
+    )
     return environment
 
 

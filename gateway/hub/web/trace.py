@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from gateway.core.profiles import Forbidden, Limit, Profile
 from gateway.core.verdicts import Excursion
 from gateway.hub.trips import Trip
-from gateway.hub.web import figures
 from gateway.hub.web.scale import time_step_ms
+from gateway.language import Speech
+from gateway.language.speech import N_
 
 TABLE_ROWS = 24
 """About so many rows say the same as the picture."""
@@ -97,22 +98,26 @@ def silences_of(trip: Trip, profile: Profile | None) -> Iterator[Silence]:
         yield Silence(last_ms, trip.to_ms)
 
 
-def describe_trace(trace: Trace) -> str:
+def describe_trace(trace: Trace, speech: Speech) -> str:
     """Return in words what the picture shows."""
+    say = speech.gettext
     readings = [reading for trip in trace.trips for reading in trip.readings]
-    span = f"From {figures.moment(trace.from_ms)} to {figures.moment(trace.to_ms)}."
+    begins, ends = speech.moment(trace.from_ms), speech.moment(trace.to_ms)
+    said = [say(N_("From {begins} to {ends}.")).format(begins=begins, ends=ends)]
     if not readings:
-        return f"{span} Nothing was measured."
+        return " ".join([*said, say(N_("Nothing was measured."))])
     low, high = min(r.temperature_c for r in readings), max(r.temperature_c for r in readings)
-    said = [
-        span,
-        f"{figures.count(len(readings), 'reading')} between {figures.celsius(low)} and {figures.celsius(high)}.",
-    ]
-    limits = [f"not above {figures.threshold(value)}" for value in trace.limits.highs]
-    limits += [f"not below {figures.threshold(value)}" for value in trace.limits.lows]
+    between = speech.ngettext(
+        "{n} reading between {low} and {high}.", "{n} readings between {low} and {high}.", len(readings)
+    )
+    said.append(between.format(n=len(readings), low=speech.celsius(low), high=speech.celsius(high)))
+    limits = [say(N_("not above {limit}")).format(limit=speech.threshold(value)) for value in trace.limits.highs]
+    limits += [say(N_("not below {limit}")).format(limit=speech.threshold(value)) for value in trace.limits.lows]
     if limits:
-        said.append(f"Profile: {', '.join(limits)}.")
-    said.append(f"{figures.count(len(trace.excursions), 'excursion')}, {figures.count(len(trace.silences), 'gap')}.")
+        said.append(say(N_("Profile: {limits}.")).format(limits=", ".join(limits)))
+    excursions = speech.ngettext("{n} excursion", "{n} excursions", len(trace.excursions))
+    gaps = speech.ngettext("{n} gap", "{n} gaps", len(trace.silences))
+    said.append(f"{excursions.format(n=len(trace.excursions))}, {gaps.format(n=len(trace.silences))}.")
     return " ".join(said)
 
 

@@ -5,20 +5,23 @@ from pathlib import Path
 
 import pytest
 
-import gateway.core
+import gateway
+from gateway.core.profiles import Kind
 from gateway.core.verdicts import Reason, Verdict
-from gateway.hub.web import figures, words
+from gateway.language import ENGLISH, NORWEGIAN, Speech
+from gateway.language.reasons import REASONS, say_reason
+from gateway.language.verdicts import say_meaning, say_verdict
 
 
-def test_every_reason_that_the_core_gives_has_words() -> None:
-    root = Path(gateway.core.__file__).parent
-    text = "\n".join(path.read_text() for path in root.glob("*.py"))
+def test_every_reason_that_is_given_has_words() -> None:
+    root = Path(gateway.__file__).parent
+    text = "\n".join(path.read_text() for room in ("core", "importers") for path in (root / room).glob("*.py"))
     codes = set(re.findall(r"""(?:Reason|_life_reason)\(\s*"([a-z_]+)\"""", text)) | {
         "limit_single",
         "limit_cumulative",
     }
     assert len(codes) > 15
-    assert sorted(codes - set(words.REASONS)) == []
+    assert sorted(codes - set(REASONS)) == []
 
 
 @pytest.mark.parametrize(
@@ -58,11 +61,39 @@ def test_every_reason_that_the_core_gives_has_words() -> None:
     ],
 )
 def test_reasons_in_words(code: str, parameters: dict[str, str | int | float], said: str) -> None:
-    assert words.say_reason(Reason(code, Verdict.REVIEW, parameters)) == said
+    assert say_reason(Reason(code, Verdict.REVIEW, parameters), ENGLISH) == said
 
 
-def test_every_verdict_has_a_word_and_a_meaning() -> None:
-    assert set(words.VERDICTS) == set(words.MEANINGS) == set(Verdict)
+@pytest.mark.parametrize("speech", [ENGLISH, NORWEGIAN])
+def test_every_verdict_has_a_word_and_a_meaning(speech: Speech) -> None:
+    assert len({say_verdict(verdict, speech) for verdict in (*Verdict, None)}) == len(Verdict) + 1
+    assert len({say_meaning(verdict, speech) for verdict in Verdict}) == len(Verdict)
+
+
+def test_a_rejected_medicine_is_blocked_in_norwegian() -> None:
+    assert say_verdict(Verdict.REJECT, NORWEGIAN, Kind.SAMPLE) == "Avvises"
+    assert say_verdict(Verdict.REJECT, NORWEGIAN, Kind.MEDICINE) == "Sperret"
+    assert say_verdict(Verdict.REJECT, ENGLISH, Kind.MEDICINE) == "Reject"
+
+
+def test_norwegian_numbers_and_moments() -> None:
+    assert NORWEGIAN.celsius(-0.46) == "−0,5 °C"
+    assert NORWEGIAN.celsius(-0.01) == "0,0 °C"
+    assert NORWEGIAN.threshold(-0.5) == "−0,5 °C"
+    assert NORWEGIAN.percent(0.9999) == "99,9 %"
+    assert NORWEGIAN.duration(4440) == "3 d 2 t"
+    assert NORWEGIAN.moment(1_792_888_200_000) == "25. okt. 2026 02:30 +02:00"
+    assert NORWEGIAN.listed(["a", "b", "c"]) == "a, b og c"
+    assert ENGLISH.listed(["a"]) == "a"
+
+
+def test_a_reason_in_norwegian() -> None:
+    parameters = {"side": "above", "limit_c": 8.5, "allowed_min": 30.0, "minutes": 61.0, "extreme_c": 14.2}
+    reason = Reason("limit_single", Verdict.REVIEW, {**parameters, "certainty": "within_uncertainty"})
+    assert say_reason(reason, NORWEGIAN) == (
+        "Over 8,5 °C i 1 t 1 min sammenhengende; 30 min er tillatt. Ytterpunkt 14,2 °C."
+        " Forskjellen ligger innenfor måleusikkerheten."
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,7 +101,7 @@ def test_every_verdict_has_a_word_and_a_meaning() -> None:
     [(0, "0 min"), (0.5, "30 s"), (35, "35 min"), (60, "1 h"), (260, "4 h 20 min"), (1560, "26 h"), (4440, "3 d 2 h")],
 )
 def test_durations(minutes: float, said: str) -> None:
-    assert figures.duration(minutes) == said
+    assert ENGLISH.duration(minutes) == said
 
 
 @pytest.mark.parametrize(
@@ -78,10 +109,10 @@ def test_durations(minutes: float, said: str) -> None:
     [(1, "100 %"), (0.9999, "99.9 %"), (0.5, "50 %"), (0.0001, "0.1 %"), (0, "0 %"), (1.2, "120 %")],
 )
 def test_percentages_never_round_to_all_or_nothing(fraction: float, said: str) -> None:
-    assert figures.percent(fraction) == said
+    assert ENGLISH.percent(fraction) == said
 
 
 def test_moments_carry_their_offset_through_the_autumn_night() -> None:
     first, second = 1_792_888_200_000, 1_792_888_200_000 + 3_600_000
-    assert figures.moment(first) == "25 Oct 2026 02:30 +02:00"
-    assert figures.moment(second) == "25 Oct 2026 02:30 +01:00"
+    assert ENGLISH.moment(first) == "25 Oct 2026 02:30 +02:00"
+    assert ENGLISH.moment(second) == "25 Oct 2026 02:30 +01:00"
