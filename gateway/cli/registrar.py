@@ -1,0 +1,219 @@
+"""Where loggers are registered: a hub's API, or the hub's own store. Both say the same."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, Protocol, TypeVar
+from urllib.parse import quote
+
+import click
+import httpx
+from pydantic import TypeAdapter
+
+from gateway.clock import open_clock
+from gateway.core.assignments import Swap
+from gateway.core.configuration import Box, Logger, reveal
+from gateway.core.errors import InputError
+from gateway.hub.archive import Archive
+from gateway.hub.fleet import Fleet, LoggerState
+from gateway.hub.registry import Registry
+from gateway.hub.settings import HubSettings
+from gateway.hub.store import open_existing_store
+from gateway.settings import load_settings
+
+TIMEOUT_S = 30.0
+"""A hub answers within milliseconds; one that judges a backlog may keep a writer waiting for seconds."""
+WHO = "command line"
+P = ParamSpec("P")
+R = TypeVar("R")
+_PATH = click.Path(path_type=Path, exists=True, dir_okay=False)
+_STATES = TypeAdapter(list[LoggerState])
+_BOXES = TypeAdapter(list[Box])
+
+
+class Registrar(Protocol):
+    """What the commands about loggers need."""
+
+    def now(self) -> datetime:
+        """The present, as the registrar has it."""
+
+    def states(self) -> list[LoggerState]:
+        """Every logger."""
+
+    def boxes(self) -> list[Box]:
+        """Every box."""
+
+    def put_box(self, box: Box) -> None:
+        """Register a box."""
+
+    def put_logger(self, logger: Logger, reason: str) -> Logger:
+        """Enrol or change a logger; raises InputError."""
+
+    def swap(self, address: str, swap: Swap) -> tuple[Logger, Logger]:
+        """Exchange loggers; raises InputError."""
+
+
+class StoreRegistrar:
+    """On the hub's own machine, from its settings file. The hub may be running meanwhile."""
+
+    def __init__(self, settings: HubSettings) -> None:
+        clock = open_clock(settings.clock)
+        self._now_ms = clock.now_ms
+        self._store = open_existing_store(settings.database_url)
+        self._registry = Registry(self._store, clock.now_ms)
+        self._fleet = Fleet(self._store, Archive(self._store), clock.now_ms)
+
+    def now(self) -> datetime:
+        """The hub's time."""
+        return datetime.fromtimestamp(self._now_ms() / 1000, UTC)
+
+    def states(self) -> list[LoggerState]:
+        """Every logger."""
+        return self._fleet.states()
+
+    def boxes(self) -> list[Box]:
+        """Every box."""
+        return self._registry.boxes()
+
+    def put_box(self, box: Box) -> None:
+        """Register a box."""
+        self._registry.put_box(box, WHO)
+
+    def put_logger(self, logger: Logger, reason: str) -> Logger:
+        """Enrol or change a logger."""
+        return self._registry.put_logger(logger, WHO, reason)
+
+    def swap(self, address: str, swap: Swap) -> tuple[Logger, Logger]:
+        """Exchange loggers."""
+        return self._registry.swap_loggers(address, swap, WHO)
+
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()
+
+
+class HubRegistrar:
+    """Over the hub's API, with a token that may configure."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+
+    def now(self) -> datetime:
+        """The hub's time."""
+        now_ms = int(self._ask("GET", "/status").json()["now_ms"])
+        return datetime.fromtimestamp(now_ms / 1000, UTC)
+
+    def states(self) -> list[LoggerState]:
+        """Every logger."""
+        return _STATES.validate_json(self._ask("GET", "/loggers/states").content)
+
+    def boxes(self) -> list[Box]:
+        """Every box."""
+        return _BOXES.validate_json(self._ask("GET", "/boxes").content)
+
+    def put_box(self, box: Box) -> None:
+        """Register a box."""
+        self._ask("PUT", f"/boxes/{quote(box.code, safe='')}", box.model_dump_json())
+
+    def put_logger(self, logger: Logger, reason: str) -> Logger:
+        """Enrol or change a logger."""
+        path = f"/loggers/{quote(logger.address, safe='')}?reason={quote(reason, safe='')}"
+        return Logger.model_validate_json(self._ask("PUT", path, reveal(logger)).content)
+
+    def swap(self, address: str, swap: Swap) -> tuple[Logger, Logger]:
+        """Exchange loggers."""
+        answer = self._ask("POST", f"/loggers/{quote(address, safe='')}/swap", swap.model_dump_json()).json()
+        return Logger.model_validate(answer["left"]), Logger.model_validate(answer["came"])
+
+    def _ask(self, method: str, path: str, body: str | None = None) -> httpx.Response:
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        try:
+            answer = self._client.request(method, f"/api/v1{path}", content=body, headers=headers)
+        except httpx.HTTPError as error:
+            reason = str(error) or type(error).__name__
+            raise click.ClickException(f"the hub at {self._client.base_url} does not answer: {reason}") from None
+        if answer.is_success:
+            return answer
+        raise _refusal(answer)
+
+
+def _refusal(answer: httpx.Response) -> Exception:
+    try:
+        problem = answer.json()
+        detail, field = str(problem.get("detail") or problem["title"]), problem.get("field")
+    except (ValueError, KeyError, AttributeError):
+        return click.ClickException(f"{answer.url} answers {answer.status_code}: is it a hub?")
+    if field is not None:
+        return InputError(field, detail.removeprefix(f"{field}: "))
+    advice = ": see --token-file" if answer.status_code in (401, 403) else ""
+    return click.ClickException(f"the hub answers {answer.status_code}: {detail}{advice}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which hub is meant."""
+
+    hub: str | None
+    token_file: Path | None
+    ca_file: Path | None
+    settings: Path | None
+
+    @contextmanager
+    def open(self) -> Iterator[Registrar]:
+        """Open it; raises InputError unless the options name exactly one."""
+        if (self.hub is None) == (self.settings is None):
+            advice = "say which hub: --hub URL --token-file FILE, or --settings FILE on the hub itself"
+            raise InputError("--hub", advice)
+        if self.settings is not None:
+            store = StoreRegistrar(load_settings(HubSettings, self.settings))
+            try:
+                yield store
+            finally:
+                store.close()
+            return
+        if self.token_file is None:
+            raise InputError("--token-file", "is needed with --hub")
+        token = self.token_file.read_text(encoding="utf-8").strip()
+        with httpx.Client(
+            base_url=str(self.hub).rstrip("/"),
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=TIMEOUT_S,
+            trust_env=False,
+            verify=_trust(self.ca_file),
+        ) as client:
+            yield HubRegistrar(client)
+
+
+def with_place(command: Callable[P, R]) -> Callable[P, R]:
+    """Add the options that say which hub; they reach the command as `place`."""
+
+    @wraps(command)
+    def gather(*arguments: P.args, **options: P.kwargs) -> R:
+        given: dict[str, Any] = {name: options.pop(name) for name in ("hub", "token_file", "ca_file", "settings")}
+        options["place"] = Place(**given)
+        return command(*arguments, **options)
+
+    gathered = gather
+    for option in (
+        click.option("--settings", "-s", type=_PATH, help="Instead of --hub, on the hub itself: its settings file."),
+        click.option("--ca-file", type=_PATH, help="Certificates that vouch for the hub. [default: the system's]"),
+        click.option("--token-file", type=_PATH, help="A token that may configure: admin.token, or a program's own."),
+        click.option("--hub", metavar="URL", help="The hub, https://hub.example:8443; needs --token-file."),
+    ):
+        gathered = option(gathered)
+    return gathered
+
+
+def _trust(ca_file: Path | None) -> ssl.SSLContext | bool:
+    if ca_file is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise InputError("--ca-file", f"no certificates: {error}", where=str(ca_file)) from error
