@@ -113,6 +113,28 @@ def test_simulate_relays_the_simulator_s_complaint_and_status(tmp_path: Path) ->
     assert done.stderr.count("\n") == 1
 
 
+def test_simulate_needs_nothing_but_a_radio(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gateway.cli import simulate  # noqa: PLC0415  only here
+
+    started: list[tuple[str, ...]] = []
+    monkeypatch.setattr(simulate, "_start", lambda *arguments: started.append(arguments) or 0)
+    for radio in ("bumble:usb:0", "bumble:virtual:vhci"):
+        done = CliRunner().invoke(cli.main, ["simulate", "--radio", radio])
+        assert done.exit_code == 0, done.output
+    one, all_of_them = started
+    assert Path(one[1]).is_file()
+    assert one[one.index("--radio") + 1] == "bumble:usb:0"
+    assert one[one.index("--box") + 1] == "RUUVI"
+    assert "--box" not in all_of_them
+
+
+def test_simulate_says_where_a_dongle_is_missing() -> None:
+    done = _run("simulate", "--radio", "bumble:usb:99")
+    assert done.returncode == 2
+    assert "--radio: usb:99: " in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_simulate_checks_the_day() -> None:
     scenario = Path(__file__).parents[1] / "firmware_sim" / "scenarios" / "day.toml"
     done = _run("simulate", "check", str(scenario), "--json")

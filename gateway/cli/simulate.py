@@ -3,31 +3,50 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
+from gateway.core.errors import InputError
+
 _FILE = click.Path(dir_okay=False, path_type=Path)
+_ONE_OF_EACH = "makers.toml"
+_FIRST = "RUUVI"
+"""Of its boxes; a real controller carries one."""
 
 
-@click.group(no_args_is_help=True)
+class _Group(click.Group):
+    """A group that runs `run` where options come without a command."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the command in front of its options."""
+        if args and args[0].startswith("-") and args[0] not in ctx.help_option_names:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Group, no_args_is_help=True)
 def command() -> None:
-    """Simulated loggers in boxes on a trip, on a virtual Bluetooth.
+    """Simulated loggers in boxes on a trip: on a virtual Bluetooth, or on the air from a real dongle.
 
-    The gateway's radio code runs on it unchanged: it only finds another D-Bus.
+    The gateway's radio code runs on the virtual one unchanged: it only finds another D-Bus. From a dongle, a real
+    Raspberry Pi hears, connects and reads a logger that nobody had to buy.
 
     \b
     Examples:
+      coldchain simulate --radio bumble:usb:0                 a RuuviTag on the air
       coldchain simulate check trip.toml
       coldchain simulate run trip.toml --bus unix:path=/tmp/bus --truth truth.jsonl
     """  # noqa: D301  \b is click's mark for "keep these lines", not an escape
 
 
-@command.command(no_args_is_help=True)
-@click.argument("scenario", type=_FILE)
+@command.command()
+@click.argument("scenario", type=_FILE, required=False)
 @click.option("--bus", help="Where to listen, as unix:path=FILE; give it to the gateway as DBUS_SYSTEM_BUS_ADDRESS.")
 @click.option(
     "--radio",
@@ -36,13 +55,22 @@ def command() -> None:
     help="bluez: a fake one at --bus. bumble:usb:0: a real dongle, for one logger. bumble:virtual:vhci: beside Linux.",
 )
 @click.option("--box", multiple=True, metavar="CODE", help="Only this box; may be repeated.")
-@click.option("--truth", required=True, type=_FILE, help="Write what really happened into this file, as JSON lines.")
+@click.option("--truth", type=_FILE, help="Write what really happened into this file, as JSON lines.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of everything random.")
 @click.option("--shim-dir", type=_FILE, help="Put a bluetoothctl for PATH into this folder (bleak asks its version).")
 def run(
-    scenario: Path, bus: str | None, radio: str, box: tuple[str, ...], truth: Path, seed: int, shim_dir: Path | None
+    scenario: Path | None,
+    bus: str | None,
+    radio: str,
+    box: tuple[str, ...],
+    truth: Path | None,
+    seed: int,
+    shim_dir: Path | None,
 ) -> int:
     """Play SCENARIO: physics, loggers, radio; until Ctrl-C.
+
+    Without SCENARIO it is one logger of each maker, with what may go wrong with them, and on a real dongle, which
+    carries one logger, a RuuviTag (choose another with --box: REFERENCE, BLUEMAESTRO, …).
 
     It prints READY when Bluetooth clients can connect. Time is real, unless COLDCHAIN_CLOCK_JSON says
     otherwise: {"start": "2026-03-10T08:00:00+01:00", "rate": 240, "anchor_ns": ..., "stop": ...}.
@@ -53,11 +81,13 @@ def run(
       DBUS_SYSTEM_BUS_ADDRESS=unix:path=/tmp/bus coldchain vehicle --settings vehicle.toml
       coldchain simulate run trip.toml --radio bumble:usb:0 --box BOX-1 --truth truth.jsonl
     """  # noqa: D301  \b is click's mark for "keep these lines", not an escape
+    if scenario is None:
+        scenario, box = _one_of_each(), box or ((_FIRST,) if _is_real(radio) else ())
     shim = () if shim_dir is None else ("--shim-dir", str(shim_dir))
     listen = () if bus is None else ("--bus", bus)
     boxes = [argument for code in box for argument in ("--box", code)]
     where = ("--radio", radio, *listen, *boxes)
-    return _start("run", str(scenario), *where, "--truth", str(truth), "--seed", str(seed), *shim)
+    return _start("run", str(scenario), *where, "--truth", str(truth or os.devnull), "--seed", str(seed), *shim)
 
 
 @command.command(no_args_is_help=True)
@@ -71,6 +101,18 @@ def check(scenario: Path, *, as_json: bool) -> int:
       coldchain simulate check trip.toml
     """  # noqa: D301  \b is click's mark for "keep these lines", not an escape
     return _start("check", str(scenario), *(("--json",) if as_json else ()))
+
+
+def _is_real(radio: str) -> bool:
+    return radio.startswith("bumble:") and not radio.startswith("bumble:virtual:")
+
+
+def _one_of_each() -> Path:
+    """A scenario that comes with the simulator, which is found without being imported."""
+    spec = find_spec("firmware_sim")
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError("scenario", "the simulator is not installed; name a scenario file")
+    return Path(spec.submodule_search_locations[0]) / "scenarios" / _ONE_OF_EACH
 
 
 def _start(job: str, *arguments: str) -> int:
