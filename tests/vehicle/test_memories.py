@@ -187,15 +187,19 @@ class TestRuuvi:
             assert answer.complete
             bench.check(answer.told.records, bench.measured[:whole] + bench.measured[whole + 3 :])
 
-    async def test_the_stated_error_covers_the_drift_of_the_oscillator(self, bluez: FakeBluez, until: Until) -> None:
-        logger = {"heartbeat_s": 300.0, "log_interval_s": 300.0, "drift_ppm": 90.0}
-        async with bench_of(bluez, until, "ruuvitag", **logger) as bench:
-            bench.measure([5.0] * 2500)
-            answer = await bench.read(bench.measured[0][0] - 600_000)
-            assert answer.complete
-            bench.check(answer.told.records, bench.measured)
-            errors_ms = [r.at_ms - at_ms for r, (at_ms, _) in zip(answer.told.records, bench.measured, strict=True)]
-            assert abs(errors_ms[0]) > 30_000, "or it drifted too little to show anything"
+
+@pytest.mark.parametrize("kind", ["ruuvitag", "bluemaestro"])
+async def test_the_stated_error_covers_the_drift_of_the_oscillator(bluez: FakeBluez, until: Until, kind: str) -> None:
+    logger = {"heartbeat_s": 300.0, "log_interval_s": 300.0, "drift_ppm": 90.0}
+    async with bench_of(bluez, until, kind, **logger) as bench:
+        bench.measure([5.0] * 2500)
+        answer = await bench.read(bench.measured[0][0] - 600_000)
+        assert answer.complete
+        bench.check(answer.told.records, bench.measured)
+        oldest, newest = answer.told.records[0], answer.told.records[-1]
+        apart_ms = bench.measured[-1][0] - bench.measured[0][0]
+        assert abs(newest.at_ms - oldest.at_ms - apart_ms) > 60_000, "or it drifted too little to show anything"
+        assert oldest.error_ms - newest.error_ms > 60_000
 
 
 class TestReference:

@@ -5,7 +5,8 @@ bytes that ends in a colon says how many records follow; then come all records o
 first, most significant byte first; two commas lie between two kinds, two full stops are the end. Temperature is the
 first kind, humidity the second. There is no check sum and nothing to begin in the middle.
 
-Records bear no time. The newest is at most one interval old, so all times are uncertain by half of one.
+Records bear no time. The newest is at most one interval old, so all times are uncertain by half of one, and by what
+the disc's oscillator has drifted since.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import struct
 from collections.abc import Sequence
 
 from gateway.vehicle.loggers.memory import Feed, LogProtocolError, MemoryRecord, MemoryRequest, Progress, Told, Write
-from gateway.vehicle.loggers.ruuvi_log import RX, TX
+from gateway.vehicle.loggers.ruuvi_log import OSCILLATOR_PPM, RX, TX
 from gateway.vehicle.moments import Moment
 
 DOWNLOAD = b"*logall"
@@ -89,7 +90,7 @@ class BlueMaestroSession:
         records = tuple(
             MemoryRecord(
                 at_ms=newest_ms - (self._count - 1 - place) * interval_ms,
-                error_ms=interval_ms // 2,
+                error_ms=interval_ms // 2 + (self._count - place) * interval_ms * OSCILLATOR_PPM // 1_000_000,
                 temperature_mc=temperature * 100,
                 humidity_cpct=humidities[place] * 10 if place < len(humidities) else None,
             )
