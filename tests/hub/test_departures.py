@@ -304,7 +304,6 @@ def test_a_cut_tail_a_rewritten_trail_and_lost_heads_are_named(
     store: Store, database: str, share: Path, key: SigningKey, tmp_path: Path, filled: Van, authority: Authority
 ) -> None:
     with store.write() as connection:
-        cut = select(schema.segments.c.id).where(schema.segments.c.position > 4)
         connection.execute(delete(schema.segments).where(schema.segments.c.position > 4))
         connection.execute(update(schema.epochs).values(next_offset=5, head=filled.sealed[4].hash))
         connection.execute(delete(schema.audit))

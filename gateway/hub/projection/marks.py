@@ -6,14 +6,14 @@ changed meanwhile. There is one for each breach, consignment or hour at most, al
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Connection, cast, delete, insert, literal, select, update
+from sqlalchemy import Connection, bindparam, cast, delete, insert, literal, select
 
 from gateway.hub.schema import breaches, consignments, projection_marks
-from gateway.hub.store import insert_or_skip
+from gateway.hub.store import insert_for
 
 _table = projection_marks
 
@@ -40,14 +40,17 @@ class Waiting:
 
 def mark(connection: Connection, subject: Subject, names: Iterable[str], due_ms: int = 0) -> None:
     """Mark things; they are projected no earlier than `due_ms`."""
-    for name in sorted(set(names)):  # in one order everywhere, so that two workers never wait for each other
-        again = (
-            update(_table).where(_table.c.subject == subject, _table.c.name == name).values(marks=_table.c.marks + 1)
-        )
-        if connection.execute(again).rowcount == 0 and not insert_or_skip(
-            connection, _table, subject=subject, name=name, due_ms=due_ms, marks=1
-        ):
-            connection.execute(again)
+    mark_all(connection, subject, dict.fromkeys(names, due_ms))
+
+
+def mark_all(connection: Connection, subject: Subject, due_ms: Mapping[str, int]) -> None:
+    """Mark things, each with the moment from which on it is projected."""
+    # In one order everywhere, so that two workers never wait for each other.
+    rows = [{"subject": subject, "name": name, "due_ms": due_ms[name], "marks": 1} for name in sorted(due_ms)]
+    if rows:
+        insert_one = insert_for(connection, _table)
+        again = {"marks": _table.c.marks + 1}
+        connection.execute(insert_one.on_conflict_do_update(index_elements=["subject", "name"], set_=again), rows)
 
 
 def read_waiting(connection: Connection, subject: Subject, now_ms: int, limit: int) -> list[Waiting]:
@@ -63,12 +66,10 @@ def read_waiting(connection: Connection, subject: Subject, now_ms: int, limit: i
 
 def clear(connection: Connection, waiting: Iterable[Waiting]) -> None:
     """Remove marks unless something changed since they were seen."""
-    for one in waiting:
-        connection.execute(
-            delete(_table).where(
-                _table.c.subject == one.subject, _table.c.name == one.name, _table.c.marks == one.marks
-            )
-        )
+    rows = [{"of": one.subject, "named": one.name, "seen": one.marks} for one in waiting]
+    if rows:
+        same = (_table.c.subject == bindparam("of")) & (_table.c.name == bindparam("named"))
+        connection.execute(delete(_table).where(same, _table.c.marks == bindparam("seen")), rows)
 
 
 def mark_everything(connection: Connection) -> None:

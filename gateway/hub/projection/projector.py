@@ -126,9 +126,8 @@ class Projector:
         with self.store.write() as connection:
             portions.advance(connection, batch.portions)
             marks.clear(connection, batch.marks)
-            for logger, begins_ms in sorted(fresh):
-                due_ms = begins_ms + HOUR_MS + HOUR_LATE_MS
-                marks.mark(connection, Subject.HOUR, [f"{logger} {begins_ms}"], due_ms)
+            due_ms = {f"{logger} {begins_ms}": begins_ms + HOUR_MS + HOUR_LATE_MS for logger, begins_ms in fresh}
+            marks.mark_all(connection, Subject.HOUR, due_ms)
             for one in refused:
                 log.warning("InfluxDB refused a point, it was set aside: %s", one.reason)
                 _set_aside(connection, "hub", "point_refused", one.reason, one.line.encode(), now_ms)

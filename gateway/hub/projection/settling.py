@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.core.observations import Observation
+from gateway.core.observations import Observation, Source
 from gateway.core.readings import Reading, merge_observations
 from gateway.hub.archive import Page
 from gateway.hub.index import Place
@@ -57,6 +57,9 @@ class Settling:
         first_ms, last_ms = ordered[0].measured_at_ms, ordered[-1].measured_at_ms
         tail = self._tails.get(logger)
         if tail is not None and first_ms > tail[-1].measured_at_ms:
+            if _only_adds(tail, ordered):
+                self._remember(logger, [*tail, *ordered])
+                return Change(logger, merge_observations(ordered, offset_c=offset_c).readings, ())
             before, after = tail, [*tail, *ordered]
         else:
             page = self._archive.page(logger, first_ms - EDGE_MS, last_ms + EDGE_MS + 1, seen=seen)
@@ -81,6 +84,14 @@ class Settling:
         self._tails.move_to_end(logger)
         if len(self._tails) > TAILS_MAX:
             self._tails.popitem(last=False)
+
+
+def _only_adds(tail: Sequence[Observation], news: Sequence[Observation]) -> bool:
+    """Whether later news leave the tail as it is: all of it was heard live, and nothing in it comes again."""
+    known = {observation.counter for observation in tail if observation.counter is not None}
+    return all(observation.source is Source.LIVE for observation in (*tail, *news)) and known.isdisjoint(
+        observation.counter for observation in news
+    )
 
 
 def _moment(observation: Observation) -> int:
