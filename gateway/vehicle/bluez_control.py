@@ -121,7 +121,7 @@ class BluezControl:
         body: Sequence[object] = (),
         *,
         destination: str = _BLUEZ,
-        timeout_s: float = TIMEOUT_S,
+        timeout_s: float | None = None,
     ) -> Message:
         message = Message(
             destination=destination,
@@ -132,7 +132,7 @@ class BluezControl:
             body=list(body),
         )
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(TIMEOUT_S if timeout_s is None else timeout_s):
                 answer = await (await self._connected()).call(message)
         except (OSError, EOFError, InvalidAddressError, AuthError) as error:
             self.close()

@@ -22,13 +22,16 @@ def payload(counter: int, temperature_c: float = 5.0) -> bytes:
 class Tag:
     """Answers a log request with the records (seconds before its now, °C) younger than what was asked for."""
 
-    def __init__(self, bluez: FakeBluez, address: str, memory: Sequence[tuple[int, float]] = ()) -> None:
+    def __init__(
+        self, bluez: FakeBluez, address: str, memory: Sequence[tuple[int, float]] = (), *, adapter: str = ""
+    ) -> None:
         self.requests: list[tuple[int, int]] = []
         self.frames_before_silence: int | None = None
         self.memory = list(memory)
         self._tx = Characteristic(TX, ["notify"])
         rx = Characteristic(RX, ["write", "write-without-response"], on_write=self._answer)
-        self.device: Device = bluez.add_device(address, name="Ruuvi", services=[Service(SERVICE, [rx, self._tx])])
+        services = [Service(SERVICE, [rx, self._tx])]
+        self.device: Device = bluez.add_device(address, name="Ruuvi", services=services, adapter_name=adapter)
 
     def advertise(self, counter: int, temperature_c: float = 5.0) -> None:
         self.device.advertise(manufacturer_data={0x0499: payload(counter, temperature_c)})
