@@ -160,6 +160,18 @@ class Box(Model):
     default_profile: Identifier | None = None
 
 
+class Site(Model):
+    """A place of the organisation, a laboratory or a ward, never a home: a vehicle there is told by `name`.
+
+    `latitude` and `longitude` in degrees (WGS 84); whatever stands within `radius_m` is there.
+    """
+
+    name: Code
+    latitude: Annotated[float, Field(ge=-90, le=90)]
+    longitude: Annotated[float, Field(ge=-180, le=180)]
+    radius_m: Annotated[float, Field(ge=20, le=2000)] = 150
+
+
 class Declared(Model):
     """A stretch that nobody measured but a named sender vouches for. It consumes life and is no gap."""
 
@@ -273,6 +285,7 @@ class Configuration(Model):
     boxes: Annotated[tuple[Box, ...], Field(max_length=500)] = ()
     consignments: Annotated[tuple[Consignment, ...], Field(max_length=1000)] = ()
     profiles: Annotated[tuple[Profile, ...], Field(max_length=1000)] = ()
+    sites: Annotated[tuple[Site, ...], Field(max_length=500)] = ()
 
 
 def reveal(document: Logger | Configuration) -> str:

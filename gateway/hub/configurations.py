@@ -13,7 +13,7 @@ from gateway.core.configuration import Configuration, Consignment, Logger, revea
 from gateway.core.exposure import to_ms
 from gateway.hub import schema
 from gateway.hub.audit import begin_act
-from gateway.hub.rows import boxes_of, read_boxes, read_loggers, read_profiles, read_registered
+from gateway.hub.rows import boxes_of, read_boxes, read_loggers, read_profiles, read_registered, read_sites
 from gateway.hub.store import Store
 from gateway.hub.times import to_datetime
 
@@ -84,6 +84,7 @@ class Configurations:
             boxes=tuple(boxes),
             consignments=tuple(consignments),
             profiles=read_profiles(connection, consignments, boxes),
+            sites=tuple(read_sites(connection)),
         )
 
     def _refresh(self, connection: Connection, gateway: str, wanted: Configuration) -> Configuration:

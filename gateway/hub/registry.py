@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, or_, select
 
 from gateway import profiles as library
 from gateway.core.assignments import Swap, Tenure, assign, swap_of, tenures_of
-from gateway.core.configuration import Box, Consignment, Logger
+from gateway.core.configuration import Box, Consignment, Logger, Site
 from gateway.core.errors import InputError
 from gateway.core.exposure import to_ms
 from gateway.core.identifiers import refuse_identity_number
@@ -35,6 +35,7 @@ from gateway.hub.rows import (
     read_profile,
     read_registered,
     read_registered_profile,
+    read_sites,
     refuse_identities,
     save_items,
     save_logger,
@@ -90,6 +91,14 @@ class Registry:
             old = read_document(connection, schema.boxes, box.code)
             replace_row(connection, schema.boxes, code=box.code, document=box.model_dump_json())
             self._record(connection, who, "register", f"box {box.code}", old, box)
+
+    def put_site(self, site: Site, who: str) -> None:
+        """Register a place of the organisation, or change it."""
+        with self._store.write() as connection:
+            begin_act(connection)
+            old = read_document(connection, schema.sites, site.name)
+            replace_row(connection, schema.sites, name=site.name, document=site.model_dump_json())
+            self._record(connection, who, "register", f"site {site.name}", old, site)
 
     def put_profile(self, profile: Profile, who: str) -> None:
         """Add a version of a profile; raises InputError if that version says something else already."""
@@ -148,6 +157,11 @@ class Registry:
         """Return every box."""
         with self._store.read() as connection:
             return read_boxes(connection)
+
+    def sites(self) -> list[Site]:
+        """Return every site."""
+        with self._store.read() as connection:
+            return read_sites(connection)
 
     def profiles(self) -> list[Profile]:
         """Return the newest version of each profile: registered ones, and the library's others."""

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table, delete, insert, or_, select
 
 from gateway import profiles as library
 from gateway.core.assignments import Tenure, tenures_of
-from gateway.core.configuration import Box, Consignment, Examination, Logger, reveal
+from gateway.core.configuration import Box, Consignment, Examination, Logger, Site, reveal
 from gateway.core.exposure import to_ms
 from gateway.core.identifiers import refuse_identity_number
 from gateway.core.profiles import Model, Profile
@@ -159,6 +159,12 @@ def read_boxes(connection: Connection) -> list[Box]:
     """Return every box."""
     documents = connection.execute(select(schema.boxes.c.document).order_by(schema.boxes.c.code)).scalars()
     return [Box.model_validate_json(document) for document in documents]
+
+
+def read_sites(connection: Connection) -> list[Site]:
+    """Return every site."""
+    documents = connection.execute(select(schema.sites.c.document).order_by(schema.sites.c.name)).scalars()
+    return [Site.model_validate_json(document) for document in documents]
 
 
 def read_profiles(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,19 +16,23 @@ from pathlib import Path
 import httpx
 
 from gateway.clock import Clock
+from gateway.core.dating import TRUSTED_ERROR_MS
 from gateway.core.errors import InputError
 from gateway.mqtt import MqttClient
 from gateway.vehicle.alarm import make_hub_client
 from gateway.vehicle.bluez import AdapterFacts, BluezError, read_adapters, read_version
 from gateway.vehicle.enrolment import load_enrolment
+from gateway.vehicle.gpsd import GpsReceiver
 from gateway.vehicle.settings import VehicleSettings
+from gateway.vehicle.time_sources import TimeSources
+from gateway.vehicle.timekeeping import SANE_FROM_MS
 
 LINK_TIMEOUT_S = 10.0
 """For broker and hub, each: a mobile link that needs longer serves nobody."""
 OLDEST_BLUEZ = (5, 55)
 """Debian 11 and Raspberry Pi OS 11; advertisement monitors begin with 5.56."""
-SANE_FROM_MS = 1_735_689_600_000
-"""1 January 2025: a clock before that has not been set since power came."""
+GPS_TIMEOUT_S = 5.0
+"""A receiver with a fix reports once a second."""
 SERVER_ERROR = 500
 
 
@@ -57,7 +62,8 @@ async def check_up(settings: VehicleSettings, clock: Clock) -> list[Finding]:
         lambda: check_hub(settings),
     )
     found = [finding for findings in await asyncio.gather(*(check() for check in checks)) for finding in findings]
-    return [*found, check_clock(clock), *await asyncio.to_thread(check_disk, settings)]
+    gps = await check_gps(settings)
+    return [*found, check_clock(clock), *gps, *await asyncio.to_thread(check_disk, settings)]
 
 
 # --- Bluetooth
@@ -168,11 +174,44 @@ async def check_hub(settings: VehicleSettings) -> list[Finding]:
 def check_clock(clock: Clock) -> Finding:
     """Whether the time can be relied upon. An untrusted clock stops no recording."""
     advice = "let chrony or systemd-timesyncd run; without a network readings are dated later"
+    vouched = TimeSources(clock).ask()
+    if vouched is not None and vouched.error_ms <= TRUSTED_ERROR_MS:
+        last_ms = vouched.synchronised_at_ms
+        since = "" if last_ms is None else f", last {max(0, (vouched.at_ms - last_ms) // 1000)} s ago"
+        return Finding("clock", State.GOOD, f"synchronised ({vouched.reference}){since}, within {vouched.error_ms} ms")
     if clock.now_ms() < SANE_FROM_MS:
         return Finding("clock", State.WRONG, "not set since power came", advice)
-    if not clock.trusted():
-        return Finding("clock", State.WRONG, "not synchronised", advice)
-    return Finding("clock", State.GOOD, "synchronised")
+    return Finding("clock", State.WRONG, "not synchronised", advice)
+
+
+async def check_gps(settings: VehicleSettings) -> list[Finding]:
+    """Whether gpsd answers and its receiver sees enough satellites; nothing where none is configured."""
+    address = settings.gpsd.host_and_port
+    if address is None:
+        return []
+    found = asyncio.Event()
+    receiver = GpsReceiver(
+        address,
+        position=False,
+        on_time=lambda _at, _error: found.set(),
+        on_fix=lambda _fix: None,
+        rng=random.Random(),  # noqa: S311  jitter, no secret
+    )
+    listening = asyncio.create_task(receiver.run(), name="doctor gpsd")
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GPS_TIMEOUT_S):
+                await found.wait()
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+    where = settings.gpsd.address
+    if found.is_set():
+        stops = "stops are recorded, without positions" if settings.gpsd.position else "stops are not recorded"
+        return [Finding("gps", State.GOOD, f"gpsd at {where} tells the time; {stops}")]
+    if receiver.connected:
+        return [Finding("gps", State.ODD, "gpsd answers, its receiver has no fix", "let its antenna see the sky")]
+    return [Finding("gps", State.WRONG, f"no gpsd at {where}", "systemctl status gpsd; check gpsd.address")]
 
 
 def check_disk(settings: VehicleSettings) -> list[Finding]:

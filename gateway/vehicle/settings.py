@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from gateway.clock import ClockSettings
 from gateway.core.configuration import Code
@@ -91,6 +91,33 @@ class DriverSettings(_Section):
     port: Annotated[int, Field(ge=0, le=65535)] = 0
 
 
+class GpsdSettings(_Section):
+    """A GPS receiver behind gpsd. Without `address` there is none.
+
+    address   host and port of gpsd, "127.0.0.1:2947"; its time is used where NTP does not reach
+    position  whether stops are recorded: registered sites by name, others as "stop 1", "stop 2"; coordinates are kept
+              nowhere. Off unless it is asked for: where a vehicle stops can tell who the patient is
+    """
+
+    address: str = ""
+    position: bool = False
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.position and not self.address:
+            raise ValueError("position needs address")
+        if self.address and self.host_and_port is None:
+            raise ValueError(f"address: {self.address!r} is not host:port")
+        return self
+
+    @property
+    def host_and_port(self) -> tuple[str, int] | None:
+        """The address in two parts, None if there is none."""
+        host, _, port = self.address.rpartition(":")
+        is_port = port.isascii() and port.isdigit() and 0 < int(port) <= 65535  # noqa: PLR2004  the ports that there are
+        return (host.strip("[]"), int(port)) if host and is_port else None
+
+
 class VehicleSettings(Settings):
     """Everything that the vehicle's process is told. `gateway` is its name at the hub."""
 
@@ -104,6 +131,7 @@ class VehicleSettings(Settings):
     outbox: OutboxSettings = OutboxSettings()
     uplink: UplinkSettings = UplinkSettings()
     driver: DriverSettings = DriverSettings()
+    gpsd: GpsdSettings = GpsdSettings()
 
     @field_validator("gateway")
     @classmethod

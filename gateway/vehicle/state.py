@@ -114,12 +114,16 @@ class BackfillView(_Part):
 
 
 class VehicleState(_Part):
-    """Everything. `waiting` observations are not sealed yet; `breaches` were flagged since this start."""
+    """Everything. `waiting` observations are not sealed yet; `breaches` were flagged since this start.
+
+    `place` is where the vehicle stands, by name or number, if stops are recorded.
+    """
 
     gateway: str
     at_ms: int
     clock_trusted: bool
     clock: ClockState
+    place: str
     configuration: int
     boxes: list[BoxView]
     link: LinkView

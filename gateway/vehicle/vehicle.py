@@ -18,7 +18,7 @@ import httpx
 from gateway.clock import Clock
 from gateway.core.configuration import Configuration
 from gateway.core.observations import Observation, Source
-from gateway.core.records import ClockCorrection, DeviceFault, Health
+from gateway.core.records import ClockCorrection, DeviceFault, Health, Stop
 from gateway.keys import VerifyKey
 from gateway.vehicle.adoption import Adoption
 from gateway.vehicle.alarm import Alarm
@@ -28,6 +28,7 @@ from gateway.vehicle.driver import DriverServer, make_app
 from gateway.vehicle.enrolled import enrolled_loggers
 from gateway.vehicle.enrolment import Enrolment
 from gateway.vehicle.faults import FaultDetector
+from gateway.vehicle.gpsd import GpsReceiver
 from gateway.vehicle.loggers.measurement import Measurement
 from gateway.vehicle.loggers.memories import NAMED
 from gateway.vehicle.loggers.numbering import Order
@@ -47,6 +48,7 @@ from gateway.vehicle.state import (
     view_boxes,
     view_radio,
 )
+from gateway.vehicle.stops import Fix, StopDetector
 from gateway.vehicle.storage import Storage
 from gateway.vehicle.supervision import Supervision
 from gateway.vehicle.time_sources import TimeSources
@@ -114,6 +116,15 @@ class Vehicle:
         self._timekeeping = Timekeeping(clock, self._sealer.note, self._on_time_known)
         self._provisional: list[Stretch] = []
         self._held: tuple[Stretch, ...] = ()
+        self._stops = StopDetector()
+        address = settings.gpsd.host_and_port
+        self._gps = address and GpsReceiver(
+            address,
+            position=settings.gpsd.position,
+            on_time=self._sources.hear_gps,
+            on_fix=self._on_fix,
+            rng=rng,
+        )
         self._supervision = Supervision(rng)
         self._sealer.on_sealed += [self._alarm.take, self._on_sealed]
         self._adoption.on_adopted += [self._on_adopted, self._alarm.adopt]
@@ -133,6 +144,7 @@ class Vehicle:
                     "alarm": self._alarm.run,
                     "timekeeping": self._timekeeping.run,
                     "time sources": self._sources.run,
+                    **({"gpsd": self._gps.run} if self._gps else {}),
                     "health": self._report_health,
                     "trim": self._trim,
                     "faults": self._look_for_silence,
@@ -185,12 +197,22 @@ class Vehicle:
             self._device_faults += 1
             self._sealer.note(fault)
 
+    def _on_fix(self, fix: Fix) -> None:
+        """What leaves here is a name or a number, never a position."""
+        moment = read_moment(self._clock)
+        for change in self._stops.hear(fix, moment.monotonic_ms):
+            at_ms = moment.at_ms - moment.monotonic_ms + change.monotonic_ms
+            self._sealer.note(
+                Stop(at_ms, moment.trusted, change.act, change.place, change.is_site, change.monotonic_ms)
+            )
+
     def _on_sealed(self, sealed: Sealed) -> None:
         self._backfill.observed(sealed.content.observations)
         self._uplink.tell_sealed()
 
     def _on_adopted(self, configuration: Configuration) -> None:
         self._sealer.config_version = configuration.version
+        self._stops.sites = configuration.sites
         loggers = enrolled_loggers(configuration)
         self._faults.enrol({logger.address: logger.kind for logger in configuration.loggers}, read_moment(self._clock))
         late = self._recorder.enrol(loggers)
@@ -319,6 +341,7 @@ class Vehicle:
             at_ms=now_ms,
             clock_trusted=self._clock.trusted(),
             clock=ClockState.model_validate(asdict(self._clock.view)),
+            place=self._stops.place,
             configuration=self._adoption.version,
             boxes=view_boxes(self._adoption.configuration, self._latest, judgements, now_ms, self._faults.present),
             link=LinkView(up=self._uplink.client.connected, reason=self._uplink.client.reason),

@@ -16,9 +16,11 @@ from gateway.hub.api.problems import documented
 from gateway.hub.breaches import StoredBreach, read_breaches
 from gateway.hub.rooms import Rooms
 from gateway.hub.rows import Registered
+from gateway.hub.stops import StopSeen, read_stops
 from gateway.hub.times import to_datetime
 from gateway.hub.trips import Trip, behind_ms, read_trips, until_ms
 from gateway.hub.verdict_history import VersionedJudgement, read_current, read_versions
+from gateway.hub.watch import carried_span
 
 router = APIRouter(tags=["consignments"])
 
@@ -179,6 +181,20 @@ def list_readings(code: str, rooms: HubRooms, _who: LookingUp) -> list[Trip]:
     loggers = () if case is None else case.configuration.loggers
     carried = [carriage for item in known.consignment.items for carriage in known.consignment.carriage_of(item)]
     return read_trips(rooms.archive, carried, loggers, until_ms(known.consignment, rooms.clock.now_ms()))
+
+
+@router.get("/consignments/{code}/stops", responses=documented(401, 403, 404))
+def list_stops(code: str, rooms: HubRooms, _who: LookingUp) -> list[StopSeen]:
+    """List where the vehicles that carried the consignment stopped meanwhile: sites by name, others by number.
+
+    Empty where vehicles do not record stops. There are no positions.
+    """
+    known = _known(code, rooms)
+    case = rooms.configurations.case(code)
+    loggers = () if case is None else tuple(logger.address for logger in case.configuration.loggers)
+    span = carried_span(known.consignment, rooms.clock.now_ms())
+    with rooms.store.read() as connection:
+        return [] if span is None else read_stops(connection, loggers, span)
 
 
 def _put(consignment: Consignment, who: str, rooms: Rooms) -> Registered:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel
 
 from gateway.core.assignments import Swap
-from gateway.core.configuration import Box, Code, Logger
+from gateway.core.configuration import Box, Code, Logger, Site
 from gateway.core.errors import InputError
 from gateway.core.profiles import Identifier, Profile
 from gateway.hub.access.roles import Right
@@ -84,6 +84,21 @@ def put_box(code: Code, box: Box, who: Configuring, rooms: HubRooms) -> Box:
     rooms.registry.put_box(box, who.name)
     _ring(rooms)
     return box
+
+
+@router.get("/sites", dependencies=needs(Right.READ_FLEET), responses=documented(401, 403))
+def list_sites(rooms: HubRooms) -> list[Site]:
+    """List the places by whose names vehicles tell where they stopped."""
+    return rooms.registry.sites()
+
+
+@router.put("/sites/{name}", responses=_WRITES)
+def put_site(name: Code, site: Site, who: Configuring, rooms: HubRooms) -> Site:
+    """Register a place of the organisation, never a home: vehicles with a GPS receiver tell it by its name."""
+    _check_path("name", name, site.name)
+    rooms.registry.put_site(site, who.name)
+    _ring(rooms)
+    return site
 
 
 @router.get("/profiles", dependencies=needs(Right.READ_PROFILES), responses=documented(401, 403))
