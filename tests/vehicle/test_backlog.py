@@ -77,7 +77,7 @@ def test_records_of_the_stretch_become_observations() -> None:
     assert one.source is Source.MEMORY
     assert one.measured_at_ms == 9_999_300_600
     assert one.monotonic_ms == 500 - (10_000_000_500 - 9_999_300_600)
-    assert (one.temperature_mc, one.humidity_cpct, one.interval_s, one.time_error_ms) == (-4000, 5000, 300, 1100)
+    assert (one.temperature_mc, one.humidity_cpct, one.interval_s, one.time_error_ms) == (-4000, 5000, 300, 1170)
     assert one.counter is None
 
 
