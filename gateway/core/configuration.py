@@ -152,12 +152,16 @@ class BoxState(StrEnum):
 
 
 class Box(Model):
-    """A transport box. `default_profile` judges it while nothing is registered in it."""
+    """A transport box. `default_profile` judges it while nothing is registered in it.
+
+    `gateways` are those that carry it: no other is told of it. Without any, all gateways are.
+    """
 
     code: Code
     label: Annotated[str, StringConstraints(max_length=80)] = ""
     state: BoxState = BoxState.READY
     default_profile: Identifier | None = None
+    gateways: Annotated[tuple[Code, ...], Field(max_length=50)] = ()
 
 
 class Site(Model):

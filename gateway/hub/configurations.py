@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, func, insert, or_, select
 
 from gateway.core.assignments import tenures_of
@@ -14,8 +16,11 @@ from gateway.core.exposure import to_ms
 from gateway.hub import schema
 from gateway.hub.audit import begin_act
 from gateway.hub.rows import boxes_of, read_boxes, read_loggers, read_profiles, read_registered, read_sites
+from gateway.hub.shares import Share, Shares
 from gateway.hub.store import Store
 from gateway.hub.times import to_datetime
+
+log = logging.getLogger(__name__)
 
 HISTORY_MS = 14 * 86_400_000
 """A gateway listens to a logger for so long after it left its box: its memory may still hold what was missed."""
@@ -64,10 +69,11 @@ class Configurations:
             names = connection.execute(
                 select(schema.gateways.c.name).where(schema.gateways.c.revoked_at_ms.is_(None))
             ).scalars()
-            wanted = self._wanted(connection)
-            return [self._refresh(connection, name, wanted) for name in sorted(names)]
+            shares = self._shares(connection)
+            refreshed = (self._refresh(connection, name, shares.of(name)) for name in sorted(names))
+            return [configuration for configuration in refreshed if configuration is not None]
 
-    def _wanted(self, connection: Connection) -> Configuration:
+    def _shares(self, connection: Connection) -> Shares:
         table, now_ms = schema.consignments, self._now_ms()
         rows = connection.execute(
             select(table.c.document)
@@ -76,24 +82,34 @@ class Configurations:
         )
         consignments = [Consignment.model_validate_json(row.document) for row in rows]
         boxes = read_boxes(connection)
-        return Configuration(
-            version=1,
-            gateway="hub",
-            demonstration=self._demonstration,
-            loggers=tuple(_recent(read_loggers(connection), _needed_since(consignments, now_ms))),
-            boxes=tuple(boxes),
-            consignments=tuple(consignments),
-            profiles=read_profiles(connection, consignments, boxes),
-            sites=tuple(read_sites(connection)),
-        )
+        loggers = tuple(_recent(read_loggers(connection), _needed_since(consignments, now_ms)))
+        profiles = read_profiles(connection, consignments, boxes)
+        return Shares(boxes, loggers, consignments, profiles, tuple(read_sites(connection)))
 
-    def _refresh(self, connection: Connection, gateway: str, wanted: Configuration) -> Configuration:
+    def _refresh(self, connection: Connection, gateway: str, share: Share) -> Configuration | None:
         table = schema.configurations
         row = connection.execute(
             select(table).where(table.c.gateway == gateway).order_by(table.c.version.desc()).limit(1)
         ).first()
         version = 0 if row is None else row.version
-        current = wanted.model_copy(update={"version": max(1, version), "gateway": gateway})
+        try:
+            current = Configuration(
+                version=max(1, version),
+                gateway=gateway,
+                demonstration=self._demonstration,
+                loggers=share.loggers,
+                boxes=share.boxes,
+                consignments=share.consignments,
+                profiles=share.profiles,
+                sites=share.sites,
+            )
+        except ValidationError as error:
+            log.error(  # noqa: TRY400  a trace says no more
+                "%s keeps its old configuration, there is too much for it: %s. Say in boxes which gateways carry them.",
+                gateway,
+                "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()),
+            )
+            return None
         if row is not None and row.document == reveal(current):
             return current
         changed = current.model_copy(update={"version": version + 1})
