@@ -73,6 +73,7 @@ class AdapterScan:
         self._own_heard = 0
         self._deaf_probes = 0
         self._said = ""
+        self._interruption = ""
         self._scan_recorded_s = float("-inf")
         self._scan_wanted = asyncio.Event()
         self._scan_wanted.set()
@@ -92,6 +93,10 @@ class AdapterScan:
         """Go on scanning."""
         self._scan_wanted.set()
 
+    def interrupt(self, reason: str) -> None:
+        """Hear from outside that a scan cannot be working, whatever it believes."""
+        self._interruption = reason
+
     # --- scanning
 
     async def run(self) -> None:
@@ -101,7 +106,7 @@ class AdapterScan:
             try:
                 mode = await self._choose_mode()
                 trouble = await self._scan(mode, self._patterns(), self._settings.silence_s)
-                if trouble and mode == "passive":
+                if trouble and mode == "passive" and not self._interruption:
                     trouble = await self._probe(trouble)
             except (*RADIO_ERRORS, BluezError) as error:
                 trouble = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
@@ -150,8 +155,10 @@ class AdapterScan:
     async def _watch(self, patterns: list[OrPattern], silence_s: float, until_s: float) -> str:
         """Wait until the scan must end: silence, a connection comes first, other kinds are enrolled."""
         loop = asyncio.get_running_loop()
-        heard_before = self.health.heard
+        heard_before, self._interruption = self.health.heard, ""
         while self._scan_wanted.is_set() and loop.time() < until_s:
+            if self._interruption:
+                return self._interruption
             if self.health.mode == "passive" and until_s == float("inf") and patterns != self._patterns():
                 return ""
             if self.health.heard > heard_before:

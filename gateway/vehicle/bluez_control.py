@@ -57,6 +57,11 @@ class BluezControl:
         adapters = sorted(_ADAPTER_NODE.findall(answer.body[0]), key=lambda name: int(name[3:]))
         return Presence(answer.sender or "", tuple(adapters))
 
+    async def is_powered(self, adapter: str) -> bool:
+        """Tell whether an adapter is switched on."""
+        answer = await self._call(f"{_ROOT}/{adapter}", _PROPERTIES, "Get", "ss", [_ADAPTER, "Powered"])
+        return bool(answer.body[0].value)
+
     async def listens_passively(self, adapter: str) -> bool:
         """Tell whether BlueZ offers advertisement monitors on an adapter: an experimental feature of it."""
         answer = await self._call(f"{_ROOT}/{adapter}", "org.freedesktop.DBus.Introspectable", "Introspect")

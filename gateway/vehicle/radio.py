@@ -151,6 +151,8 @@ class Radio:
                 await self._begin(name)
             elif self._running[name].done():
                 await self._end([name])  # raises what ended it
+            elif self._scans[name].health.scanning and await self._is_off(name):
+                self._scans[name].interrupt("it is switched off")
         self._tell_missing({*wanted, *self._scans} - set(there), there)
 
     async def _be_without(self, error: BluezError) -> None:
@@ -164,6 +166,12 @@ class Radio:
         loop = asyncio.get_running_loop()
         if self._recovery.fail(loop.time()) is Step.SERVICE:
             self._restart_wanted = True
+
+    async def _is_off(self, name: str) -> bool:
+        try:
+            return not await self._control.is_powered(name)
+        except BluezError:
+            return False  # it went under our eyes; the next look tells
 
     async def _begin(self, name: str) -> None:
         scan = self._scans.get(name)
