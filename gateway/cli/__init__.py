@@ -19,6 +19,7 @@ WRONG_INPUT = 2
 INTERRUPTED = 130
 
 _COMMANDS = {
+    "backfill": "Read a logger's memory now.",
     "demo": "A day of transport, played before your eyes.",
     "doctor": "Say what keeps a vehicle from working.",
     "export": "Write a part of the record that proves itself.",

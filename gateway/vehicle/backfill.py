@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Protocol
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 POLL_S = 0.25
 """Real seconds between looks at whose pause is over."""
+TROUBLES_MAX = 100
+"""Reasons kept of one logger; so many failures in a row take hours."""
 KNOWN_MAX = 2880
 """Named measurements remembered of a logger: a day at one in 30 s, less than 300 KiB."""
 MARGIN_INTERVALS = 2
@@ -58,6 +61,12 @@ class Backfill:
         """Records sealed that nothing heard live covers."""
         self.reading: set[str] = set()
         """The loggers being read now, `connections` at most."""
+        self.told: dict[str, MemoryRead] = {}
+        """What each memory answered last."""
+        self.answers: Counter[str] = Counter()
+        """Answers of each logger since the start."""
+        self.troubles: dict[str, list[str]] = {}
+        """Why attempts failed since a logger's last answer, the newest last."""
         self._connections = connections
         self._radio = radio
         self._backlog = backlog
@@ -73,6 +82,10 @@ class Backfill:
         """Ask for a stretch."""
         self._backlog.add(stretch)
         self._news.set()
+
+    def missing_of(self, logger: str) -> int:
+        """How many stretches of a logger are missing."""
+        return len(self._backlog.stretches(logger))
 
     def replace(self, old: Stretch, new: Stretch) -> bool:
         """Ask for another stretch instead, if the old one is still missing; say whether it was."""
@@ -130,6 +143,8 @@ class Backfill:
             await self._keep(logger, stretches, answer, interval_s)
         except (RadioError, sqlite3.Error) as error:
             log.info("the memory of %s is not read yet: %s", logger, error)
+            self.troubles.setdefault(logger, []).append(str(error))
+            del self.troubles[logger][:-TROUBLES_MAX]
             self._fail(logger)
         finally:
             self.reading.discard(logger)
@@ -156,6 +171,9 @@ class Backfill:
             self._sealer.note(note)
         await self._sealer.seal_memory(observations, record, resolved=stretches, missing=left)
         self.records += new
+        self.told[logger] = record
+        self.answers[logger] += 1
+        self.troubles.pop(logger, None)
         self._backlog.resolved(logger, stretches, asyncio.get_running_loop().time())
         for stretch in left:
             self._backlog.add(stretch)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from ipaddress import ip_address
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException, Request
 
 from gateway.core.errors import InputError
+from gateway.vehicle.memory_desk import MemoryDesk, MemoryQuestion, MemoryView
 from gateway.vehicle.settings import DriverSettings
 from gateway.vehicle.state import VehicleState
 
@@ -20,15 +23,49 @@ STOP_TIMEOUT_S = 1
 """A browser that keeps a connection open does not keep the vehicle from stopping."""
 
 
-def make_app(read_state: Callable[[], VehicleState]) -> FastAPI:
-    """Build the app. It only ever reads."""
+def make_app(read_state: Callable[[], VehicleState], memories: MemoryDesk | None = None) -> FastAPI:
+    """Build the app. It only reads, but that somebody on this machine may ask for a logger's memory."""
     app = FastAPI(title="Coldchain vehicle", docs_url=None, redoc_url=None)
+    if memories is not None:
+        _serve_memories(app, memories)
 
     @app.get("/api/v1/state", summary="Boxes, outbox, link, radio at this moment")
     async def state() -> VehicleState:
         return read_state()
 
     return app
+
+
+def _serve_memories(app: FastAPI, memories: MemoryDesk) -> None:
+    path = "/api/v1/loggers/{address}/memory"
+
+    @app.get(path, summary="How the reading of a logger's memory stands")
+    async def show(address: str) -> MemoryView:
+        with _refusing():
+            return memories.show(address)
+
+    @app.post(path, status_code=202, summary="Ask a logger's memory for a stretch of time")
+    async def ask(address: str, question: MemoryQuestion, request: Request) -> MemoryView:
+        # Reading costs the logger's battery, and whoever rides along may reach this page.
+        if request.client is None or not _is_here(request.client.host, request.scope["server"][0]):
+            raise HTTPException(403, "only from the vehicle's own machine")
+        with _refusing():
+            return memories.ask(address, question)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        raise HTTPException(422, str(error)) from error
+
+
+def _is_here(host: str, own: str) -> bool:
+    try:
+        return host == own or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class DriverServer:

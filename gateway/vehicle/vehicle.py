@@ -9,9 +9,11 @@ import asyncio
 import logging
 import random
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
+from pathlib import Path
+from typing import TypeVar
 
 import httpx
 
@@ -32,6 +34,7 @@ from gateway.vehicle.gpsd import GpsReceiver
 from gateway.vehicle.loggers.measurement import Measurement
 from gateway.vehicle.loggers.memories import NAMED
 from gateway.vehicle.loggers.numbering import Order
+from gateway.vehicle.memory_desk import MemoryDesk
 from gateway.vehicle.moments import Moment, read_moment
 from gateway.vehicle.outbox import Outbox, Sealed
 from gateway.vehicle.radio import Radio
@@ -57,7 +60,10 @@ from gateway.vehicle.uplink import Uplink
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 TRIM_INTERVAL_S = 3600
+PORT_FILE = "driver.port"
+"""Where a running vehicle serves its state, for whoever works on the same machine."""
 LOOK_INTERVAL_S = 60
 """Domain seconds between looks for loggers that fell silent."""
 FLOOR_SEGMENTS = 20_000
@@ -125,15 +131,17 @@ class Vehicle:
             on_fix=self._on_fix,
             rng=rng,
         )
+        self.memories = MemoryDesk(self._backfill, self._radio, clock, self._miss)
         self._supervision = Supervision(rng)
         self._sealer.on_sealed += [self._alarm.take, self._on_sealed]
         self._adoption.on_adopted += [self._on_adopted, self._alarm.adopt]
-        self._driver = DriverServer(settings.driver, make_app(self.state))
+        self._driver = DriverServer(settings.driver, make_app(self.state, self.memories))
 
     async def run(self, on_ready: Callable[[int], None]) -> None:
         """Work until cancelled. `on_ready(port)` is told the port of the driver's page once all is begun."""
         try:
             await self._recall()
+            self._port_file.write_text(f"{self._driver.port}\n", encoding="ascii")
             on_ready(self._driver.port)
             await self._supervision.run(
                 {
@@ -152,11 +160,42 @@ class Vehicle:
                 }
             )
         finally:
-            self._driver.close()
+            self._port_file.unlink(missing_ok=True)
+            await self._finish()
+
+    async def read_memories(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Hear loggers and read memories into the log, but talk to nobody else, while `work` lasts.
+
+        The next run of the vehicle delivers what was recorded.
+        """
+        rooms: dict[str, Callable[[], Awaitable[None]]] = {
+            "radio": self._radio.scan,
+            "sealer": self._sealer.run,
+            "backfill": self._backfill.run,
+            "timekeeping": self._timekeeping.run,
+            "time sources": self._sources.run,
+        }
+        try:
+            await self._recall()
+            working = asyncio.create_task(self._supervision.run(rooms), name="rooms")
             try:
-                await self._sealer.seal_waiting()
-            except sqlite3.Error as error:
-                log.error("what was heard last could not be sealed: %s", error)  # noqa: TRY400  the reason says it
+                return await work()
+            finally:
+                working.cancel()
+                await asyncio.gather(working, return_exceptions=True)
+        finally:
+            await self._finish()
+
+    async def _finish(self) -> None:
+        self._driver.close()
+        try:
+            await self._sealer.seal_waiting()
+        except sqlite3.Error as error:
+            log.error("what was heard last could not be sealed: %s", error)  # noqa: TRY400  the reason says it
+
+    @property
+    def _port_file(self) -> Path:
+        return self._settings.data_dir / PORT_FILE
 
     # --- from one room to the next
 
@@ -214,7 +253,8 @@ class Vehicle:
         self._sealer.config_version = configuration.version
         self._stops.sites = configuration.sites
         loggers = enrolled_loggers(configuration)
-        self._faults.enrol({logger.address: logger.kind for logger in configuration.loggers}, read_moment(self._clock))
+        kinds = {logger.address: logger.kind for logger in configuration.loggers if logger.box is not None}
+        self._faults.enrol(kinds, read_moment(self._clock))
         late = self._recorder.enrol(loggers)
         for logger, last in self._last_sealed.items():
             self._recorder.resume(logger, last.observed_ms, last.counter, last.rebooted_ms)
