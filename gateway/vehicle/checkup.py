@@ -24,6 +24,7 @@ from gateway.vehicle.bluez import AdapterFacts, BluezError, read_adapters, read_
 from gateway.vehicle.enrolment import load_enrolment
 from gateway.vehicle.gpsd import GpsReceiver
 from gateway.vehicle.settings import VehicleSettings
+from gateway.vehicle.state import VehicleState
 from gateway.vehicle.time_sources import TimeSources
 from gateway.vehicle.timekeeping import SANE_FROM_MS
 
@@ -58,6 +59,7 @@ async def check_up(settings: VehicleSettings, clock: Clock) -> list[Finding]:
     """Look at everything, the slow things at once."""
     checks: Sequence[Callable[[], Awaitable[list[Finding]]]] = (
         lambda: check_bluetooth(settings),
+        lambda: check_radio(settings),
         lambda: check_broker(settings),
         lambda: check_hub(settings),
     )
@@ -118,6 +120,27 @@ def _passive_finding(name: str, scanning: str, adapter: AdapterFacts) -> Finding
     return Finding(
         "passive scan", State.ODD, f"BlueZ offers none on {name}; active scanning costs loggers some battery", advice
     )
+
+
+async def check_radio(settings: VehicleSettings) -> list[Finding]:
+    """Ask the vehicle that runs on this machine, if one does, how its radio fares."""
+    if not settings.driver.port:
+        return []  # it serves its state nowhere that is known
+    host = "127.0.0.1" if settings.driver.host in {"0.0.0.0", "::"} else settings.driver.host  # noqa: S104  compared
+    try:
+        async with asyncio.timeout(LINK_TIMEOUT_S), httpx.AsyncClient() as client:
+            answer = await client.get(f"http://{host}:{settings.driver.port}/api/v1/state")
+            radio = VehicleState.model_validate_json(answer.content).radio
+    except (httpx.HTTPError, TimeoutError, ValueError):
+        return [Finding("radio", State.ODD, "the vehicle does not run, or does not tell")]
+    steps = f"restarted {radio.restarts}, reset {radio.resets}, service restarted {radio.service_restarts} times"
+    findings = []
+    for adapter in radio.adapters:
+        state = State.GOOD if adapter.scanning else State.WRONG if adapter.is_down else State.ODD
+        text = f"scans {adapter.mode}ly" if adapter.scanning else f"does not scan: {adapter.reason}"
+        advice = "docs/radio.md says what it tries; power off and on what does not come back" if adapter.is_down else ""
+        findings.append(Finding("radio", state, f"{adapter.name} {text}; {steps}", advice))
+    return findings or [Finding("radio", State.WRONG, radio.reason, "plug an adapter in, start bluetooth")]
 
 
 # --- broker and hub

@@ -8,10 +8,13 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from firmware_sim.bluez import FakeBluez
+from firmware_sim.misbehaviour import BadLog
+from gateway.core.configuration import Logger
 from gateway.vehicle import adapters, recovery
 from gateway.vehicle import radio as module
-from tests.vehicle.samples import T0
-from tests.vehicle.test_misbehaving import AWAY, Road, road
+from tests.vehicle.carried import configuration
+from tests.vehicle.samples import T0, TAG
+from tests.vehicle.test_misbehaving import AWAY, INTERVAL_S, Road, road
 
 __all__ = ["road"]
 
@@ -118,3 +121,24 @@ async def test_a_conversation_that_fails_is_begun_again(
         await journey.hear(8.1)
         await journey.be_complete()
     assert journey.reads[-1].complete
+
+
+async def test_a_new_configuration_takes_away_nothing_that_waits(road: Road, until: Until) -> None:
+    async with road.travel("ruuvitag") as journey:
+        hub, vehicle = journey.world.hub, journey.vehicle
+        hub.answers = False
+        await journey.hear(5.0, 5.1)
+        journey.carry_away(*AWAY)
+        journey.logger.misbehaviour.bad_log = BadLog(truncates_after=0)
+        await journey.hear(8.1)
+        await until(lambda: vehicle.state().outbox.segments and vehicle.state().backfill.missing)
+        logger = Logger.model_validate({"address": TAG, "box": "BOX-1", "memory_interval_s": INTERVAL_S})
+        other = configuration(version=2).model_copy(update={"loggers": (logger,)})
+        await hub.configure(other.model_dump_json().encode())
+        await until(lambda: vehicle.state().configuration == 2)
+        journey.logger.misbehaviour.bad_log = BadLog()
+        hub.answers = True
+        await hub.acknowledge()
+        await journey.hear(8.2)
+        await journey.be_complete()
+        await until(lambda: vehicle.state().outbox.segments == 0)
