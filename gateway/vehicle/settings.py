@@ -55,9 +55,13 @@ class RadioSettings(_Section):
 
 
 class RecordingSettings(_Section):
-    """How often the record is written, in domain seconds."""
+    """How often the record is written, in domain seconds.
 
-    interval_s: Annotated[int, Field(ge=1, le=3600)] = 30
+    interval_s  one reading of each logger in so long, and every crossing of a limit beside it. At a minute 50 loggers
+                publish 1.4 MB a day; at 30 s 2.7 MB, for nothing that a limit would show
+    """
+
+    interval_s: Annotated[int, Field(ge=1, le=3600)] = 60
     seal_interval_s: Annotated[int, Field(ge=1, le=3600)] = 30
     health_interval_s: Annotated[int, Field(ge=10, le=86400)] = 300
 

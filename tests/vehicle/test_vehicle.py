@@ -56,7 +56,7 @@ class World:
             data_dir=self.folder,
             broker=MqttSettings(url=f"mqtt://127.0.0.1:{self.road.listening_port}", reconnect_max_s=0.1),
             radio=RadioSettings(scanning="active"),  # passive, BlueZ may lose the first one, and no tag repeats here
-            recording=RecordingSettings(**recording),
+            recording=RecordingSettings(**{"interval_s": 30, **recording}),
             uplink=UplinkSettings(stall_s=0.5),
         )
         storage = Storage.open(self.folder, VAN, self.key, max_bytes=1 << 30, boot=BOOT)
