@@ -35,6 +35,7 @@ REASONS: dict[str, str] = {
     "no_exposure": N_("Nothing says where the item was."),
     "unmonitored": N_("Not monitored for {minutes}, in {gaps}."),
     "clock_untrusted": N_("The time of {readings} cannot be relied upon."),
+    "clock_within": N_("The time of {readings} cannot be relied upon: it may be wrong by up to {error}."),
     "not_calibrated": N_("The logger’s calibration was missing or overdue for {readings}."),
     "conflicting_readings": N_("Measurements contradict each other: {count} times."),
     "profile_not_approved": N_("The profile {profile}, version {version}, is not approved."),
@@ -60,6 +61,8 @@ def say_reason(reason: Reason, speech: Speech) -> str:
     code = reason.code
     if code == "forbidden" and not reason.parameters.get("allowed_min"):
         code = "forbidden_at_once"
+    if code == "clock_untrusted" and "error_min" in reason.parameters:
+        code = "clock_within"
     form = REASONS.get(code)
     said = {word: text for name, value in reason.parameters.items() for word, text in _say(name, value, speech).items()}
     if form is None or any(name not in said for _, name, _, _ in Formatter().parse(form) if name):
@@ -117,6 +120,7 @@ _AMOUNTS: dict[str, tuple[str, Callable[[Speech, float], str]]] = {
     "extreme_c": ("extreme", Speech.celsius),
     "minutes": ("minutes", Speech.duration),
     "allowed_min": ("allowed", Speech.duration),
+    "error_min": ("error", Speech.duration),
     "spent": ("spent", Speech.percent),
     "limit_lux": ("limit", _lux),
     "largest_lux": ("extreme", _lux),

@@ -363,7 +363,6 @@ class Vehicle:
             "memory_failures": backfill.failures,
             "memory_records": backfill.records,
             "clock_corrections": self._timekeeping.corrections,
-            "clock_trusted": int(self._clock.trusted()),
             "clock_error_ms": self._clock.error_ms(),
             "flagged": self._alarm.flagged,
             "device_faults": self._device_faults,

@@ -10,13 +10,14 @@ import pytest
 from sqlalchemy import select
 
 from gateway.core.flags import FLAG_BYTES_MAX
+from gateway.core.records import Stop
 from gateway.hub import schema
 from gateway.hub.api.live import stream_events
 from gateway.hub.app import create_app
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
 from tests.hub.samples import breach, flagged
-from tests.hub.vans import LOGGER, Van, iso
+from tests.hub.vans import LOGGER, START_MS, Van, iso, observe
 
 IDENTITY_NUMBER = "15076500565"
 CONSIGNMENT: dict[str, Any] = {
@@ -248,3 +249,35 @@ async def test_the_description_names_every_answer(caller: Caller) -> None:
     flagging = description["paths"]["/api/v1/breaches"]["post"]
     assert set(flagging["responses"]) == {"200", "201", "401", "403", "413", "422"}
     assert flagging["requestBody"]["content"]["application/json"]["examples"]
+
+
+async def test_a_trip_tells_its_stops_by_sites_names_and_by_numbers(caller: Caller) -> None:
+    await caller.put("/boxes/BOX-1", {"code": "BOX-1"})
+    await caller.put(f"/loggers/{LOGGER}", {"address": LOGGER, "box": "BOX-1"})
+    await caller.http.post("/consignments", json=CONSIGNMENT, headers=caller.admin)
+    site = {"name": "LAB", "latitude": 60.37, "longitude": 5.36, "radius_m": 200.0}
+    assert (await caller.put("/sites/LAB", site)).status_code == 200
+    assert (await caller.http.get("/sites", headers=caller.admin)).json() == [site]
+    assert_problem(await caller.put("/sites/LAB", {**site, "latitude": 91}), 422, "latitude")
+    assert_problem(await caller.put("/sites/WARD", site), 422, "name")
+    assert_problem(await caller.http.get("/consignments/C-9/stops"), 404)
+    assert (await caller.http.get("/consignments/C-1/stops")).json() == []
+    await caller.enrol()
+    told = [("arrived", "stop 1", False, 60), ("left", "stop 1", False, 300), ("arrived", "LAB", True, 900)]
+    stops = [Stop(START_MS + at_s * 1000, True, act, place, is_site, 0) for act, place, is_site, at_s in told]
+    before = Stop(START_MS - 60_000, True, "left", "stop 0", is_site=False, monotonic_ms=0)
+    caller.van.seal(observe(60, 5.0), records=[before, *stops])
+    caller.rooms.ingest.take(caller.van.deliveries())
+    (configuration,) = caller.rooms.configurations.refresh()
+    assert [known.name for known in configuration.sites] == ["LAB"]
+    listed = (await caller.http.get("/consignments/C-1/stops")).json()
+    assert [(stop["act"], stop["place"], stop["is_site"]) for stop in listed] == [each[:3] for each in told]
+    assert listed[0] == {
+        "gateway": "van-1",
+        "act": "arrived",
+        "place": "stop 1",
+        "is_site": False,
+        "at_ms": START_MS + 60_000,
+        "error_ms": 0,
+        "trusted": True,
+    }
