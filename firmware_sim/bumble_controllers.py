@@ -28,6 +28,9 @@ class Controllers(Protocol):
     async def take(self, address: str) -> Host:
         """Return the host side of a controller for the peripheral at this address; raises ``RadioError``."""
 
+    async def all_taken(self) -> None:
+        """Hear that every peripheral has its controller, and is ready; raises ``RadioError``."""
+
     async def close(self) -> None:
         """Give every controller back."""
 
@@ -58,11 +61,14 @@ class VirtualControllers:
 
     async def take(self, address: str) -> Host:
         """Return the host side of a new controller."""
-        if self._bridge is not None and self._transport is None:
-            await self._offer(self._bridge)
         controller = Controller(address, link=self.link, public_address=address)
         controller.le_features &= ~UNSUPPORTED
         return Host(controller, AsyncPipeSink(controller))
+
+    async def all_taken(self) -> None:
+        """Open the bridge, last of all: to Linux, a controller that is busy for two seconds is dead."""
+        if self._bridge is not None:
+            await self._offer(self._bridge)
 
     async def close(self) -> None:
         """Close the bridge."""
@@ -96,6 +102,9 @@ class RealController:
             raise RadioError(f"{self._name} cannot take the address {address}: only one from C0:.. to FF:..")
         self._transport = await _open(self._name)
         return Host(self._transport.source, self._transport.sink)
+
+    async def all_taken(self) -> None:
+        """Nothing is left to do."""
 
     async def close(self) -> None:
         """Give the controller back."""

@@ -65,6 +65,7 @@ class BumbleRadio:
         """Switch every controller on; raises ``RadioError``, and what Bumble raises for a transport it cannot open."""
         for port in self._ports:
             await port.start(self._controllers)
+        await self._controllers.all_taken()
 
     async def stop(self) -> None:
         """End every link and fall silent."""
