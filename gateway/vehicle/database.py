@@ -27,6 +27,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 SCHEMA_VERSION = 1
+LOG_PAGES = 256
+"""Pages in the write-ahead log before they go to the file: 1 MiB, which bounds what a full card must have room for."""
 DAMAGE = "damage"
 """The fact that says what was found damaged at a start, until the outbox has put it on the record."""
 _CLOSED = "closed"
@@ -125,6 +127,7 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         _migrate(connection, path)
     return connection
 
@@ -265,6 +268,11 @@ def _set_aside(path: Path) -> Path:
 
 def _log_of(path: Path) -> Path:
     return path.with_name(path.name + "-wal")
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether SQLite found no room."""
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from gateway.core.contents import Content, decode_content, encode_content
@@ -29,7 +30,8 @@ from gateway.core.segments import (
     seal_segment,
 )
 from gateway.keys import SigningKey, VerifyKey
-from gateway.vehicle.database import DAMAGE, transaction
+from gateway.vehicle.ballast import Ballast
+from gateway.vehicle.database import DAMAGE, is_disk_full, transaction
 from gateway.vehicle.memos import write_missing
 from gateway.vehicle.moments import Moment
 from gateway.vehicle.recorder import Stretch
@@ -41,6 +43,8 @@ _GENERATION = "hub_generation"
 _ALWAYS_MS = 1 << 62
 RESEALED_AT_ONCE = 2000
 """Segments sealed again in one transaction: 17 h of sealing, 3 MB."""
+ROOM_BYTES = 16 * 1024
+"""What is given up at once when the card is full: minutes of sealing, so that not every segment has to make room."""
 EPOCHS_KEPT = 1024
 """Epochs remembered after their segments have gone: three years of a start a day; 50 KiB."""
 
@@ -71,6 +75,7 @@ class Outbox:
 
     boot       eight bytes that name this boot of the machine
     max_bytes  stored segments in all: beyond it acknowledged ones go first, then the oldest payloads
+    ballast    what is given up when the card is full before that, so that there is room to do the same
     """
 
     def __init__(
@@ -81,6 +86,7 @@ class Outbox:
         *,
         boot: bytes,
         max_bytes: int = 2 << 30,
+        ballast: Ballast | None = None,
         random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.sealed_segments = 0
@@ -91,6 +97,8 @@ class Outbox:
         """Acknowledgements of a log that is not ours: a fork, a copied card, or a hub that mixes gateways up."""
         self.dropped_payloads = 0
         """Payloads given up because the card is full."""
+        self.disk_full = 0
+        """Times that the card had no room although `max_bytes` were not used up."""
         self._database = database
         self._rows = SegmentRows(database)
         self._gateway = gateway
@@ -98,9 +106,12 @@ class Outbox:
         self._check = VerifyKey(key.public_bytes).check
         self._boot = boot
         self._max_bytes = max_bytes
+        self._ballast = ballast
         self._random_bytes = random_bytes
         self._headers_below = 0  # of the waiting segments below this sequence only headers are left
         self._load()
+        if ballast is not None:
+            ballast.take()
 
     def _load(self) -> None:
         """Take everything from the disk; the next segment begins an epoch."""
@@ -126,16 +137,27 @@ class Outbox:
         """Make `content` durable as the next segment.
 
         In the same transaction the `resolved` stretches are forgotten and the `missing` ones remembered. Raises
-        sqlite3.Error if the disk refuses; then nothing has changed.
+        sqlite3.Error if the disk refuses; then nothing has changed. A full disk refuses only when there is nothing
+        left to give up.
         """
         epoch, segment = self._make_segment(content, sealed_at_ms, config_version)
-        self._make_room(len(segment.to_bytes()))
+        self._make_room(len(segment.to_bytes()), self._max_bytes)
+        resolved, missing = tuple(resolved), tuple(missing)
+        try:
+            self._write(epoch, segment, resolved, missing)
+        except sqlite3.Error as error:
+            if not is_disk_full(error):
+                raise
+            self._make_room_on_disk()
+            self._write(epoch, segment, resolved, missing)
+        self._advance(epoch, segment)
+        return Sealed(self._next - 1, segment.header.position, sealed_at_ms, config_version, content, self._boot)
+
+    def _write(self, epoch: Epoch, segment: Segment, resolved: Sequence[Stretch], missing: Sequence[Stretch]) -> None:
         with transaction(self._database):
             self._insert(epoch, segment)
             write_missing(self._database, resolved=resolved, missing=missing)
             self._write_unwritten()
-        self._advance(epoch, segment)
-        return Sealed(self._next - 1, segment.header.position, sealed_at_ms, config_version, content, self._boot)
 
     def _make_segment(
         self, content: Content, sealed_at_ms: int, config_version: int, boot: bytes | None = None
@@ -273,7 +295,7 @@ class Outbox:
     # --- keeping the card tidy
 
     def trim(self, before_ms: int) -> int:
-        """Delete acknowledged segments sealed before `before_ms`; returns how many.
+        """Delete acknowledged segments sealed before `before_ms`; returns how many. Takes the ballast up again.
 
         Of the newest epochs the names stay, or nobody could tell that a restored hub lacks one of them.
         """
@@ -285,6 +307,8 @@ class Outbox:
             with transaction(self._database):
                 self._rows.delete_epoch(self._epochs[0])
             del self._epochs[0]
+        if self._ballast is not None:
+            self._ballast.take()
         return deleted
 
     def write_watermarks(self) -> None:
@@ -454,14 +478,39 @@ class Outbox:
 
     # --- inside: room
 
-    def _make_room(self, wanted: int) -> None:
+    def _make_room_on_disk(self) -> None:
+        """The card is full: give up what would go first at `max_bytes`, for the segments of the next minutes."""
+        self.disk_full += 1
+        if self._ballast is None or not self._ballast.give_up():
+            log.error("the card is full, and there is no ballast to give up")
+        else:
+            log.error("the card is full: acknowledged segments go, then the oldest payloads")
+        with suppress(sqlite3.Error):  # what it cannot do yet it does below
+            self._settle_log()
+        self._make_room(ROOM_BYTES, self._stored_bytes)
+        self._settle_log()
+        if self._ballast is not None:
+            self._ballast.take()
+
+    def _settle_log(self) -> None:
+        """Bring the write-ahead log's pages into the file, and give its room back."""
+        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+    def _make_room(self, wanted: int, limit: int) -> None:
         """Acknowledged segments go, oldest first; if that is not enough, the oldest payloads, headers staying."""
         for epoch in self._epochs:
-            while self._stored_bytes + wanted > self._max_bytes and self._delete_acknowledged(epoch, _ALWAYS_MS):
+            while self._stored_bytes + wanted > limit and self._delete_acknowledged(epoch, _ALWAYS_MS):
                 pass
+        before = self.dropped_payloads
+        self._drop_payloads(wanted, limit)
+        dropped = self.dropped_payloads - before
+        if dropped:
+            log.error("the outbox is full: the %d oldest payloads were dropped, their signed headers stay", dropped)
+
+    def _drop_payloads(self, wanted: int, limit: int) -> None:
         for epoch in self._epochs:
             for sequence in range(max(epoch.waiting.start, self._headers_below), epoch.waiting.stop):
-                if self._stored_bytes + wanted <= self._max_bytes:
+                if self._stored_bytes + wanted <= limit:
                     return
                 self._drop_payload(epoch, sequence)
                 self._headers_below = sequence + 1
@@ -493,7 +542,6 @@ class Outbox:
         self._stored_bytes -= freed
         self._waiting_bytes -= freed
         self.dropped_payloads += 1
-        log.error("the outbox is full: the payload of segment %d was dropped, its signed header stays", sequence)
 
     def _is_spent(self, epoch: Epoch) -> bool:
         return not epoch.waiting and self._rows.first_stored(epoch.written) is None

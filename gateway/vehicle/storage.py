@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Self
 
 from gateway.clock import boot_id
-from gateway.core.errors import SegmentError
+from gateway.core.errors import InputError, SegmentError
 from gateway.core.segments import check_segment, parse_segment
 from gateway.keys import SigningKey, VerifyKey
-from gateway.vehicle.database import DiskThread, open_database
+from gateway.vehicle.ballast import Ballast
+from gateway.vehicle.database import DiskThread, is_disk_full, open_database
 from gateway.vehicle.memos import Memos
 from gateway.vehicle.outbox import Outbox
 
 DATABASE = "outbox.db"
+BALLAST = "outbox.ballast"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,16 @@ class Storage:
                 return False
             return True
 
-        database = open_database(data_dir / DATABASE, is_intact)
-        outbox = Outbox(database, gateway, key, boot=boot_id() if boot is None else boot, max_bytes=max_bytes)
+        ballast = Ballast(data_dir / BALLAST)
+        try:
+            database = open_database(data_dir / DATABASE, is_intact)
+        except InputError as error:
+            if not is_disk_full(error.__cause__) or not ballast.give_up():
+                raise
+            database = open_database(data_dir / DATABASE, is_intact)
+        outbox = Outbox(
+            database, gateway, key, boot=boot_id() if boot is None else boot, max_bytes=max_bytes, ballast=ballast
+        )
         return cls(outbox, Memos(database), DiskThread(), database)
 
     def close(self) -> None:

@@ -353,6 +353,7 @@ class Vehicle:
             "stored_bytes": depth.stored_bytes,
             "corrupt_segments": outbox.corrupt_segments,
             "dropped_payloads": outbox.dropped_payloads,
+            "disk_full": outbox.disk_full,
             "mismatched_acks": outbox.mismatched_acks,
             "sent": uplink.sent,
             "stalls": uplink.stalls,
