@@ -9,7 +9,6 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import click
@@ -22,11 +21,12 @@ from gateway.core.errors import InputError
 from gateway.keys import load_or_create_key
 from gateway.settings import load_settings
 from gateway.vehicle.alarm import make_hub_client
+from gateway.vehicle.driver import url_of
 from gateway.vehicle.enrolment import load_enrolment
 from gateway.vehicle.memory_desk import MemoryQuestion, MemoryView
 from gateway.vehicle.settings import DriverSettings, VehicleSettings
 from gateway.vehicle.storage import Storage
-from gateway.vehicle.vehicle import PORT_FILE, Vehicle
+from gateway.vehicle.vehicle import Vehicle
 
 LOOK_S = 0.5
 ANSWER_TIMEOUT_S = 5.0
@@ -35,7 +35,6 @@ CLOCK_TIMEOUT_S = 15.0
 """chrony is asked every few seconds; without anybody who vouches for the time no memory is read."""
 KEY_FILE = "gateway.key"
 NOT_READ = 1
-IPV4 = 4
 
 Ask = Callable[[MemoryQuestion], Awaitable[MemoryView]]
 Look = Callable[[], Awaitable[MemoryView]]
@@ -80,20 +79,6 @@ def _question(begins: datetime | None, ends: datetime | None, hours: float, now_
     if since >= to:
         raise InputError("--to", "is not after --from")
     return MemoryQuestion(from_ms=round(since.timestamp() * 1000), to_ms=round(to.timestamp() * 1000))
-
-
-def url_of(settings: VehicleSettings) -> str | None:
-    """Return where a running vehicle serves its state, None if none says so."""
-    try:
-        port = int((settings.data_dir / PORT_FILE).read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return None
-    host = settings.driver.host
-    with suppress(ValueError):
-        address = ip_address(host)
-        if address.is_unspecified:
-            host = "127.0.0.1" if address.version == IPV4 else "::1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def report(view: MemoryView) -> int:

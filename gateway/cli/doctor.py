@@ -26,7 +26,7 @@ _COLOURS = {State.GOOD: "green", State.ODD: "yellow", State.WRONG: "red"}
     help="The vehicle's TOML file; without it everything comes from COLDCHAIN_… variables.",
 )
 def command(path: Path | None) -> int:
-    """Check what a vehicle needs: Bluetooth, adapter, BlueZ, broker, hub, enrolment, clock, disk.
+    """Check what a vehicle needs: Bluetooth, adapter, BlueZ, broker, hub, enrolment, loggers, clock, disk.
 
     Each line says how something stands and, behind the arrow, what to do. The exit status is 1 if something is
     wrong. A running vehicle may go on meanwhile.

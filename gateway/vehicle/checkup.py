@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import httpx
+from pydantic import BaseModel
 
 from gateway.clock import Clock
 from gateway.core.dating import TRUSTED_ERROR_MS
@@ -21,10 +22,11 @@ from gateway.core.errors import InputError
 from gateway.mqtt import MqttClient
 from gateway.vehicle.alarm import make_hub_client
 from gateway.vehicle.bluez import AdapterFacts, BluezError, read_adapters, read_version
+from gateway.vehicle.driver import url_of
 from gateway.vehicle.enrolment import load_enrolment
 from gateway.vehicle.gpsd import GpsReceiver
 from gateway.vehicle.settings import VehicleSettings
-from gateway.vehicle.state import VehicleState
+from gateway.vehicle.state import BoxView, VehicleState
 from gateway.vehicle.time_sources import TimeSources
 from gateway.vehicle.timekeeping import SANE_FROM_MS
 
@@ -62,6 +64,7 @@ async def check_up(settings: VehicleSettings, clock: Clock) -> list[Finding]:
         lambda: check_radio(settings),
         lambda: check_broker(settings),
         lambda: check_hub(settings),
+        lambda: check_loggers(settings),
     )
     found = [finding for findings in await asyncio.gather(*(check() for check in checks)) for finding in findings]
     gps = await check_gps(settings)
@@ -189,6 +192,49 @@ async def check_hub(settings: VehicleSettings) -> list[Finding]:
         text = f"{settings.hub.url} answers {answer.status_code}"
         return [*findings, Finding("hub", State.WRONG, text, "look into the hub's log")]
     return [*findings, Finding("hub", State.GOOD, f"{settings.hub.url} answers")]
+
+
+# --- loggers
+
+_ADVICE = {
+    "battery_low": "change the battery, or coldchain swap OLD NEW --reason battery",
+    "calibration_due": "send it for calibration within 30 days: coldchain swap OLD NEW --reason calibration",
+    "calibration_overdue": "coldchain swap OLD NEW --reason calibration; nothing is accepted on it",
+    "not_calibrated": "coldchain enrol LOGGER --certificate …; nothing is accepted on it where a profile asks for one",
+    "silent": "is the box on board, and its battery good? coldchain scan shows what is within reach",
+    "stuck": "coldchain swap OLD NEW --reason defect",
+    "out_of_range": "coldchain swap OLD NEW --reason defect",
+}
+
+
+class _Boxes(BaseModel):
+    """Of a vehicle's state only this matters here."""
+
+    boxes: list[BoxView]
+
+
+async def check_loggers(settings: VehicleSettings) -> list[Finding]:
+    """Ask the running vehicle what its loggers need."""
+    stands_still = Finding("vehicle", State.ODD, "it does not run", "systemctl start coldchain-vehicle")
+    url = url_of(settings)
+    if url is None:
+        return [stands_still]
+    try:
+        async with httpx.AsyncClient(trust_env=False, timeout=LINK_TIMEOUT_S) as client:
+            answer = (await client.get(f"{url}/api/v1/state")).raise_for_status()
+            boxes = _Boxes.model_validate_json(answer.content).boxes
+    except httpx.ConnectError:
+        return [stands_still]
+    except (httpx.HTTPError, ValueError) as error:
+        text = f"{url} does not say how it stands: {type(error).__name__}"
+        return [Finding("vehicle", State.WRONG, text, "systemctl restart coldchain-vehicle")]
+    findings = [
+        Finding("loggers", State.ODD, f"{box.code}: {word.replace('_', ' ')}", _ADVICE.get(word, "coldchain loggers"))
+        for box in boxes
+        for word in (*box.faults, *box.needs)
+    ]
+    running = Finding("vehicle", State.GOOD, f"it runs, with {len(boxes)} boxes")
+    return [running, *(findings or [Finding("loggers", State.GOOD, "nothing is needed")])]
 
 
 # --- this machine

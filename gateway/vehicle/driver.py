@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 
 import uvicorn
@@ -14,11 +14,14 @@ from fastapi import FastAPI, HTTPException, Request
 
 from gateway.core.errors import InputError
 from gateway.vehicle.memory_desk import MemoryDesk, MemoryQuestion, MemoryView
-from gateway.vehicle.settings import DriverSettings
+from gateway.vehicle.settings import DriverSettings, VehicleSettings
 from gateway.vehicle.state import VehicleState
 
 log = logging.getLogger(__name__)
 
+PORT_FILE = "driver.port"
+"""In data_dir: where a running vehicle serves its state, for whoever works on the same machine."""
+IPV4 = 4
 STOP_TIMEOUT_S = 1
 """A browser that keeps a connection open does not keep the vehicle from stopping."""
 
@@ -66,6 +69,20 @@ def _is_here(host: str, own: str) -> bool:
         return host == own or ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def url_of(settings: VehicleSettings) -> str | None:
+    """Return where a running vehicle serves its state, None if none says so."""
+    try:
+        port = int((settings.data_dir / PORT_FILE).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    host = settings.driver.host
+    with suppress(ValueError):
+        address = ip_address(host)
+        if address.is_unspecified:
+            host = "127.0.0.1" if address.version == IPV4 else "::1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class DriverServer:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
 from gateway.core.configuration import Configuration, Logger
+from gateway.core.upkeep import calibration_need
 from gateway.core.verdicts import Judgement
 from gateway.vehicle.hearing import RadioHealth
 
@@ -32,7 +34,8 @@ class _Part(BaseModel):
 class BoxView(_Part):
     """One box. `temperature_c` is the latest heard, calibrated; `age_s` is how long ago, in domain seconds.
 
-    `faults` are those of its loggers that last: silent, stuck, out_of_range, battery_low.
+    `faults` are those of its loggers that last: silent, stuck, out_of_range, battery_low; `needs` what their
+    certificates ask for: not_calibrated, calibration_due (within 30 days), calibration_overdue.
     """
 
     code: str
@@ -41,6 +44,7 @@ class BoxView(_Part):
     age_s: float | None
     state: BoxWord
     faults: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
 
 class LinkView(_Part):
@@ -201,7 +205,7 @@ def view_boxes(
     """Describe each box that has a logger. `faults_of(logger)` tells the faults that last."""
     if configuration is None:
         return []
-    views = []
+    views, now = [], datetime.fromtimestamp(now_ms / 1000, UTC)
     for box in configuration.boxes:
         loggers = [logger for logger in configuration.loggers if logger.box == box.code]
         if not loggers:
@@ -216,6 +220,7 @@ def view_boxes(
                 age_s=age_s,
                 state=word_for(age_s, _carried(configuration, box.code, judgements)),
                 faults=tuple(sorted({fault for logger in loggers for fault in faults_of(logger.address)})),
+                needs=tuple(sorted({need for logger in loggers if (need := calibration_need(logger, now))})),
             )
         )
     return views

@@ -26,7 +26,7 @@ from gateway.vehicle.adoption import Adoption
 from gateway.vehicle.alarm import Alarm
 from gateway.vehicle.backfill import Backfill
 from gateway.vehicle.backlog import Backlog
-from gateway.vehicle.driver import DriverServer, make_app
+from gateway.vehicle.driver import PORT_FILE, DriverServer, make_app
 from gateway.vehicle.enrolled import enrolled_loggers
 from gateway.vehicle.enrolment import Enrolment
 from gateway.vehicle.faults import FaultDetector
@@ -62,8 +62,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 TRIM_INTERVAL_S = 3600
-PORT_FILE = "driver.port"
-"""Where a running vehicle serves its state, for whoever works on the same machine."""
 LOOK_INTERVAL_S = 60
 """Domain seconds between looks for loggers that fell silent."""
 FLOOR_SEGMENTS = 20_000

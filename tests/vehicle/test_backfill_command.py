@@ -22,12 +22,11 @@ from gateway.core.observations import Source
 from gateway.core.records import MemoryRead
 from gateway.core.topics import CONFIG
 from gateway.keys import load_or_create_key
-from gateway.vehicle.driver import make_app
+from gateway.vehicle.driver import PORT_FILE, make_app
 from gateway.vehicle.enrolment import Enrolment, save_enrolment
 from gateway.vehicle.memory_desk import MemoryDesk
 from gateway.vehicle.recorder import Stretch
 from gateway.vehicle.storage import Storage
-from gateway.vehicle.vehicle import PORT_FILE
 from tests.vehicle.carried import configuration
 from tests.vehicle.fakes import HUB_KEY, HandClock
 from tests.vehicle.samples import T0, TAG, VAN

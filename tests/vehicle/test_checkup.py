@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -15,7 +16,17 @@ import pytest
 from firmware_sim.bluez import FakeBluez, Settings
 from gateway.hub.broker import EmbeddedBroker
 from gateway.vehicle import checkup as module
-from gateway.vehicle.checkup import Finding, State, check_bluetooth, check_broker, check_clock, check_disk, check_hub
+from gateway.vehicle.checkup import (
+    Finding,
+    State,
+    check_bluetooth,
+    check_broker,
+    check_clock,
+    check_disk,
+    check_hub,
+    check_loggers,
+)
+from gateway.vehicle.driver import PORT_FILE
 from gateway.vehicle.enrolment import Enrolment, save_enrolment
 from gateway.vehicle.settings import VehicleSettings
 from tests.vehicle.fakes import HUB_KEY, HandClock
@@ -183,6 +194,64 @@ async def test_scan_ends_after_its_time(bluez: FakeBluez) -> None:
     async with process("scan", "--seconds", "0.2") as scan:
         assert await scan.communicate() == (b"", b"")
         assert scan.returncode == 0
+
+
+async def test_scan_once_tells_at_the_end_as_json_too(bluez: FakeBluez) -> None:
+    tag = Tag(bluez, TAG)
+    async with process("scan", "--once", "--json", "--seconds", "1") as scan:
+        waiting = asyncio.create_task(scan.communicate())
+        while not waiting.done():  # it may not listen yet
+            tag.advertise(7, -5.0)
+            await asyncio.wait([waiting], timeout=0.1)
+    output, errors = waiting.result()
+    (heard,) = json.loads(output)
+    age_s = heard.pop("age_s")
+    assert (scan.returncode, errors, age_s >= 0) == (0, b"", True)
+    told = {"logger": TAG, "kind": "ruuvitag", "maker": "Ruuvi", "temperature_c": -5.0, "rssi_dbm": -60, "note": ""}
+    assert heard == told | {"battery_mv": 3000, "battery_pct": None}
+
+
+async def test_scan_once_that_hears_nothing_says_so(bluez: FakeBluez) -> None:
+    async with process("scan", "--once", "--seconds", "0.2") as scan:
+        assert await scan.communicate() == (b"", b"coldchain: no logger was heard in 0.2 s\n")
+        assert scan.returncode == 1
+
+
+@asynccontextmanager
+async def vehicle_that_says(folder: Path, boxes: list[dict[str, object]]) -> AsyncIterator[VehicleSettings]:
+    """Something on this machine that answers as a vehicle whose boxes stand like this."""
+    state = {"gateway": VAN, "boxes": [{"label": "", "temperature_c": None, "age_s": None, **box} for box in boxes]}
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = json.dumps(state).encode()
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    found = settings(folder)
+    found.data_dir.mkdir()
+    (found.data_dir / PORT_FILE).write_text(str(server.sockets[0].getsockname()[1]))
+    async with server:
+        yield found
+
+
+async def test_what_loggers_need_is_said_with_what_to_do(tmp_path: Path) -> None:
+    boxes: list[dict[str, object]] = [
+        {"code": "BOX-1", "state": "ok", "faults": ["battery_low"], "needs": ["calibration_due"]},
+        {"code": "BOX-2", "state": "ok"},
+    ]
+    async with vehicle_that_says(tmp_path, boxes) as asked:
+        found = await check_loggers(asked)
+    assert [(finding.subject, finding.text) for finding in found] == [
+        ("vehicle", "it runs, with 2 boxes"),
+        ("loggers", "BOX-1: battery low"),
+        ("loggers", "BOX-1: calibration due"),
+    ]
+    assert ["coldchain swap" in finding.advice for finding in found] == [False, True, True]
+    (stopped,) = await check_loggers(asked)
+    assert (stopped.subject, stopped.state) == ("vehicle", State.ODD)
 
 
 async def test_scan_without_bluetooth_names_the_doctor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
+from gateway.core.assignments import Swap, SwapReason, swap_of
+from gateway.core.configuration import Calibration
 from gateway.core.verdicts import Excursion
 from gateway.vehicle.state import STALE_S, BoxWord, Latest, view_boxes, word_for
 from tests.vehicle.carried import breach, configuration, judgement
@@ -46,3 +50,26 @@ def test_breaches_show_at_the_box_that_carries_the_item() -> None:
 
 def test_without_a_configuration_there_are_no_boxes() -> None:
     assert view_boxes(None, Latest(), {}, T0) == []
+
+
+def test_a_calibration_that_falls_due_shows_at_its_box() -> None:
+    known = configuration()
+    (logger,) = known.loggers
+    due = datetime.fromtimestamp(T0 / 1000, UTC) + timedelta(days=29)
+    certificate = Calibration(certificate="K-1", calibrated_at=due - timedelta(days=365), due_at=due)
+    certified = known.model_copy(update={"loggers": (logger.model_copy(update={"calibration": certificate}),)})
+    assert [view.needs for view in view_boxes(known, Latest(), {}, T0)] == [("not_calibrated",)]
+    assert [view.needs for view in view_boxes(certified, Latest(), {}, T0)] == [("calibration_due",)]
+    assert [view.needs for view in view_boxes(certified, Latest(), {}, T0 - 2 * 86_400_000)] == [()]
+
+
+def test_after_a_swap_a_box_shows_the_logger_that_came() -> None:
+    known = configuration()
+    (logger,) = known.loggers
+    now = datetime.fromtimestamp(T0 / 1000, UTC)
+    left, came = swap_of(logger, None, Swap(new="C0:FF:EE:00:00:02", reason=SwapReason.BATTERY), now)
+    latest = Latest()
+    latest.hear(left.address, T0 + 1000, 20_000)
+    latest.hear(came.address, T0, 5000)
+    (view,) = view_boxes(known.model_copy(update={"loggers": (left, came)}), latest, {}, T0)
+    assert view.temperature_c == 5.0
