@@ -9,12 +9,14 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import click
 
 from gateway.core.errors import InputError
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
+_EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 _ONE_OF_EACH = "makers.toml"
 _FIRST = "RUUVI"
 """Of its boxes; a real controller carries one."""
@@ -42,7 +44,42 @@ def command() -> None:
       coldchain simulate --radio bumble:usb:0                 a RuuviTag on the air
       coldchain simulate check trip.toml
       coldchain simulate run trip.toml --bus unix:path=/tmp/bus --truth truth.jsonl
+      coldchain simulate fleet --settings hub.toml --hub http://127.0.0.1:8080 --gateways 1000
     """  # noqa: D301  \b is click's mark for "keep these lines", not an escape
+
+
+@command.command(no_args_is_help=True)
+@click.option("--settings", type=_EXISTING, required=True, help="The hub's settings file: broker, codes, admin.token.")
+@click.option("--hub", required=True, metavar="URL", help="Where the hub serves its API.")
+@click.option("--broker", metavar="URL", help="Instead of the broker in the settings, as the vehicles reach it.")
+@click.option("--gateways", default=1000, show_default=True, type=click.IntRange(1, 100_000))
+@click.option("--loggers", default=10, show_default=True, type=click.IntRange(1, 100), help="Boxes in each vehicle.")
+@click.option("--readings", default=5, show_default=True, type=click.IntRange(1, 40), help="Per logger and segment.")
+@click.option("--interval", default=30, show_default=True, type=click.IntRange(1), help="Seconds between readings.")
+@click.option("--rate", default=0.0, show_default=True, help="Readings a second of all; 0: as fast as the hub takes.")
+@click.option("--duration", default=60.0, show_default=True, help="Seconds at that rate.")
+@click.option("--segments", type=click.IntRange(1), help="Segments of each vehicle, instead of a duration.")
+@click.option("--connections", default=4, show_default=True, type=click.IntRange(1, 64), help="To the broker.")
+@click.option("--profile", default="storage-2-8", show_default=True, help="Judges every item.")
+@click.option("--prefix", default="LOAD", show_default=True, help="Of the vehicles' names.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+def fleet(**options: Any) -> int:  # noqa: ANN401  click hands over what is declared above
+    """Load a hub with simulated vehicles that speak the real protocol, to size an installation.
+
+    Each has a key, is enrolled and registered over the hub's API with a box for each logger and a consignment, and
+    sends signed segments over MQTT. They are sealed first, so that sealing is not measured. Everything stays in the
+    hub: use one that was set up for this. The broker must let one user publish for all vehicles.
+
+    Exit status 0: everything was acknowledged.
+
+    \b
+    Examples:
+      coldchain simulate fleet --settings hub.toml --hub http://127.0.0.1:8080 --gateways 1000 --rate 3333
+      coldchain simulate fleet --settings hub.toml --hub http://127.0.0.1:8080 --gateways 100 --segments 200 --json
+    """  # noqa: D301  \b is click's mark for "keep these lines", not an escape
+    from gateway.cli.fleet import FleetOptions, run_fleet  # noqa: PLC0415  the other commands need none of it
+
+    return run_fleet(FleetOptions(**options))
 
 
 @command.command()

@@ -125,7 +125,9 @@ class Exchange:
 
     async def _acknowledge(self, receipt: Receipt) -> None:
         payload = sign_envelope(ACK, receipt.gateway, encode_ack(receipt.ack), self._key.sign)
-        await self._client.publish(topic_of(receipt.gateway, ACK), payload, qos=1)
+        # QoS 0: waiting for the broker to confirm it, behind all that the broker still has to deliver, could be for
+        # ever. One that is lost is said again at the next receipt, and vehicles send again what is not acknowledged.
+        await self._client.publish(topic_of(receipt.gateway, ACK), payload, qos=0)
 
     async def _take_status(self, gateway: str, payload: bytes) -> None:
         try:

@@ -1,0 +1,85 @@
+"""The simulated fleet against a real hub and a real Mosquitto."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from gateway.core.contents import decode_content
+from gateway.core.segments import check_segment, parse_segment
+from gateway.hub import schema
+from gateway.hub.store import open_existing_store
+from gateway.hub.verification import verify_store
+from gateway.keys import VerifyKey
+from gateway.load.vehicles import Shape, name_fleet, seal_log
+from tests.hub.vans import START_MS
+from tests.servers.mosquitto import MosquittoMissingError, running_mosquitto
+
+COLDCHAIN = [sys.executable, "-m", "gateway.cli"]
+
+
+def test_a_log_is_what_a_vehicle_would_seal() -> None:
+    shape = Shape(loggers=3, readings=2, interval_s=30)
+    vehicle = name_fleet("LOAD", 2, b"run")[1]
+    log = [parse_segment(vehicle.name, data) for data in seal_log(vehicle, shape, 4, START_MS)]
+    key = VerifyKey(vehicle.key.public_bytes)
+    for segment in log:
+        check_segment(segment, key.check)
+    assert [segment.header.offset for segment in log] == [0, 1, 2, 3]
+    assert [after.header.previous for after in log[1:]] == [before.hash for before in log[:-1]]
+    readings = [o for segment in log for o in decode_content(segment.body or b"").observations]
+    assert {o.logger for o in readings} == {vehicle.logger(place) for place in range(3)}
+    assert len(readings) == 4 * shape.readings_per_segment
+    assert len({(o.logger, o.counter) for o in readings}) == len(readings)
+
+
+def test_runs_of_one_fleet_are_logs_of_their_own_by_the_same_keys() -> None:
+    one, other = name_fleet("LOAD", 1, b"1")[0], name_fleet("LOAD", 1, b"2")[0]
+    assert one.key.public_bytes == other.key.public_bytes
+    assert one.epoch != other.epoch
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Iterator[Path]:
+    (tmp_path / "broker").mkdir()
+    try:
+        with running_mosquitto(tmp_path / "broker") as url:
+            path = tmp_path / "hub.toml"
+            path.write_text(f'data_dir = "{tmp_path / "hub"}"\n[broker]\nurl = "{url}"\n')
+            yield path
+    except MosquittoMissingError as error:
+        pytest.skip(str(error))
+
+
+def test_a_fleet_is_registered_heard_and_acknowledged(settings: Path, tmp_path: Path) -> None:
+    command = [*COLDCHAIN, "hub", "run", "--settings", str(settings)]
+    with (tmp_path / "hub.log").open("w") as log:
+        hub = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)  # noqa: S603  our own command
+    try:
+        assert hub.stdout is not None
+        url = json.loads(hub.stdout.readline().removeprefix("READY"))["http"]
+        fleet = [*COLDCHAIN, "simulate", "fleet", "--settings", str(settings), "--hub", url, "--json"]
+        options = ["--gateways", "3", "--segments", "5", "--loggers", "2", "--connections", "2"]
+        done = subprocess.run([*fleet, *options], capture_output=True, text=True, check=False)  # noqa: S603  the same
+        assert done.returncode == 0, done.stderr
+        said = json.loads(done.stdout)
+    finally:
+        hub.send_signal(signal.SIGTERM)
+        hub.communicate()
+    assert (said["segments"], said["acknowledged"], said["readings"]) == (15, 15, 150)
+    assert said["refused_acks"] == 0
+    store = open_existing_store(f"sqlite:///{tmp_path / 'hub' / 'hub.sqlite3'}")
+    try:
+        assert verify_store(store).is_proven
+        with store.read() as connection:
+            assert connection.execute(select(func.count()).select_from(schema.consignments)).scalar_one() == 3
+            assert connection.execute(select(func.count()).select_from(schema.quarantine)).scalar_one() == 0
+    finally:
+        store.close()
