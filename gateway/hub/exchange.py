@@ -15,12 +15,12 @@ import msgspec
 
 from gateway.core.configuration import Configuration, reveal
 from gateway.core.errors import InputError
-from gateway.core.messages import ENVELOPE_BYTES_MAX, encode_ack, sign_envelope
+from gateway.core.messages import ENVELOPE_BYTES_MAX, Ack, encode_ack, sign_envelope
 from gateway.core.topics import ACK, CONFIG, LOG, PREFIX, STATUS, parse_topic, topic_of
 from gateway.hub.configurations import Configurations
 from gateway.hub.enrolment import Enrolment
 from gateway.hub.events import Bell
-from gateway.hub.ingest import MOMENT_MS_MAX, Delivery, Ingest, Receipt
+from gateway.hub.ingest import MOMENT_MS_MAX, Delivery, Ingest
 from gateway.hub.leadership import lead
 from gateway.hub.patience import keep_trying
 from gateway.hub.store import Store
@@ -77,6 +77,8 @@ class Exchange:
         self._key = key
         self._queue: asyncio.Queue[Message] = asyncio.Queue(QUEUE_MAX)
         self._published: dict[str, int] = {}
+        self._receipts: dict[str, Ack] = {}  # to be said; one for each gateway, since the next says the same and more
+        self._answers = asyncio.Event()
 
     async def run(self, registered: Bell, arrived: Bell) -> None:
         """Serve for ever. `registered` tells of a changed registry; `arrived` rings after each commit."""
@@ -85,6 +87,7 @@ class Exchange:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._read(), name="hub reads the broker")
             tasks.create_task(self._take(arrived), name="hub ingest")
+            tasks.create_task(self._answer(), name="hub acknowledgements")
             tasks.create_task(self._lead_configurations(registered), name="hub configurations")
 
     async def _read(self) -> None:
@@ -119,15 +122,24 @@ class Exchange:
         if deliveries:
             receipts = await keep_trying(lambda: self._ingest.take(deliveries), f"{len(deliveries)} segments wait")
             for receipt in receipts:
-                await self._acknowledge(receipt)
+                self._receipts[receipt.gateway] = receipt.ack
+            self._answers.set()
         for message in batch:
             self._client.acknowledge(message)
 
-    async def _acknowledge(self, receipt: Receipt) -> None:
-        payload = sign_envelope(ACK, receipt.gateway, encode_ack(receipt.ack), self._key.sign)
-        # QoS 0: waiting for the broker to confirm it, behind all that the broker still has to deliver, could be for
-        # ever. One that is lost is said again at the next receipt, and vehicles send again what is not acknowledged.
-        await self._client.publish(topic_of(receipt.gateway, ACK), payload, qos=0)
+    async def _answer(self) -> None:
+        """Say what is durable: the latest of each gateway.
+
+        Apart from taking, which must not wait for the broker: while the inbox is full nothing is read, and so no
+        confirmation that lets the next answer go.
+        """
+        while True:
+            await self._answers.wait()
+            self._answers.clear()
+            while self._receipts:
+                gateway, ack = self._receipts.popitem()
+                payload = sign_envelope(ACK, gateway, encode_ack(ack), self._key.sign)
+                await self._client.publish(topic_of(gateway, ACK), payload, qos=1)
 
     async def _take_status(self, gateway: str, payload: bytes) -> None:
         try:

@@ -35,6 +35,8 @@ class Broker:
         self.changed = asyncio.Event()
         self.connection = 1
         self.is_up = True
+        self.confirms = asyncio.Event()
+        self.confirms.set()
 
     @property
     def messages(self) -> AsyncIterator[Message]:
@@ -48,6 +50,8 @@ class Broker:
         self.subscribed.append(topic)
 
     async def publish(self, topic: str, payload: bytes, qos: int = 1, *, retain: bool = False) -> bool:
+        if topic.endswith("/ack"):
+            await self.confirms.wait()
         if self.is_up:
             self.published.append((topic, payload, retain))
             self._tell()
@@ -111,11 +115,11 @@ async def running(rooms: Rooms, ingest: Ingest | None = None) -> AsyncIterator[B
     await asyncio.wait({task})
 
 
-async def test_a_segment_is_stored_then_answered_then_acknowledged(rooms: Rooms, van: Van) -> None:
+async def test_a_segment_is_stored_then_answered_and_acknowledged(rooms: Rooms, van: Van) -> None:
     segment = van.seal(observe(0, 5.0))
     async with running(rooms) as broker:
         broker.deliver(f"coldchain/v1/{van.name}/log", segment.to_bytes())
-        await broker.until(lambda: broker.acknowledged)
+        await broker.until(lambda: broker.acknowledged and broker.on("ack"))
     check = VerifyKey(rooms.key.public_bytes).check
     ack = decode_ack(open_envelope("ack", van.name, broker.on("ack")[0], check))
     assert [(epoch.next_offset, epoch.head) for epoch in ack.epochs] == [(1, segment.hash)]
@@ -127,8 +131,23 @@ async def test_a_duplicate_is_answered_again(rooms: Rooms, van: Van) -> None:
     async with running(rooms) as broker:
         for count in (1, 2):
             broker.deliver(f"coldchain/v1/{van.name}/log", payload)
-            await broker.until(lambda count=count: len(broker.acknowledged) == count)
+            await broker.until(lambda count=count: len(broker.acknowledged) == len(broker.on("ack")) == count)
     assert len(broker.on("ack")) == 2
+
+
+async def test_taking_does_not_wait_for_the_broker_to_confirm_answers(rooms: Rooms, van: Van) -> None:
+    """Its confirmations come through the same inbox: whoever waits for them with a full one waits for ever."""
+    segments = [van.seal(observe(30 * number, 5.0)) for number in range(5)]
+    async with running(rooms) as broker:
+        broker.confirms.clear()
+        for count, segment in enumerate(segments, 1):
+            broker.deliver(f"coldchain/v1/{van.name}/log", segment.to_bytes())
+            await broker.until(lambda count=count: len(broker.acknowledged) == count)
+        broker.confirms.set()
+        await broker.until(lambda: len(broker.on("ack")) == 2)
+    check = VerifyKey(rooms.key.public_bytes).check
+    ack = decode_ack(open_envelope("ack", van.name, broker.on("ack")[-1], check))
+    assert [(epoch.next_offset, epoch.head) for epoch in ack.epochs] == [(5, segments[-1].hash)]
 
 
 class Failing(Ingest):
@@ -150,7 +169,7 @@ async def test_what_the_database_does_not_take_is_neither_lost_nor_acknowledged(
     failing = Failing(rooms.store, rooms.clock.now_ms)
     async with running(rooms, failing) as broker:
         broker.deliver(f"coldchain/v1/{van.name}/log", van.seal(observe(0, 5.0)).to_bytes())
-        await broker.until(lambda: broker.acknowledged)
+        await broker.until(lambda: broker.acknowledged and broker.on("ack"))
     assert failing.fails == 0
     assert (len(broker.on("ack")), rooms.archive.counts().chained) == (1, 1)
 
