@@ -20,6 +20,8 @@ from gateway.vehicle.moments import Moment
 GAP_INTERVALS = 1.0
 """A silence longer than so many memory intervals can hold a record further than half an interval from all that was
 heard live: one that is new. Of a shorter silence the memory has nothing to tell."""
+FIRST_GAP_INTERVALS = 0.5
+"""The same where nothing was heard at the beginning of the silence: when custody began."""
 BUFFER_MAX = 50_000
 """Observations waiting to be sealed: what 50 loggers yield in 8 h, should the disk refuse for so long (15 MB)."""
 
@@ -303,6 +305,6 @@ class Recorder:
     def _missing_since_custody(logger: str, track: _Track, until_ms: int) -> Stretch | None:
         """Since something is in the box; one interval before it, so that its first minutes are covered too."""
         since_ms, interval_s = track.enrolled.since_ms, track.enrolled.memory_interval_s
-        if since_ms is None or interval_s is None or until_ms - since_ms <= GAP_INTERVALS * interval_s * 1000:
+        if since_ms is None or interval_s is None or until_ms - since_ms <= FIRST_GAP_INTERVALS * interval_s * 1000:
             return None
         return Stretch(logger, since_ms - interval_s * 1000, until_ms)

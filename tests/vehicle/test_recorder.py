@@ -111,6 +111,15 @@ def test_a_silence_of_which_a_memory_may_hold_a_record_is_missing(recorder: Reco
     assert recorder.hear(TAG, measure(3), at(600_001)).missing == Stretch(TAG, T0 + 300_000, T0 + 600_001)
 
 
+def test_custody_that_begins_in_silence_is_asked_for_after_half_an_interval() -> None:
+    recorder = Recorder(30)
+    recorder.enrol({TAG: Enrolled(memory_interval_s=300, since_ms=T0)})
+    assert recorder.hear(TAG, measure(1), at(150_001)).missing == Stretch(TAG, T0 - 300_000, T0 + 150_001)
+    early = Recorder(30)
+    early.enrol({TAG: Enrolled(memory_interval_s=300, since_ms=T0)})
+    assert early.hear(TAG, measure(1), at(150_000)).missing is None
+
+
 def test_a_logger_without_memory_misses_nothing() -> None:
     recorder = Recorder(30)
     recorder.enrol({TAG: Enrolled(memory_interval_s=None, since_ms=T0 - 60 * MINUTE)})
