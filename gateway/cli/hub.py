@@ -9,7 +9,9 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -214,6 +216,55 @@ def project(context: click.Context, path: Path | None, *, rebuild: bool) -> None
         writer.close()
         store.close()
     click.echo(f"{done.segments} segments projected, {done.points} points written, {done.refused} refused")
+
+
+@command.command()
+@_SETTINGS
+@click.option("--profile", required=True, metavar="ID", help="The profile that was corrected.")
+@click.option(
+    "--since", type=click.DateTime(["%Y-%m-%d"]), help="Only what was received since this day, or is not yet."
+)
+@click.option("--dry-run", is_flag=True, help="Say how many consignments it would be, and do nothing.")
+@click.pass_context
+def recompute(
+    context: click.Context, path: Path | None, profile: str, since: datetime | None, *, dry_run: bool
+) -> None:
+    """Judge finished trips anew by the newest version of a profile.
+
+    Where a verdict or its evidence changes, a new version stands beside the old one. It may be stopped at any time: a
+    running hub goes on with it, and so does the same command. The hub may be running meanwhile.
+
+    \b
+    Example:
+      coldchain hub recompute --profile potassium --since 2026-03-01 --dry-run --settings hub.toml
+    """  # noqa: D301  \b is click's mark for "keep these lines", not an escape
+    from gateway.hub.archive import Archive  # noqa: PLC0415  the same
+    from gateway.hub.configurations import Configurations  # noqa: PLC0415  the same
+    from gateway.hub.recomputation import count_waiting, find_judged_by, mark_for_recomputation  # noqa: PLC0415  the same
+    from gateway.hub.registry import Registry  # noqa: PLC0415  the same
+    from gateway.hub.store import open_existing_store  # noqa: PLC0415  the same
+    from gateway.hub.watch import Watch  # noqa: PLC0415  the same
+
+    settings = load_settings(HubSettings, path or context.obj)
+    clock = open_clock(settings.clock)
+    store = open_existing_store(settings.database_url)
+    try:
+        codes = find_judged_by(store, profile, None if since is None else since.replace(tzinfo=UTC))
+        if dry_run:
+            click.echo(f"{len(codes)} consignments would be judged anew")
+            return
+        mark_for_recomputation(store, codes, clock.now_ms())
+        configurations = Configurations(store, clock.now_ms, demonstration=settings.demonstration)
+        watch = Watch(store, Archive(store), Registry(store, clock.now_ms), configurations, clock)
+        with show_progress(f"of {len(codes)} consignments") as progress:
+            while left := count_waiting(store, codes):
+                if not watch.judge_marked():
+                    time.sleep(1)  # others are judging them
+                if progress is not None:
+                    progress(len(codes) - left)
+    finally:
+        store.close()
+    click.echo(f"{len(codes)} consignments judged anew")
 
 
 def _require_influx(settings: HubSettings) -> HubSettings:

@@ -26,6 +26,7 @@ from gateway.core.judgement import ConsignmentJudge
 from gateway.core.observations import Observation
 from gateway.core.verdicts import Judgement
 from gateway.hub.archive import Archive
+from gateway.hub.audit import count_acts
 from gateway.hub.breaches import HUB, lock_breaches, read_covered, reconcile
 from gateway.hub.configurations import Case, Configurations
 from gateway.hub.dirty import MARGIN_MS, Mark, clear_mark, mark_clean, read_marks, read_marks_of
@@ -111,6 +112,7 @@ class Watch:
         self._clock = clock
         self._make_judge = make_judge
         self._folded: OrderedDict[str, _Folded] = OrderedDict()
+        self._cases: OrderedDict[str, tuple[int, Case]] = OrderedDict()
         self._patrolled_at_ms: int | None = None
         self._redating = Redating(store, archive, clock.now_ms)
         self._dated_revision = 0
@@ -198,13 +200,29 @@ class Watch:
     def _find(self, mark: Mark) -> _Finding:
         with self._store.read() as connection:
             covered = read_covered(connection, mark.consignment)
-        case = self._configurations.case(mark.consignment)
+            acts = count_acts(connection)
+        case = self._case(mark.consignment, acts)
         if case is None:  # a gateway flagged something that is not registered here (yet)
             return _Finding(mark, (), covered, received=False)
         folded = self._fold(case)
         self._feed(folded, case)
         judgements = folded.judge.judgements(self._clock.now_ms())
         return _Finding(mark, judgements, covered, received=case.consignment.received_at is not None)
+
+    def _case(self, code: str, acts: int) -> Case | None:
+        """Return what is needed to judge; read again only if anybody has acted since: an act may change anything."""
+        known = self._cases.get(code)
+        if known is not None and known[0] == acts:
+            return known[1]
+        case = self._configurations.case(code)
+        if case is None:
+            self._cases.pop(code, None)
+            return None
+        self._cases[code] = (acts, case)
+        self._cases.move_to_end(code)
+        if len(self._cases) > CASES_KEPT:
+            self._cases.popitem(last=False)
+        return case
 
     def _find_safely(self, mark: Mark) -> _Finding:
         try:
