@@ -407,6 +407,8 @@ breaches = Table(
     Column("settled_at_ms", Milliseconds),  # when it was confirmed or withdrawn
     Column("returns", Integer, nullable=False, server_default="0"),  # times it came back after being withdrawn
     Column("merged_into", Key, ForeignKey("breaches.id")),
+    Column("silent", String(16)),  # why it has no alert of its own; see gateway.hub.breaches.Silence
+    Column("snapshot", Text),  # the broken rule as the profile of that version states it
     Index("ix_breaches_subject", "consignment", "item", "examination", "rule"),
 )
 
@@ -428,7 +430,91 @@ alerts = Table(
     Column("created_at_ms", Milliseconds, nullable=False),
     Column("sent_at_ms", Milliseconds, index=True),
     Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("key", String(255)),  # of what is told once, and is no breach
+    Column("source", Code, nullable=False, server_default=""),  # among sources, alerts leave in turn
     UniqueConstraint("breach_id", "kind", "occasion"),
+    Index("ix_alerts_key", "key", unique=True),
+)
+
+# --- what people do with it -----------------------------------------------------------------------------------------
+
+# Where each breach stands. Everything else of its review is in review_records, which are never changed.
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("breach_id", Key, ForeignKey("breaches.id"), primary_key=True, autoincrement=False),
+    Column("state", String(16), nullable=False),
+    Column("assigned_to", Code),
+    Column("acknowledged_by", Code),
+    Column("acknowledged_at_ms", Milliseconds),
+    Column("closed_at_ms", Milliseconds),
+    Column("changed_at_ms", Milliseconds, nullable=False),
+    Index("ix_reviews_state", "state", "breach_id"),
+)
+
+review_records = Table(
+    "review_records",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("breach_id", Key, ForeignKey("breaches.id"), nullable=False, index=True),
+    Column("event", String(16), nullable=False),
+    Column("at_ms", Milliseconds, nullable=False),
+    Column("who", Code, nullable=False),
+    Column("printed_name", String(120), nullable=False),
+    Column("document", Text, nullable=False),
+    Column("corrects", Key, ForeignKey("review_records.id"), unique=True),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("consignment", Code, ForeignKey("consignments.code"), nullable=False),
+    Column("item", Code, nullable=False),
+    Column("at_ms", Milliseconds, nullable=False),
+    Column("who", Code, nullable=False),
+    Column("printed_name", String(120), nullable=False),
+    Column("document", Text, nullable=False),
+    Column("corrects", Key, ForeignKey("decisions.id"), unique=True),
+    Index("ix_decisions_item", "consignment", "item"),
+)
+
+# Entries of the editable lists that differ from those the program brings along.
+choices = Table(
+    "choices",
+    metadata,
+    Column("list", String(24), primary_key=True),
+    Column("code", Code, primary_key=True),
+    Column("document", Text, nullable=False),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("breach_id", Key, ForeignKey("breaches.id"), nullable=False, unique=True),
+    Column("box", Code),
+    Column("entered_at_ms", Milliseconds, nullable=False),
+    Column("resolved_at_ms", Milliseconds),
+    Column("resolution", Text),
+    Index(
+        "ix_inbox_open",
+        "id",
+        sqlite_where=text("resolved_at_ms IS NULL"),
+        postgresql_where=text("resolved_at_ms IS NULL"),
+    ),
+)
+
+# Times in which a box was ready or loaded and nothing was registered in it.
+vigils = Table(
+    "vigils",
+    metadata,
+    Column("code", Code, primary_key=True),
+    Column("box", Code, nullable=False),
+    Column("profile", Code, nullable=False),
+    Column("begins_ms", Milliseconds, nullable=False),
+    Column("ends_ms", Milliseconds),
+    Index("ix_vigils_box", "box", "begins_ms"),
 )
 
 # --- records and work -----------------------------------------------------------------------------------------------
@@ -440,7 +526,7 @@ audit = Table(
     Column("at_ms", Milliseconds, nullable=False),
     Column("who", Code, nullable=False),
     Column("act", String(32), nullable=False),
-    Column("subject", String(160), nullable=False),
+    Column("subject", String(160), nullable=False, index=True),
     Column("old", Text),
     Column("new", Text),
     Column("reason", Text, nullable=False, server_default=""),
