@@ -216,7 +216,7 @@ def humps(draw: st.DrawFn) -> tuple[Readings, Readings]:
     up, top = draw(st.integers(6, 90)), draw(st.integers(0, 30))
     rises = [0] * 15 + [1] * up + [0] * top + [-1] * up + [0] * 15
     course = [(float(minute), round(level_c + slope * risen, 3)) for minute, risen in enumerate(accumulate(rises))]
-    begin, end = draw(st.integers(5, 20)), len(course) - draw(st.integers(5, 15))
+    begin, end = draw(st.integers(5, 17)), len(course) - draw(st.integers(5, 15))  # over 10 min: a gap by the rule
     return course, [*course[:begin], *course[end:]]
 
 
