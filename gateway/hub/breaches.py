@@ -97,6 +97,13 @@ def read_covered(connection: Connection, consignment: str) -> frozenset[int]:
     return frozenset(int(row.id) for row in rows)
 
 
+def read_known(connection: Connection, consignments: Iterable[str]) -> set[tuple[str, str, str]]:
+    """Return of which examinations any breach is known: (consignment, item, examination)."""
+    subject = (breaches.c.consignment, breaches.c.item, breaches.c.examination)
+    rows = connection.execute(select(*subject).where(breaches.c.consignment.in_(list(consignments))).distinct())
+    return {(row.consignment, row.item, row.examination) for row in rows}
+
+
 def reconcile(connection: Connection, judgement: Judgement, covered: frozenset[int], now_ms: int) -> bool:
     """Bring the breaches of one examination in line with its judgement; say whether anything changed."""
     rows = connection.execute(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
 
 from gateway.core.verdicts import Judgement, Reason
 from gateway.hub.events import tell
@@ -27,6 +29,38 @@ class VersionedJudgement:
     current: bool
     judged_at_ms: int
     judgement: Judgement
+
+
+Current = dict[tuple[str, str, str], Any]
+"""The rows of current judgements, by consignment, item and examination."""
+
+
+def read_rows(connection: Connection, consignments: Iterable[str]) -> Current:
+    """Return the current judgements of several consignments, as `save_judgements` compares them."""
+    table = judgements.c
+    columns = (table.id, table.consignment, table.item, table.examination, table.version, table.verdict)
+    rows = connection.execute(
+        select(*columns, table.fingerprint, table.document).where(
+            table.consignment.in_(list(consignments)), table.current
+        )
+    )
+    return {(row.consignment, row.item, row.examination): row for row in rows}
+
+
+def save_judgements(
+    connection: Connection, current: Current, found: Iterable[tuple[Judgement, bool]], now_ms: int
+) -> None:
+    """Keep what is new of (judgement, whether its consignment was received); see `save_judgement`."""
+    moved = []
+    for judgement, received in found:
+        row = current.get((judgement.consignment, judgement.item, judgement.examination))
+        document = msgspec.json.encode(judgement).decode()
+        if row is None or bytes(row.fingerprint) != fingerprint_of(judgement, whole=received):
+            save_judgement(connection, judgement, now_ms, received=received)
+        elif row.document != document:
+            moved.append({"of_id": row.id, "document": document, "judged_at_ms": now_ms})
+    if moved:
+        connection.execute(update(judgements).where(judgements.c.id == bindparam("of_id")), moved)
 
 
 def save_judgement(connection: Connection, judgement: Judgement, now_ms: int, *, received: bool) -> bool:

@@ -27,7 +27,7 @@ from gateway.core.observations import Observation
 from gateway.core.verdicts import Judgement
 from gateway.hub.archive import Archive
 from gateway.hub.audit import count_acts
-from gateway.hub.breaches import HUB, lock_breaches, read_covered, reconcile
+from gateway.hub.breaches import HUB, lock_breaches, read_covered, read_known, reconcile
 from gateway.hub.configurations import Case, Configurations
 from gateway.hub.dirty import MARGIN_MS, Mark, clear_mark, mark_clean, read_marks, read_marks_of
 from gateway.hub.events import Bell
@@ -38,7 +38,7 @@ from gateway.hub.redating import Redating, read_redated, read_revision
 from gateway.hub.registry import Registry
 from gateway.hub.schema import hub_state
 from gateway.hub.store import Claim, Store
-from gateway.hub.verdict_history import save_judgement
+from gateway.hub.verdict_history import read_rows, save_judgements
 
 log = logging.getLogger(__name__)
 
@@ -178,11 +178,16 @@ class Watch:
         if not findings:
             return
         with claim.write() as connection:
-            lock_breaches(connection, [finding.mark.consignment for finding in findings])
+            codes = [finding.mark.consignment for finding in findings]
+            lock_breaches(connection, codes)
+            judged = [(judgement, finding.received) for finding in findings for judgement in finding.judgements]
+            save_judgements(connection, read_rows(connection, codes), judged, now_ms)
+            known = read_known(connection, codes)
             for finding in findings:
                 for judgement in finding.judgements:
-                    save_judgement(connection, judgement, now_ms, received=finding.received)
-                    reconcile(connection, judgement, finding.covered, now_ms)
+                    subject = (judgement.consignment, judgement.item, judgement.examination)
+                    if judgement.breaches or subject in known:
+                        reconcile(connection, judgement, finding.covered, now_ms)
                 if finding.fault:
                     code = finding.mark.consignment
                     set_aside(
