@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from gateway.hub.events import tell
 from gateway.hub.schema import alerts
@@ -19,6 +19,8 @@ class AlertKind(StrEnum):
 
     BREACH = "breach"
     RETRACTION = "retraction"
+    VERDICT_WORSENED = "verdict_worsened"
+    VEHICLE_SILENT = "vehicle_silent"
     LOG_FORKED = "log_forked"
     LOG_RESTARTED = "log_restarted"
 
@@ -43,8 +45,13 @@ def raise_alert(
     *,
     breach_id: int | None = None,
     occasion: int = 0,
+    key: str | None = None,
+    source: str = "",
 ) -> None:
-    """Save an alert; one breach raises at most one of each kind and occasion."""
+    """Save an alert; one breach raises at most one of each kind and occasion, and one `key` at most one at all.
+
+    `source` is whatever may cause many at once, a gateway as a rule: alerts of different sources leave in turn.
+    """
     insert_or_skip(
         connection,
         alerts,
@@ -54,12 +61,19 @@ def raise_alert(
         document=msgspec.json.encode(document).decode(),
         created_at_ms=now_ms,
         attempts=0,
+        key=key,
+        source=source,
     )
 
 
 def read_unsent(connection: Connection, limit: int) -> list[Alert]:
-    """Return the oldest alerts that wait to be sent."""
-    rows = connection.execute(select(alerts).where(alerts.c.sent_at_ms.is_(None)).order_by(alerts.c.id).limit(limit))
+    """Return alerts that wait to be sent: the oldest of each source, then the second of each, and so on.
+
+    However many one source has caused, the first of another waits for no more than one of each.
+    """
+    turn = func.row_number().over(partition_by=alerts.c.source, order_by=alerts.c.id).label("turn")
+    waiting = select(alerts, turn).where(alerts.c.sent_at_ms.is_(None)).subquery()
+    rows = connection.execute(select(waiting).order_by(waiting.c.turn, waiting.c.id).limit(limit))
     return [
         Alert(row.id, AlertKind(row.kind), row.breach_id, row.document, row.created_at_ms, row.sent_at_ms)
         for row in rows

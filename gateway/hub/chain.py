@@ -278,7 +278,7 @@ class EpochLog:
 
     def _alert(self, kind: AlertKind, reason: str) -> None:
         document = {"gateway": self._gateway, "epoch": self._epoch.hex(), "reason": reason}
-        raise_alert(self._connection, kind, document, self._now_ms)
+        raise_alert(self._connection, kind, document, self._now_ms, source=self._gateway)
 
     def _set_aside(self, code: str, reason: str, data: bytes, source: str = "log") -> None:
         set_aside(
