@@ -5,7 +5,7 @@ BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS  ?=
 
-.PHONY: help install demo test simulate check lint types format pictures clean
+.PHONY: help install demo test test-bluez simulate check lint types format pictures clean
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -29,6 +29,10 @@ types: $(READY) ## mypy, strict
 test: $(READY) lint types ## everything that CI runs
 	@tools/system-packages test
 	$(BIN)/pytest $(ARGS)
+
+test-bluez: $(READY) ## the radio on a real BlueZ in a virtual machine (root, x86-64; 3 min once, then about 10)
+	@PYTHON=$(BIN)/python tools/bluez-machine run var/bluez/results
+	@$(BIN)/python -m tests.bluez.compare var/bluez/results/trace.json
 
 simulate: $(READY) ## seeds of the simulation: make simulate SEEDS=1000 FIRST_SEED=1
 	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),200) --first $(or $(FIRST_SEED),1)
