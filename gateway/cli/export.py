@@ -10,9 +10,9 @@ from gateway.cli.progress import show_progress
 from gateway.clock import open_clock
 from gateway.core.errors import InputError
 from gateway.hub.exports import export_log
+from gateway.hub.hub_key import load_hub_key
 from gateway.hub.settings import HubSettings
 from gateway.hub.store import open_existing_store
-from gateway.keys import load_or_create_key
 from gateway.settings import load_settings
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -38,7 +38,7 @@ def command(settings: Path, consignment: str | None, gateway: str | None, output
     if output.exists() and not force:
         raise InputError("--output", "is there already; --force replaces it", where=str(output))
     loaded = load_settings(HubSettings, settings)
-    key = load_or_create_key(loaded.key_file)
+    key = load_hub_key(loaded.key_file)
     store = open_existing_store(loaded.database_url)
     try:
         with show_progress("segments") as progress:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import secrets
 import signal
 import sys
 from contextlib import suppress
@@ -14,18 +15,18 @@ import click
 
 from gateway.clock import open_clock
 from gateway.core.errors import InputError
-from gateway.keys import SigningKey, load_or_create_key
+from gateway.keys import SigningKey, make_key
 from gateway.settings import load_settings
 from gateway.vehicle.alarm import make_hub_client
 from gateway.vehicle.enrolment import Enrolment, enrol, load_enrolment, save_enrolment
+from gateway.vehicle.identity import Identity, identify, open_key, replace_key, rotate_key
+from gateway.vehicle.moments import read_moment
 from gateway.vehicle.settings import VehicleSettings
 from gateway.vehicle.storage import Storage
 from gateway.vehicle.vehicle import run_vehicle
 
-KEY_FILE = "gateway.key"
 
-
-@click.command("vehicle")
+@click.group("vehicle", invoke_without_command=True)
 @click.option(
     "--settings",
     "-s",
@@ -35,7 +36,8 @@ KEY_FILE = "gateway.key"
 )
 @click.option("--enrol", "code", metavar="CODE", help="One-time code from the hub; needed at the first start only.")
 @click.option("--verbose", "-v", is_flag=True, help="Say more in the log.")
-def command(path: Path | None, code: str | None, *, verbose: bool) -> None:
+@click.pass_context
+def command(context: click.Context, path: Path | None, code: str | None, *, verbose: bool) -> None:
     """Run the gateway of one vehicle: hear the loggers, keep each reading, tell the hub.
 
     It records as long as it has Bluetooth and a disk; network and hub may be missing for days. Its first start needs
@@ -60,6 +62,9 @@ def command(path: Path | None, code: str | None, *, verbose: bool) -> None:
     Example:
       coldchain vehicle --settings vehicle.toml --enrol 7F3K-9QXM
     """  # noqa: D301  \b is click's mark for "keep these lines", not an escape
+    context.obj = path
+    if context.invoked_subcommand is not None:
+        return
     settings = load_settings(VehicleSettings, path)
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,
@@ -69,6 +74,53 @@ def command(path: Path | None, code: str | None, *, verbose: bool) -> None:
     for chatty in ("httpx", "httpcore", "uvicorn", "bleak", "dbus_fast"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     asyncio.run(_run(settings, code))
+
+
+@command.command("rotate-key")
+@click.option("--settings", "-s", "path", type=click.Path(path_type=Path), help="The vehicle's TOML file.")
+@click.option(
+    "--enrol", "code", metavar="CODE", help="One-time code: the old key was revoked, or may be in other hands."
+)
+@click.pass_context
+def rotate(context: click.Context, path: Path | None, code: str | None) -> None:
+    """Make a new key for this gateway; the vehicle must not be running.
+
+    The old key signs for the new one, and the hub learns of it from the log: it may be out of reach. Once that has
+    arrived, the hub takes nothing more that the old key signs. What waits on the card stays as it is.
+
+    With --enrol the new key is enrolled by a new code (`coldchain hub enrol NAME`), and what waits on the card is
+    sealed again with it: for a gateway whose key was revoked.
+    """
+    settings = load_settings(VehicleSettings, path or context.obj)
+    known = load_enrolment(settings.data_dir)
+    if known is None:
+        raise InputError("data_dir", "this gateway is not enrolled yet", where=str(settings.data_dir))
+    key, clock = _open_key(settings.data_dir, known), open_clock(settings.clock)
+    _open_storage(settings, identify(key, known)).close()  # nobody else has it open
+    if code is None:
+        token = "ccg_" + secrets.token_urlsafe(32)
+        changed = rotate_key(settings.data_dir, settings.gateway, key, known, clock.now_ms(), token)
+        click.echo(f"{settings.gateway} signs with {changed.public_key} from its next start on")
+        return
+    following = make_key()
+    learnt = asyncio.run(_enrol(settings, code, following))
+    changed = replace_key(settings.data_dir, key, following, learnt, known)
+    storage = _open_storage(settings, identify(following, changed))
+    try:
+        count = storage.outbox.reseal_waiting(read_moment(clock))
+    finally:
+        storage.close()
+    click.echo(f"{settings.gateway} signs with {changed.public_key}; {count} waiting segments were sealed again")
+
+
+async def _enrol(settings: VehicleSettings, code: str, key: SigningKey) -> Enrolment:
+    async with make_hub_client(settings.hub, "") as client:
+        learnt = await enrol(client, settings.gateway, code, key)
+    return learnt.model_copy(update={"public_key": key.public_bytes.hex()})
+
+
+def _open_storage(settings: VehicleSettings, identity: Identity) -> Storage:
+    return Storage.open(settings.data_dir, settings.gateway, identity, max_bytes=settings.outbox.max_bytes)
 
 
 async def _run(settings: VehicleSettings, code: str | None) -> None:
@@ -88,10 +140,10 @@ async def _run(settings: VehicleSettings, code: str | None) -> None:
 
 
 async def _work(settings: VehicleSettings, code: str | None) -> None:
-    key = _open_key(settings.data_dir)
+    key = _open_key(settings.data_dir, load_enrolment(settings.data_dir))
     clock = open_clock(settings.clock)
     enrolment = await _enrol_once(settings, code, key)
-    storage = Storage.open(settings.data_dir, settings.gateway, key, max_bytes=settings.outbox.max_bytes)
+    storage = _open_storage(settings, identify(key, enrolment))
     async with make_hub_client(settings.hub, enrolment.token) as client:
         await run_vehicle(settings, enrolment, storage, client, clock, _announce)
 
@@ -108,16 +160,15 @@ async def _enrol_once(settings: VehicleSettings, code: str | None, key: SigningK
             f"{settings.gateway} is not enrolled; get a code with `coldchain hub enrol {settings.gateway}`"
             " and start once with --enrol CODE",
         )
-    async with make_hub_client(settings.hub, "") as client:
-        enrolment = await enrol(client, settings.gateway, code, key)
+    enrolment = await _enrol(settings, code, key)
     save_enrolment(settings.data_dir, enrolment)
     return enrolment
 
 
-def _open_key(data_dir: Path) -> SigningKey:
+def _open_key(data_dir: Path, enrolment: Enrolment | None) -> SigningKey:
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
-        return load_or_create_key(data_dir / KEY_FILE)
+        return open_key(data_dir, enrolment)
     except OSError as error:
         raise InputError("data_dir", error.strerror or str(error), where=str(data_dir)) from error
 

@@ -17,7 +17,7 @@ from gateway.hub.statements import Kept, read_kept
 from gateway.hub.store import open_existing_store
 from gateway.hub.timestamps import read_roots
 from gateway.hub.verification import Report, verify_consignment, verify_store
-from gateway.keys import VerifyKey, check_any
+from gateway.keys import PinnedKey, check_any
 from gateway.settings import load_settings
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -104,7 +104,7 @@ def command(
 def _check_any(texts: tuple[str, ...]) -> Check | None:
     """Return what checks a signature against any of the keys; None without keys."""
     try:
-        keys = [VerifyKey(bytes.fromhex(text)) for text in texts]
+        keys = [PinnedKey(bytes.fromhex(text), keep_former=True) for text in texts]
     except (ValueError, InputError) as error:
         raise InputError("--hub-key", "64 hexadecimal digits are a public key") from error
     return check_any(keys) if keys else None
@@ -131,7 +131,7 @@ def _print_report(report: Report, *, as_json: bool) -> None:
             "acts": report.acts,
             "heads": report.heads,
             "stamps": report.stamps,
-            "notes": report.notes,
+            "notes": [*report.notes, *tally.resealed],
             "wrong": report.wrong,
             "findings": [
                 {
@@ -146,7 +146,7 @@ def _print_report(report: Report, *, as_json: bool) -> None:
         }
         click.echo(json.dumps(document, indent=2))
         return
-    for note in report.notes:
+    for note in (*report.notes, *tally.resealed):
         click.echo(f"note: {note}")
     for finding in report.findings:
         click.echo(str(finding))

@@ -49,10 +49,11 @@ class Heads(Model):
 
 
 class GatewayKey(Model):
-    """A key that a gateway had, and when it was revoked."""
+    """A key that a gateway had, and when it was revoked, or had handed over to another."""
 
     public_key: Hex
     revoked_at_ms: int | None = None
+    retired_at_ms: int | None = None
 
 
 class Part(Model):
@@ -86,10 +87,10 @@ _CONTEXT = b"coldchain attestation 1\x00"
 
 
 class Signed(Model):
-    """A statement as it leaves: the exact text that was signed, and the signature."""
+    """A statement as it leaves: the exact text that was signed, and the signature, with changes of the hub's key."""
 
     statement: str
-    signature: Hex
+    signature: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2})+$", max_length=16_384)]
 
 
 def sign_statement(statement: Heads | Manifest, sign: Sign) -> str:

@@ -78,10 +78,31 @@ class Stop(Record, frozen=True, tag="stop"):
     monotonic_ms: int
 
 
+class KeyChange(Record, frozen=True, tag="key"):
+    """A signing key hands over to another one; see `gateway.core.succession`. `at_ms` is when.
+
+    old, new    public keys, 32 bytes each
+    token_hash  of a gateway: SHA-256 of the token that goes with the new key; of the hub: empty
+    signature   of the old key's owner
+    """
+
+    old: bytes
+    new: bytes
+    token_hash: bytes
+    signature: bytes
+
+
+class Resealed(Record, frozen=True, tag="resealed"):
+    """What this segment holds was sealed before, at another place that the hub never gets. `at_ms` is when first."""
+
+    epoch: bytes
+    offset: int
+
+
 class Health(Record, frozen=True, tag="health"):
     """The gateway's own counters, by name."""
 
     counters: dict[str, int]
 
 
-AnyRecord = CustodyEvent | ClockCorrection | DeviceFault | MemoryRead | Stop | Health
+AnyRecord = CustodyEvent | ClockCorrection | DeviceFault | MemoryRead | Stop | KeyChange | Resealed | Health

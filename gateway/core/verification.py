@@ -6,12 +6,16 @@ The same check serves the hub's store and an export that is read offline, with n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from gateway.core.contents import decode_content
 from gateway.core.errors import ContentError, SegmentError
+from gateway.core.records import Resealed
 from gateway.core.segments import NO_HASH, Position, Segment, check_segment, parse_segment
+
+RESEALED_MAX = 1000
+"""Places named of what was sealed again; a card that was salvaged more often than that is thrown away."""
 
 
 class Fault(StrEnum):
@@ -23,6 +27,7 @@ class Fault(StrEnum):
     ALTERED = "altered"
     FOREIGN_KEY = "foreign_key"
     REVOKED_KEY = "revoked_key"
+    RETIRED_KEY = "retired_key"
     BROKEN_CHAIN = "broken_chain"
     MISPLACED = "misplaced"
     TAIL_CUT = "tail_cut"
@@ -58,10 +63,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class EnrolledKey:
-    """A gateway's key and when it may have signed what the hub received: until `revoked_at_ms`, None if still."""
+    """A gateway's key and when it may have signed what the hub received: until it was revoked, or handed over."""
 
     check: Callable[[bytes, bytes], bool]
     revoked_at_ms: int | None = None
+    retired_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +98,17 @@ class Extent:
 
 @dataclass(slots=True)
 class Tally:
-    """What was checked."""
+    """What was checked. `resealed` names each place that holds what had been sealed at another, which was lost."""
 
     segments: int = 0
     readable: int = 0
     dropped_payloads: int = 0
     records: int = 0
+    resealed: list[str] = field(default_factory=list)
 
     def add(self, other: Tally) -> None:
         """Add what another check counted."""
+        self.resealed += other.resealed
         self.segments += other.segments
         self.readable += other.readable
         self.dropped_payloads += other.dropped_payloads
@@ -183,6 +191,8 @@ def _verify_key(
             continue
         if key.revoked_at_ms is not None and entry.received_at_ms >= key.revoked_at_ms:
             yield _at(extent, entry.offset, Fault.REVOKED_KEY, "received after its key was revoked")
+        elif key.retired_at_ms is not None and entry.received_at_ms >= key.retired_at_ms:
+            yield _at(extent, entry.offset, Fault.RETIRED_KEY, "received after its key had handed over to another")
         return
     fault = Fault.ALTERED if keys else Fault.FOREIGN_KEY
     reason = "altered, or signed by a key that is not enrolled" if keys else "no key is enrolled for this gateway"
@@ -211,6 +221,11 @@ def _verify_content(extent: Extent, entry: StoredSegment, segment: Segment, tall
         return
     tally.readable += 1
     tally.records += len(content)
+    for record in content.records:
+        if isinstance(record, Resealed) and len(tally.resealed) < RESEALED_MAX:
+            origin = f"epoch {record.epoch.hex()} offset {record.offset}"
+            here = f"{extent.gateway} epoch {extent.epoch.hex()} offset {entry.offset}"
+            tally.resealed.append(f"{here}: re-sealed from {origin}")
 
 
 def _at(extent: Extent, offset: int, fault: Fault, reason: str) -> Finding:

@@ -23,6 +23,7 @@ class AlertKind(StrEnum):
     VEHICLE_SILENT = "vehicle_silent"
     LOG_FORKED = "log_forked"
     LOG_RESTARTED = "log_restarted"
+    KEY_REFUSED = "key_refused"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, delete, func, insert, select, text, tuple_, u
 
 from gateway.core.contents import Content, decode_content
 from gateway.core.errors import ContentError
+from gateway.core.records import KeyChange
 from gateway.core.segments import NO_HASH, Position, Segment, SegmentHeader, parse_segment
 from gateway.hub.alerts import AlertKind, raise_alert
 from gateway.hub.boots import has_untrusted, take_content
@@ -46,7 +47,8 @@ class Link(Enum):
 class Arrival:
     """An authentic segment with its bytes and what they decode to.
 
-    `content` is None where the payload was dropped or cannot be decoded (then `fault` says why).
+    `content` is None where the payload was dropped or cannot be decoded (then `fault` says why). `changes` lead from a
+    key that was known to the one that signed it.
     """
 
     segment: Segment
@@ -54,6 +56,7 @@ class Arrival:
     verbatim: bytes
     content: Content | None
     fault: ContentError | None
+    changes: tuple[KeyChange, ...] = ()
 
 
 def read_content(segment: Segment) -> tuple[Content | None, ContentError | None]:
@@ -127,6 +130,16 @@ class EpochLog:
             self._connection.execute(update(segments).where(segments.c.id == row.id).values(chained=True))
             content, _ = read_content(segment)
             self._extend(segment, segment.hash, content)
+
+    @property
+    def epoch(self) -> bytes:
+        """Its name."""
+        return self._epoch
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its first segment was chained in this transaction."""
+        return self._began_at == 0 and self.has_grown
 
     @property
     def has_grown(self) -> bool:

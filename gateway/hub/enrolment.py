@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select, update
 
-from gateway.core.errors import ColdchainError
+from gateway.core.errors import ColdchainError, InputError
 from gateway.core.topics import LOG, topic_of
 from gateway.hub.audit import Act, begin_act, record_act
 from gateway.hub.events import tell
@@ -79,6 +79,7 @@ class Enrolment:
             ).first()
             if row is None or row.gateway != gateway:
                 raise EnrolmentRefusedError
+            _refuse_former(connection, gateway, public_key)
             if row.used_by is not None:
                 if bytes(row.used_by) != public_key:
                     raise EnrolmentRefusedError
@@ -97,7 +98,9 @@ class Enrolment:
         with self._store.read() as connection:
             row = connection.execute(
                 select(gateway_keys.c.gateway, gateway_keys.c.token_hash).where(
-                    gateway_keys.c.token_hash == token_hash, gateway_keys.c.revoked_at_ms.is_(None)
+                    gateway_keys.c.token_hash == token_hash,
+                    gateway_keys.c.revoked_at_ms.is_(None),
+                    gateway_keys.c.retired_at_ms.is_(None),
                 )
             ).first()
         return row.gateway if row is not None and is_same(token, bytes(row.token_hash)) else None
@@ -153,7 +156,20 @@ class Enrolment:
             connection.execute(
                 update(gateway_keys)
                 .where(gateway_keys.c.gateway == gateway, gateway_keys.c.public_key == public_key)
-                .values(token_hash=hash_secret(token), enrolled_at_ms=now_ms, revoked_at_ms=None)
+                .values(token_hash=hash_secret(token), enrolled_at_ms=now_ms)
             )
+        connection.execute(update(gateways).where(gateways.c.name == gateway).values(revoked_at_ms=None))
         record_act(connection, Act("enrolment", "enrol", f"gateway {gateway}", new=public_key.hex()), now_ms)
         tell(connection, "gateway", {"gateway": gateway, "online": False}, now_ms)
+
+
+def _refuse_former(connection: Connection, gateway: str, public_key: bytes) -> None:
+    """A key that was revoked, or has handed over, never comes back: whoever holds it may have stolen it."""
+    row = connection.execute(
+        select(gateway_keys.c.revoked_at_ms, gateway_keys.c.retired_at_ms).where(
+            gateway_keys.c.gateway == gateway, gateway_keys.c.public_key == public_key
+        )
+    ).first()
+    if row is not None and (row.revoked_at_ms is not None or row.retired_at_ms is not None):
+        reason = "was revoked or replaced: `coldchain vehicle rotate-key --enrol CODE` makes a new one"
+        raise InputError("public_key", reason)

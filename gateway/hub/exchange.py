@@ -17,10 +17,11 @@ from gateway.core.configuration import Configuration, reveal
 from gateway.core.errors import InputError
 from gateway.core.messages import ENVELOPE_BYTES_MAX, Ack, encode_ack, sign_envelope
 from gateway.core.topics import ACK, CONFIG, LOG, PREFIX, STATUS, parse_topic, topic_of
+from gateway.hub.authenticity import MOMENT_MS_MAX, Delivery
 from gateway.hub.configurations import Configurations
 from gateway.hub.enrolment import Enrolment
 from gateway.hub.events import Bell
-from gateway.hub.ingest import MOMENT_MS_MAX, Delivery, Ingest
+from gateway.hub.ingest import Ingest
 from gateway.hub.leadership import lead
 from gateway.hub.patience import keep_trying
 from gateway.hub.store import Store

@@ -175,7 +175,7 @@ def _verify_part(
 ) -> None:
     report.epochs += 1
     keys = [
-        EnrolledKey(VerifyKey(bytes.fromhex(key.public_key)).check, key.revoked_at_ms)
+        EnrolledKey(VerifyKey(bytes.fromhex(key.public_key)).check, key.revoked_at_ms, key.retired_at_ms)
         for key in manifest.keys.get(part.gateway, ())
     ]
     extent = Extent(
@@ -229,7 +229,9 @@ def _read_keys(connection: Connection, names: set[str]) -> dict[str, tuple[Gatew
     rows = connection.execute(select(gateway_keys).where(gateway_keys.c.gateway.in_(names))).all()
     return {
         name: tuple(
-            GatewayKey(public_key=row.public_key.hex(), revoked_at_ms=row.revoked_at_ms)
+            GatewayKey(
+                public_key=row.public_key.hex(), revoked_at_ms=row.revoked_at_ms, retired_at_ms=row.retired_at_ms
+            )
             for row in rows
             if row.gateway == name
         )

@@ -9,38 +9,23 @@ anything of its log is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, tuple_
 
-from gateway.core.errors import SegmentError
 from gateway.core.messages import EPOCHS_PER_ACK, Ack, EpochAck
-from gateway.core.segments import parse_segment
 from gateway.hub.archive import Archive
-from gateway.hub.chain import Arrival, EpochLog, EpochName, open_epochs, read_content, read_waiting_children
+from gateway.hub.authenticity import Delivery, Refusal, sort_deliveries
+from gateway.hub.chain import Arrival, EpochLog, EpochName, open_epochs, read_waiting_children
 from gateway.hub.dirty import mark_carried
+from gateway.hub.gateway_keys import adopt_successors, retire_predecessors, warn_of_key
 from gateway.hub.generations import Witness
 from gateway.hub.intake import Intake
 from gateway.hub.quarantine import set_aside
-from gateway.hub.schema import epochs, gateway_keys, gateways
+from gateway.hub.schema import epochs, gateways
 from gateway.hub.store import Store, read_generation
-from gateway.keys import VerifyKey
-
-MOMENT_MS_MAX = (1 << 63) - 1
-VERSION_MAX = (1 << 31) - 1
-"""What the columns hold; the wire form has room for more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One message of a gateway's log topic."""
-
-    gateway: str
-    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +34,6 @@ class Receipt:
 
     gateway: str
     ack: Ack
-
-
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    delivery: Delivery
-    error: SegmentError
 
 
 class Ingest:
@@ -79,20 +58,16 @@ class Ingest:
         """Store what is authentic, set aside what is not; return what to acknowledge, also for duplicates."""
         now_ms = self._now_ms()
         with self._store.read() as connection:
-            keys = read_keys(connection, {delivery.gateway for delivery in deliveries})
+            authentic, refusals = sort_deliveries(connection, deliveries)
         arrivals: dict[EpochName, list[Arrival]] = {}
-        refusals: list[_Refusal] = []
-        for delivery in deliveries:
-            try:
-                arrival = authenticate(delivery, keys)
-            except SegmentError as error:
-                refusals.append(_Refusal(delivery, error))
-            else:
-                arrivals.setdefault((delivery.gateway, arrival.segment.header.epoch), []).append(arrival)
+        for arrival in authentic:
+            name = (arrival.segment.gateway, arrival.segment.header.epoch)
+            arrivals.setdefault(name, []).append(arrival)
         with self._store.write() as connection:
             _lock_gateways(connection, {delivery.gateway for delivery in deliveries})
             for refusal in sorted(refusals, key=lambda refusal: (refusal.delivery.gateway, refusal.delivery.data)):
                 _refuse(connection, refusal, now_ms)
+            adopt_successors(connection, authentic, now_ms)
             intake = Intake(connection, now_ms)
             _take_logs(intake, arrivals)
             intake.finish()
@@ -103,35 +78,6 @@ class Ingest:
         if self._witness is not None:
             self._witness.note(self._store, now_ms)
         return [Receipt(ack.gateway, ack) for ack in acks]
-
-
-def authenticate(delivery: Delivery, keys: dict[str, list[bytes]]) -> Arrival:
-    """Parse, check the signature with the gateway's enrolled keys, decode; raises SegmentError."""
-    segment = parse_segment(delivery.gateway, delivery.data)
-    enrolled = keys.get(delivery.gateway)
-    if not enrolled:
-        raise SegmentError("gateway_unknown", f"no gateway {delivery.gateway} is enrolled")
-    message = segment.signed_message
-    if not any(_key(key).check(segment.signature, message) for key in enrolled):
-        raise SegmentError("segment_signature", "not signed by the gateway's enrolled key")
-    own_hash = sha256(message).digest()
-    if segment.header.sealed_at_ms > MOMENT_MS_MAX or segment.header.config_version > VERSION_MAX:
-        raise SegmentError("segment_range", "names a moment or a version of the configuration that cannot be")
-    content, fault = read_content(segment)
-    return Arrival(segment, own_hash, delivery.data, content, fault)
-
-
-def read_keys(connection: Connection, names: Iterable[str]) -> dict[str, list[bytes]]:
-    """Return the keys that may sign for each of the gateways, newest first."""
-    rows = connection.execute(
-        select(gateway_keys.c.gateway, gateway_keys.c.public_key)
-        .where(gateway_keys.c.gateway.in_(set(names)), gateway_keys.c.revoked_at_ms.is_(None))
-        .order_by(gateway_keys.c.enrolled_at_ms.desc())
-    )
-    keys: dict[str, list[bytes]] = {}
-    for row in rows:
-        keys.setdefault(row.gateway, []).append(bytes(row.public_key))
-    return keys
 
 
 def read_acks(connection: Connection, touched: Collection[EpochName]) -> list[Ack]:
@@ -193,6 +139,8 @@ def _take_logs(intake: Intake, arrivals: dict[EpochName, list[Arrival]]) -> None
     _advance_children(intake, logs)
     for (gateway, _), log in logs.items():
         log.save()
+        if log.has_begun:
+            retire_predecessors(intake.connection, gateway, log.epoch, intake.now_ms)
         intake.note_progress(gateway, log.newest_sealed_at_ms)
 
 
@@ -211,7 +159,9 @@ def _advance_children(intake: Intake, logs: dict[EpochName, EpochLog]) -> None:
                 grown.append(name)
 
 
-def _refuse(connection: Connection, refusal: _Refusal, now_ms: int) -> None:
+def _refuse(connection: Connection, refusal: Refusal, now_ms: int) -> None:
+    if refusal.error.code in ("key_revoked", "key_retired"):
+        warn_of_key(connection, refusal.delivery.gateway, refusal.error, now_ms)
     set_aside(
         connection,
         source="log",
@@ -221,8 +171,3 @@ def _refuse(connection: Connection, refusal: _Refusal, now_ms: int) -> None:
         data=refusal.delivery.data,
         now_ms=now_ms,
     )
-
-
-@lru_cache(maxsize=4096)
-def _key(public_key: bytes) -> VerifyKey:
-    return VerifyKey(public_key)

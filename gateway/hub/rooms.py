@@ -23,6 +23,7 @@ from gateway.hub.enrolment import Enrolment
 from gateway.hub.events import Bell
 from gateway.hub.fleet import Fleet
 from gateway.hub.generations import open_witness
+from gateway.hub.hub_key import load_hub_key
 from gateway.hub.ingest import Ingest
 from gateway.hub.registry import Registry
 from gateway.hub.settings import HubSettings
@@ -30,7 +31,7 @@ from gateway.hub.store import Store, open_store
 from gateway.hub.times import real_ms
 from gateway.hub.tokens import hash_secret, load_or_create_admin_token, load_or_create_secret
 from gateway.hub.watch import Watch
-from gateway.keys import SigningKey, load_or_create_key
+from gateway.keys import SigningKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def open_rooms(settings: HubSettings) -> Rooms:
 def _open_around(store: Store, settings: HubSettings) -> Rooms:
     clock = open_clock(settings.clock)
     with _alone_in(settings.data_dir):
-        key = load_or_create_key(settings.key_file)
+        key = load_hub_key(settings.key_file)
         admin_token = load_or_create_admin_token(settings.data_dir)
         enrolment = open_enrolment(settings, store, clock)
         secret = load_or_create_secret(settings.data_dir)

@@ -162,9 +162,11 @@ def read_segments(connection: Connection, epoch_id: int, first: int, next_offset
 def read_enrolled_keys(connection: Connection, gateway: str) -> list[EnrolledKey]:
     """Return every key that a gateway ever had."""
     rows = connection.execute(
-        select(gateway_keys.c.public_key, gateway_keys.c.revoked_at_ms).where(gateway_keys.c.gateway == gateway)
+        select(gateway_keys.c.public_key, gateway_keys.c.revoked_at_ms, gateway_keys.c.retired_at_ms).where(
+            gateway_keys.c.gateway == gateway
+        )
     )
-    return [EnrolledKey(VerifyKey(bytes(row.public_key)).check, row.revoked_at_ms) for row in rows]
+    return [EnrolledKey(VerifyKey(bytes(row.public_key)).check, row.revoked_at_ms, row.retired_at_ms) for row in rows]
 
 
 def _verify_epoch(

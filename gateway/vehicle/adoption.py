@@ -46,10 +46,13 @@ class Adoption:
         """Of the configuration in force; 0 before the first."""
         return 0 if self.configuration is None else self.configuration.version
 
-    def consider(self, envelope: bytes) -> bool:
-        """Adopt what is newer than what is in force; returns whether it was. Keeping it is the caller's business."""
+    def consider(self, envelope: bytes, check: Check | None = None) -> bool:
+        """Adopt what is newer than what is in force; returns whether it was. Keeping it is the caller's business.
+
+        `check` stands in for the pinned key, for what was kept from earlier.
+        """
         try:
-            offered = open_configuration(self._gateway, envelope, self._check)
+            offered = open_configuration(self._gateway, envelope, check or self._check)
         except EnvelopeError as error:
             self.rejected += 1
             log.warning("a configuration was rejected: %s", error)

@@ -24,12 +24,21 @@ RETRY_MAX_S = 30.0
 
 
 class Enrolment(BaseModel):
-    """What the gateway learnt: the hub's key, and its own token for the HTTP interface."""
+    """What the gateway learnt: the hub's key, and its own token for the HTTP interface.
+
+    public_key   the gateway's own, that goes with the token; "" in what an older version wrote
+    former_hub_keys  that were pinned before: they signed the configuration which is on the card
+    former_keys  its own before that; changes: how it handed over, encoded (see gateway.vehicle.identity)
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     hub_public_key: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
     token: Annotated[str, Field(min_length=1, max_length=1000)]
+    public_key: str = ""
+    former_keys: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] = ()
+    changes: tuple[str, ...] = ()
+    former_hub_keys: tuple[Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")], ...] = ()
 
     @property
     def hub_key(self) -> bytes:

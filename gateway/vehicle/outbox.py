@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from gateway.core.contents import Content, decode_content, encode_content
+from gateway.core.contents import RECORDS_MAX, Content, decode_content, encode_content
 from gateway.core.errors import SegmentError
 from gateway.core.messages import EPOCHS_PER_ACK, Ack, EpochAck
-from gateway.core.records import DeviceFault
+from gateway.core.records import AnyRecord, DeviceFault, Resealed
 from gateway.core.segments import (
     EPOCH_BYTES,
     NO_HASH,
@@ -29,9 +29,11 @@ from gateway.core.segments import (
     parse_segment,
     seal_segment,
 )
-from gateway.keys import SigningKey, VerifyKey
+from gateway.core.succession import CHANGES_MAX
+from gateway.keys import SigningKey, VerifyKey, check_any
 from gateway.vehicle.ballast import Ballast
 from gateway.vehicle.database import DAMAGE, is_disk_full, transaction
+from gateway.vehicle.identity import Identity
 from gateway.vehicle.memos import write_missing
 from gateway.vehicle.moments import Moment
 from gateway.vehicle.recorder import Stretch
@@ -41,6 +43,8 @@ log = logging.getLogger(__name__)
 
 _GENERATION = "hub_generation"
 _ALWAYS_MS = 1 << 62
+RECORDS_ADDED_MAX = CHANGES_MAX + 1
+"""Records that the outbox itself adds to a segment: changes of its key, and where it was sealed first."""
 RESEALED_AT_ONCE = 2000
 """Segments sealed again in one transaction: 17 h of sealing, 3 MB."""
 ROOM_BYTES = 16 * 1024
@@ -74,6 +78,7 @@ class Outbox:
     """The log on one database. Used from one thread; every method is a short, complete operation.
 
     boot       eight bytes that name this boot of the machine
+    key        who signs; each epoch begins with the changes that led to it, so that a hub that knows one follows
     max_bytes  stored segments in all: beyond it acknowledged ones go first, then the oldest payloads
     ballast    what is given up when the card is full before that, so that there is room to do the same
     """
@@ -82,7 +87,7 @@ class Outbox:
         self,
         database: sqlite3.Connection,
         gateway: str,
-        key: SigningKey,
+        key: SigningKey | Identity,
         *,
         boot: bytes,
         max_bytes: int = 2 << 30,
@@ -102,8 +107,10 @@ class Outbox:
         self._database = database
         self._rows = SegmentRows(database)
         self._gateway = gateway
-        self._key = key
-        self._check = VerifyKey(key.public_bytes).check
+        who = key if isinstance(key, Identity) else Identity(key)
+        self._key = who.key
+        self._check = check_any(VerifyKey(public) for public in (who.key.public_bytes, *who.former))
+        self._changes = who.changes
         self._boot = boot
         self._max_bytes = max_bytes
         self._ballast = ballast
@@ -172,6 +179,8 @@ class Outbox:
             previous=self._head,
             parent=self._parent if epoch.count == 0 else None,
         )
+        if epoch.count == 0 and self._changes:
+            content = _with_records(content, self._changes)
         return epoch, seal_segment(self._gateway, header, encode_content(content), self._key.sign)
 
     def _insert(self, epoch: Epoch, segment: Segment) -> None:
@@ -219,6 +228,19 @@ class Outbox:
                 taken.append(row)
                 used += len(row.data)
         return tuple(taken)
+
+    def reseal_waiting(self, now: Moment) -> int:
+        """Seal again what waits, with the key of now; returns how many segments.
+
+        For a key that was revoked, or lost: the hub takes nothing more that was signed with it.
+        """
+        count = 0
+        for epoch in tuple(self._epochs):
+            if epoch.waiting:
+                lost = self._cut(epoch, epoch.acknowledged)
+                count += len(lost)
+                self._move(lost, "key_replaced", {"offset": epoch.acknowledged, "segments": len(lost)}, now)
+        return count
 
     def depth(self) -> Depth:
         """How much waits for the hub."""
@@ -390,9 +412,12 @@ class Outbox:
         salvaged = sum(self._read_intact(closed, sequence) is not None for closed, sequence in lost)
         detail = {"offset": offset, "salvaged": salvaged, "unreadable": len(lost) - salvaged}
         log.error("epoch %s ends at offset %d: %s", epoch.epoch.hex(), offset, detail)
-        code = "outbox_corrupt" if is_stored else "outbox_gap"
-        fault = DeviceFault(now.at_ms, now.trusted, logger="", code=code, detail=detail)
         self.corrupt_segments += is_stored
+        self._move(lost, "outbox_corrupt" if is_stored else "outbox_gap", detail, now)
+
+    def _move(self, lost: Sequence[tuple[Epoch, int]], code: str, detail: dict[str, int], now: Moment) -> None:
+        """Seal again what was cut off, behind a record that says why."""
+        fault = DeviceFault(now.at_ms, now.trusted, logger="", code=code, detail=detail)
         if self._current is None or self._current.cut is not None:
             self._current = None  # the next segment begins a new epoch
             self._head, self._parent = self._find_head()
@@ -415,7 +440,8 @@ class Outbox:
                 for closed, sequence in lost[start : start + RESEALED_AT_ONCE]:
                     sealed = self._read_intact(closed, sequence)
                     if sealed is not None:
-                        self._append(sealed.content, fault.at_ms, sealed.config_version, sealed.boot)
+                        content = _with_origin(sealed, fault.clock_trusted)
+                        self._append(content, fault.at_ms, sealed.config_version, sealed.boot)
                         self._stored_bytes -= self._rows.bytes_in(range(sequence, sequence + 1))
                         self._rows.delete([sequence])
                 if start + RESEALED_AT_ONCE >= len(lost):
@@ -512,6 +538,8 @@ class Outbox:
             for sequence in range(max(epoch.waiting.start, self._headers_below), epoch.waiting.stop):
                 if self._stored_bytes + wanted <= limit:
                     return
+                if sequence == epoch.first and self._changes:
+                    continue  # without it a hub cannot know the key
                 self._drop_payload(epoch, sequence)
                 self._headers_below = sequence + 1
 
@@ -545,3 +573,17 @@ class Outbox:
 
     def _is_spent(self, epoch: Epoch) -> bool:
         return not epoch.waiting and self._rows.first_stored(epoch.written) is None
+
+
+def _with_records(content: Content, records: Sequence[AnyRecord]) -> Content:
+    """Add records, as far as there is room; the sealer leaves RECORDS_ADDED_MAX free."""
+    room = RECORDS_MAX - len(content)
+    return Content(content.observations, (*records[:room], *content.records))
+
+
+def _with_origin(sealed: Sealed, clock_trusted: bool) -> Content:  # noqa: FBT001  a fact, not an option
+    """Say where it was sealed first."""
+    if any(isinstance(record, Resealed) for record in sealed.content.records):
+        return sealed.content
+    origin = Resealed(sealed.sealed_at_ms, clock_trusted, sealed.position.epoch, sealed.position.offset)
+    return _with_records(sealed.content, [origin])

@@ -19,7 +19,7 @@ from gateway.core.observations import Observation
 from gateway.core.records import AnyRecord, MemoryRead
 from gateway.vehicle.database import DiskThread
 from gateway.vehicle.moments import read_moment
-from gateway.vehicle.outbox import Outbox, Sealed
+from gateway.vehicle.outbox import RECORDS_ADDED_MAX, Outbox, Sealed
 from gateway.vehicle.recorder import Recorder, Stretch
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Sealer:
             self._recorder.close_slots(read_moment(self._clock))
             while self._recorder.waiting or self._notes:
                 notes = tuple(self._notes)[:NOTES_PER_SEGMENT]
-                observations = self._recorder.take(RECORDS_MAX - len(notes))
+                observations = self._recorder.take(RECORDS_MAX - len(notes) - RECORDS_ADDED_MAX)
                 missing, resolved = tuple(self._missing), tuple(self._resolved)
                 await self._seal(
                     Content(observations, notes),
@@ -106,7 +106,7 @@ class Sealer:
         missing: Sequence[Stretch] = (),
     ) -> None:
         """Seal what a memory said. Stretches are resolved, and what is still missing of them kept, with its end."""
-        limit = RECORDS_MAX - 1
+        limit = RECORDS_MAX - 1 - RECORDS_ADDED_MAX
         batches = [tuple(observations[start : start + limit]) for start in range(0, len(observations), limit)] or [()]
         async with self._lock:
             self._missing = [stretch for stretch in self._missing if stretch not in resolved]

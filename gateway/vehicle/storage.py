@@ -10,9 +10,10 @@ from typing import Self
 from gateway.clock import boot_id
 from gateway.core.errors import InputError, SegmentError
 from gateway.core.segments import check_segment, parse_segment
-from gateway.keys import SigningKey, VerifyKey
+from gateway.keys import SigningKey, VerifyKey, check_any
 from gateway.vehicle.ballast import Ballast
 from gateway.vehicle.database import DiskThread, is_disk_full, open_database
+from gateway.vehicle.identity import Identity
 from gateway.vehicle.memos import Memos
 from gateway.vehicle.outbox import Outbox
 
@@ -30,9 +31,12 @@ class Storage:
     database: sqlite3.Connection
 
     @classmethod
-    def open(cls, data_dir: Path, gateway: str, key: SigningKey, *, max_bytes: int, boot: bytes | None = None) -> Self:
+    def open(
+        cls, data_dir: Path, gateway: str, identity: SigningKey | Identity, *, max_bytes: int, boot: bytes | None = None
+    ) -> Self:
         """Open or create; raises InputError if another process has it open."""
-        check = VerifyKey(key.public_bytes).check
+        who = identity if isinstance(identity, Identity) else Identity(identity)
+        check = check_any(VerifyKey(public) for public in (who.key.public_bytes, *who.former))
 
         def is_intact(data: bytes) -> bool:
             try:
@@ -49,7 +53,12 @@ class Storage:
                 raise
             database = open_database(data_dir / DATABASE, is_intact)
         outbox = Outbox(
-            database, gateway, key, boot=boot_id() if boot is None else boot, max_bytes=max_bytes, ballast=ballast
+            database,
+            gateway,
+            who,
+            boot=boot_id() if boot is None else boot,
+            max_bytes=max_bytes,
+            ballast=ballast,
         )
         return cls(outbox, Memos(database), DiskThread(), database)
 

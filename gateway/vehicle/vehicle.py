@@ -21,14 +21,14 @@ from gateway.clock import Clock
 from gateway.core.configuration import Configuration
 from gateway.core.observations import Observation, Source
 from gateway.core.records import ClockCorrection, DeviceFault, Health, Stop
-from gateway.keys import VerifyKey
+from gateway.keys import PinnedKey
 from gateway.vehicle.adoption import Adoption
 from gateway.vehicle.alarm import Alarm
 from gateway.vehicle.backfill import Backfill
 from gateway.vehicle.backlog import Backlog
 from gateway.vehicle.driver import PORT_FILE, DriverServer, make_app
 from gateway.vehicle.enrolled import enrolled_loggers
-from gateway.vehicle.enrolment import Enrolment
+from gateway.vehicle.enrolment import Enrolment, save_enrolment
 from gateway.vehicle.faults import FaultDetector
 from gateway.vehicle.gpsd import GpsReceiver
 from gateway.vehicle.loggers.measurement import Measurement
@@ -66,6 +66,8 @@ LOOK_INTERVAL_S = 60
 """Domain seconds between looks for loggers that fell silent."""
 FLOOR_SEGMENTS = 20_000
 """Segments read back for the last time that was trusted: a week of sealing without a clock, some seconds."""
+HUB_KEYS_KEPT = 8
+"""Earlier keys of the hub that are remembered: one of them signed the configuration on the card."""
 REBOOTED = "rebooted"
 LOOK_BACK_MS = 86_400_000
 """How far back the log is read at the start for each logger's last observation: a day is 2,880 segments, well under a
@@ -97,7 +99,8 @@ class Vehicle:
         rng: random.Random | None = None,
     ) -> None:
         rng = rng or random.Random()  # noqa: S311  jitter, no secret
-        check = VerifyKey(enrolment.hub_key).check
+        self._enrolment = enrolment
+        check = PinnedKey(enrolment.hub_key, self._on_hub_key).check
         self._settings = settings
         self._storage = storage
         self._sources = TimeSources(clock)
@@ -265,6 +268,17 @@ class Vehicle:
         self._radio.enrol(configuration.loggers)
         for stretch in late:
             self._miss(stretch)
+
+    def _on_hub_key(self, key: bytes) -> None:
+        """The hub has handed over to another key; if the card forgets it, the next signature tells it again."""
+        known = self._enrolment
+        former = (known.hub_public_key, *known.former_hub_keys)[:HUB_KEYS_KEPT]
+        self._enrolment = known.model_copy(update={"hub_public_key": key.hex(), "former_hub_keys": former})
+        log.warning("the hub has a new key, %s, which the pinned one has signed for", key.hex())
+        try:
+            save_enrolment(self._settings.data_dir, self._enrolment)
+        except OSError as error:
+            log.error("the hub's new key could not be kept: %s", error)  # noqa: TRY400  the reason says it
 
     def _miss(self, stretch: Stretch) -> None:
         log.info("missing of %s: %.1f min", stretch.logger, (stretch.to_ms - stretch.from_ms) / 60_000)

@@ -13,8 +13,9 @@ from gateway.core.configuration import Box, Configuration
 from gateway.core.messages import decode_ack, open_envelope
 from gateway.hub import exchange as module
 from gateway.hub import patience
+from gateway.hub.authenticity import Delivery
 from gateway.hub.exchange import Exchange
-from gateway.hub.ingest import Delivery, Ingest, Receipt
+from gateway.hub.ingest import Ingest, Receipt
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
 from gateway.keys import VerifyKey

@@ -10,7 +10,8 @@ from gateway.core.messages import EpochAck
 from gateway.core.segments import NO_HASH, Position
 from gateway.hub import schema
 from gateway.hub.archive import Archive
-from gateway.hub.ingest import Delivery, Ingest
+from gateway.hub.authenticity import Delivery
+from gateway.hub.ingest import Ingest
 from gateway.hub.store import Store
 from tests.hub.vans import LOGGER, START_MS, Enrol, Van, observe
 

@@ -15,8 +15,9 @@ from sqlalchemy import event, insert, select
 from gateway.core.observations import Observation
 from gateway.hub import schema
 from gateway.hub.archive import Archive
+from gateway.hub.authenticity import Delivery
 from gateway.hub.generations import open_witness
-from gateway.hub.ingest import Delivery, Ingest, Receipt
+from gateway.hub.ingest import Ingest, Receipt
 from gateway.hub.store import Store, open_store
 from tests.simulation.disks import Fault, FaultyConnection, scratch_folder
 

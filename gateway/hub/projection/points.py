@@ -11,11 +11,33 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from gateway.core.readings import Reading
-from gateway.core.records import AnyRecord, ClockCorrection, CustodyEvent, DeviceFault, Health, MemoryRead, Stop
+from gateway.core.records import (
+    AnyRecord,
+    ClockCorrection,
+    CustodyEvent,
+    DeviceFault,
+    Health,
+    KeyChange,
+    MemoryRead,
+    Resealed,
+    Stop,
+)
 from gateway.core.segments import Position
 from gateway.hub.breaches import StoredBreach
 
-MEASUREMENTS = ("reading", "custody", "clock", "fault", "memory_read", "stop", "health", "breach", "carriage")
+MEASUREMENTS = (
+    "reading",
+    "custody",
+    "clock",
+    "fault",
+    "memory_read",
+    "stop",
+    "key",
+    "resealed",
+    "health",
+    "breach",
+    "carriage",
+)
 LONG_MEASUREMENTS = ("reading_hour",)
 
 RECORDS_PER_OFFSET = 4096
@@ -112,31 +134,42 @@ def hour_line(logger: str, hour: Hour) -> str:
 
 
 def record_line(gateway: str, position: Position, index: int, record: AnyRecord) -> str:
-    """Return the point of a custody event, clock correction, fault, memory read or health record."""
+    """Return the point of a record, whatever it tells."""
     below = (position.offset * RECORDS_PER_OFFSET + index) % NANOSECONDS
-    tags = {"gateway": gateway}
-    trusted: dict[str, Value] = {"clock_trusted": record.clock_trusted}
+    name, tags, fields = _describe(record)
+    tags = {"gateway": gateway} | tags
+    fields = {"clock_trusted": record.clock_trusted} | fields
+    return _line(name, tags, fields, record.at_ms, 0 if isinstance(record, Health) else below)
+
+
+def _describe(record: AnyRecord) -> tuple[str, dict[str, str], dict[str, Value]]:
+    """Return the measurement, the tags and the fields of a record."""
+    tags: dict[str, str] = {}
+    fields: dict[str, Value]
     match record:
         case CustodyEvent():
             told = ("box", "consignment", "item", "holder", "place")
+            name, tags = "custody", {"act": record.act}
             fields = {name: getattr(record, name) or None for name in told}
-            return _line("custody", tags | {"act": record.act}, trusted | fields, record.at_ms, below)
         case ClockCorrection():
-            step_ms = record.at_ms - record.before_ms
-            return _line("clock", tags, trusted | {"step_ms": step_ms, "source": record.source}, record.at_ms, below)
+            name, fields = "clock", {"step_ms": record.at_ms - record.before_ms, "source": record.source}
         case DeviceFault():
-            tags |= {"logger": record.logger, "code": record.code}
-            return _line("fault", tags, trusted | {"faults": 1} | record.detail, record.at_ms, below)
+            name, tags = "fault", {"logger": record.logger, "code": record.code}
+            fields = {"faults": 1, **record.detail}
         case Stop():
+            name, tags = "stop", {"act": record.act}
             fields = {"place": record.place, "is_site": record.is_site}
-            return _line("stop", tags | {"act": record.act}, trusted | fields, record.at_ms, below)
+        case KeyChange():
+            name, fields = "key", {"old": record.old.hex(), "new": record.new.hex()}
+        case Resealed():
+            name, fields = "resealed", {"epoch": record.epoch.hex(), "offset": record.offset}
         case MemoryRead():
             told = ("from_ms", "to_ms", "records", "new_records", "complete")
+            name, tags = "memory_read", {"logger": record.logger}
             fields = {name: getattr(record, name) for name in told}
-            return _line("memory_read", tags | {"logger": record.logger}, trusted | fields, record.at_ms, below)
         case Health():
-            counted = dict.fromkeys(ALWAYS_COUNTED, 0) | record.counters
-            return _line("health", tags, trusted | counted, record.at_ms)
+            name, fields = "health", {**dict.fromkeys(ALWAYS_COUNTED, 0), **record.counters}
+    return name, tags, fields
 
 
 def breach_line(breach: StoredBreach) -> str:
