@@ -256,9 +256,14 @@ class Item(Model):
 
 
 class Consignment(Model):
-    """What is carried together under one code."""
+    """What is carried together under one code.
+
+    `requester` asked for it, `receiver` awaits it: names of recipients of notifications, never of patients.
+    """
 
     code: Code
+    requester: Code | None = None
+    receiver: Code | None = None
     items: Annotated[tuple[Item, ...], Field(min_length=1, max_length=200)]
     carriage: Annotated[tuple[Carriage, ...], Field(max_length=50)] = ()
     planned_arrival: AwareDatetime | None = None

@@ -517,6 +517,64 @@ vigils = Table(
     Index("ix_vigils_box", "box", "begins_ms"),
 )
 
+# --- who is told ----------------------------------------------------------------------------------------------------
+
+recipients = Table(
+    "recipients",
+    metadata,
+    Column("name", Code, primary_key=True),
+    Column("document", Text, nullable=False),  # with its channels' addresses, which are secrets
+)
+
+notification_policies = Table(
+    "notification_policies",
+    metadata,
+    Column("name", Code, primary_key=True),
+    Column("document", Text, nullable=False),
+)
+
+# Alerts for which it is settled who is told, and by which policy ("" where nobody could be).
+notices = Table(
+    "notices",
+    metadata,
+    Column("alert_id", Key, ForeignKey("alerts.id"), primary_key=True, autoincrement=False),
+    Column("policy", Code, nullable=False),
+    Column("planned_at_ms", Milliseconds, nullable=False),
+)
+
+# What leaves: one or several deliveries to one channel, under one id however often it is tried.
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("uid", Code, nullable=False, unique=True),
+    Column("recipient", Code, nullable=False),
+    Column("channel", Code, nullable=False),
+    Column("state", String(16), nullable=False),  # waiting, sent, failed
+    Column("made_at_ms", Milliseconds, nullable=False),  # real time, as is due_ms
+    Column("due_ms", Milliseconds, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("failure", Text, nullable=False, server_default=""),
+    Column("sent_at_ms", Milliseconds),
+    Index("ix_messages_waiting", "state", "due_ms"),
+    Index("ix_messages_recent", "recipient", "channel", "made_at_ms"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("alert_id", Key, ForeignKey("alerts.id"), nullable=False),
+    Column("recipient", Code, nullable=False),
+    Column("channel", Code, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("due_ms", Milliseconds, nullable=False),  # domain time
+    Column("state", String(16), nullable=False),  # waiting, taken (into a message), cancelled
+    Column("message_id", Key, ForeignKey("messages.id"), index=True),
+    UniqueConstraint("alert_id", "recipient", "channel"),
+    Index("ix_deliveries_waiting", "state", "due_ms"),
+)
+
 # --- records and work -----------------------------------------------------------------------------------------------
 
 audit = Table(
