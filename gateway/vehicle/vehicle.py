@@ -21,7 +21,7 @@ from gateway.clock import Clock
 from gateway.core.configuration import Configuration
 from gateway.core.observations import Observation, Source
 from gateway.core.records import ClockCorrection, DeviceFault, Health, Stop
-from gateway.keys import PinnedKey
+from gateway.keys import PinnedKey, check_any
 from gateway.vehicle.adoption import Adoption
 from gateway.vehicle.alarm import Alarm
 from gateway.vehicle.backfill import Backfill
@@ -309,7 +309,8 @@ class Vehicle:
         since_ms = self._clock.now_ms() - LOOK_BACK_MS
         self._last_sealed = await disk.run(_find_last_observations, self._storage.outbox, since_ms)
         if envelope is not None:
-            self._adoption.consider(envelope)
+            known = (self._enrolment.hub_public_key, *self._enrolment.former_hub_keys)
+            self._adoption.consider(envelope, check_any(PinnedKey(bytes.fromhex(key)) for key in known))
         if self._backfill.named:
             self._backfill.observed(await disk.run(_observations_since, self._storage.outbox, since_ms))
         missing = tuple(await disk.run(memos.missing))

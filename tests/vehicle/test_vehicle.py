@@ -17,11 +17,12 @@ from gateway.core.contents import Content, decode_content
 from gateway.core.flags import BreachFlag
 from gateway.core.observations import Source
 from gateway.core.records import DeviceFault, Health, MemoryRead
+from gateway.core.succession import HUB, Successor, hand_over
 from gateway.demo.link import Link
 from gateway.hub.broker import EmbeddedBroker
-from gateway.keys import SigningKey
+from gateway.keys import SigningKey, make_key
 from gateway.mqtt import MqttSettings
-from gateway.vehicle.enrolment import Enrolment
+from gateway.vehicle.enrolment import Enrolment, load_enrolment
 from gateway.vehicle.settings import RadioSettings, RecordingSettings, UplinkSettings, VehicleSettings
 from gateway.vehicle.storage import Storage
 from gateway.vehicle.vehicle import Vehicle
@@ -48,6 +49,7 @@ class World:
     clock: HandClock = field(default_factory=lambda: HandClock(rate=600.0))
     flags: list[BreachFlag] = field(default_factory=list)
     counter: int = 0
+    enrolment: Enrolment = ENROLMENT
 
     @asynccontextmanager
     async def drive(self, **recording: int) -> AsyncIterator[Vehicle]:
@@ -63,7 +65,7 @@ class World:
         transport = httpx.MockTransport(self._take_flag)
         async with httpx.AsyncClient(transport=transport, base_url="http://hub") as client:
             rng = random.Random(1)  # noqa: S311  jitter, no secret
-            vehicle = Vehicle(settings, ENROLMENT, storage, client, self.clock, rng)
+            vehicle = Vehicle(settings, self.enrolment, storage, client, self.clock, rng)
             ready: list[int] = []
             task = asyncio.create_task(vehicle.run(ready.append))
             try:
@@ -273,3 +275,25 @@ async def test_the_state_is_served(world: World) -> None:
     document = answer.json()
     assert document["gateway"] == VAN
     assert set(document) >= {"boxes", "link", "outbox", "radio", "backfill", "counters", "clock_trusted", "at_ms"}
+
+
+async def test_it_follows_the_hub_to_a_new_key_also_with_a_configuration_of_the_old_one(
+    world: World, until: Until
+) -> None:
+    change = hand_over(HUB, HUB_KEY.public_bytes, Successor((following := make_key()).public_bytes), 1, HUB_KEY.sign)
+    new = following.with_changes([change])
+    async with world.drive() as vehicle:
+        await until(lambda: vehicle.state().configuration == 1)
+        world.measure(5.0)
+        await until(lambda: vehicle.state().outbox.segments == 0 and world.delivered() == [5.0])
+        await world.hub.acknowledge(key=new)
+        await until(lambda: load_enrolment(world.folder) is not None)
+        await world.hub.configure(configuration(version=2).model_dump_json().encode())  # by the old key: a thief
+        await until(lambda: vehicle.counters().get("rejected_configurations") == 1)
+    learnt = load_enrolment(world.folder)
+    assert learnt is not None
+    assert learnt.hub_key == new.public_bytes
+    world.road.cut()
+    world.enrolment = learnt
+    async with world.drive() as vehicle:
+        assert vehicle.state().configuration == 1, "what the old key signed is on the card, and stays in force"
