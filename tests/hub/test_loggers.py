@@ -111,6 +111,8 @@ def test_a_swap_is_judged_where_it_matters_and_nowhere_else(desk: Desk) -> None:
     desk.take_marks()
     desk.registry.swap_loggers(LOGGER, BATTERY, "test")
     assert desk.take_marks() >= {"UNDER-WAY"}
+    desk.deliver(Content((observe(-5400, 5.0, logger=NEW),)))
+    assert desk.take_marks() == set(), "the new logger was not there yet"
     desk.deliver(Content((observe(1700, 5.0, logger=NEW), observe(3000, 5.0, logger=NEW))))
     assert desk.take_marks() == {"UNDER-WAY"}
     desk.now_ms += 30 * DAY_MS
