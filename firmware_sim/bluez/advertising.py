@@ -52,8 +52,9 @@ class Advertisement:
         for company, data in self.manufacturer_data.items():
             yield AdType.MANUFACTURER, company.to_bytes(2, "little") + data
         for uuid, data in self.service_data.items():
-            content, is_short = _uuid_bytes(uuid)
-            yield (AdType.SERVICE_DATA_16 if is_short else AdType.SERVICE_DATA_128), content + data
+            # As BlueZ 5.82 does: what follows the UUID, which a pattern therefore cannot name.
+            _, is_short = _uuid_bytes(uuid)
+            yield (AdType.SERVICE_DATA_16 if is_short else AdType.SERVICE_DATA_128), data
         for uuid in self.service_uuids:
             content, is_short = _uuid_bytes(uuid)
             yield (AdType.UUIDS_16 if is_short else AdType.UUIDS_128), content

@@ -42,8 +42,11 @@ Mode: TypeAlias = Literal["active", "passive"]
 OnFault: TypeAlias = Callable[[str, Mapping[str, int]], None]
 """A fault of the gateway itself, for the record: its code, and numbers."""
 
-# What nearly every device sends: flags in their usual combinations.
-_ANYBODY = [OrPattern(0, AdvertisementDataType.FLAGS, bytes([flags])) for flags in (0x02, 0x04, 0x05, 0x06, 0x1A)]
+PATTERNS_MAX = 16
+"""What the kernel takes for one monitor."""
+_ANYBODY = [OrPattern(0, AdvertisementDataType.FLAGS, bytes([flags])) for flags in (0x06, 0x04, 0x05, 0x02, 0x1A)]
+"""The flags, in their usual combinations, with which nearly every device begins. A monitor needs them: BlueZ 5.82
+compares a pattern with service data behind its UUID, and 5.66 with neither service nor manufacturer data."""
 
 
 class AdapterScan:
@@ -173,8 +176,8 @@ class AdapterScan:
     async def _probe(self, silence: str) -> str:
         """Find out whether a passive scan that hears nothing is mute, or nobody is there; return what is wrong.
 
-        Its monitors let only the enrolled kinds through. In "auto" an active scan listens for anybody; where scanning
-        actively is not wanted, a passive one with monitors for what nearly every device sends.
+        Its monitors may let nothing through. In "auto" an active scan listens for anybody; where scanning actively is
+        not wanted, another passive one.
         """
         self.health.probes += 1
         may_ask = self._settings.scanning == "auto"
@@ -188,14 +191,15 @@ class AdapterScan:
         return ""
 
     def _patterns(self) -> list[OrPattern]:
-        """What a passive scan lets through: the enrolled kinds, all kinds while nobody is enrolled."""
+        """What a passive scan lets through: whatever has flags, and the enrolled kinds, all of them at first."""
         loggers = self._hearing.loggers
         families: list[Family] = [
             family
             for kind, family in FAMILIES.items()
             if not loggers or any(logger.kind is kind for logger in loggers.values())
         ]
-        return [OrPattern(0, kind, content) for family in families for kind, content in family.patterns()]
+        own = [OrPattern(0, kind, content) for family in families for kind, content in family.patterns()]
+        return [*_ANYBODY, *own][:PATTERNS_MAX]
 
     def _hear(self, device: BLEDevice, advertisement: AdvertisementData) -> None:
         self.health.heard += 1

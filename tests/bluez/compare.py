@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 from tests.bluez import story
 from tests.bluez.story import Event, Trace
@@ -15,11 +16,11 @@ from tests.bluez.story import Event, Trace
 async def play_on_the_fake(folder: Path) -> Trace:
     """Play the story on the fake BlueZ, in a process of its own."""
     address = f"unix:path={folder}/bus"
-    os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = address
-    os.environ["PATH"] = f"{folder}/bin:{os.environ['PATH']}"
+    environment = {"DBUS_SYSTEM_BUS_ADDRESS": address, "PATH": f"{folder}/bin:{os.environ['PATH']}"}
     arguments = ("--bus", address, "--shim-dir", str(folder / "bin"))
-    async with story.simulated_loggers(*arguments, truth=folder / "truth.jsonl"):
-        return await story.play()
+    with mock.patch.dict(os.environ, environment):
+        async with story.simulated_loggers(*arguments, truth=folder / "truth.jsonl"):
+            return await story.play()
 
 
 def differences(real: Trace, fake: Trace) -> list[str]:

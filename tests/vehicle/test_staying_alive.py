@@ -15,6 +15,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from bleak.args.bluez import OrPattern
+from bleak.assigned_numbers import AdvertisementDataType
 from dbus_fast import BusType, Message
 from dbus_fast.aio import MessageBus
 
@@ -22,7 +24,8 @@ from firmware_sim.bluez import FakeBluez, Settings
 from gateway.core.configuration import Logger, LoggerKind
 from gateway.vehicle import adapters, bluez_control, download, recovery
 from gateway.vehicle import radio as module
-from gateway.vehicle.hearing import Hearing, RadioHealth
+from gateway.vehicle.adapters import AdapterScan
+from gateway.vehicle.hearing import AdapterHealth, Hearing, RadioHealth
 from gateway.vehicle.loggers.families import FAMILIES, Family
 from gateway.vehicle.loggers.measurement import Measurement, Packet
 from gateway.vehicle.loggers.memory import MemoryRequest
@@ -198,6 +201,7 @@ async def test_a_passive_scan_without_loggers_around_is_no_fault(bluez: FakeBlue
 async def test_monitors_that_let_nothing_through_are_given_up(
     bluez: FakeBluez, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(adapters, "_ANYBODY", [])
     monkeypatch.setattr(Family, "patterns", lambda _self: [(0xFF, b"\xff\xff")])
     async with listening(scanning="auto") as listener:
         voice = Voice(Tag(bluez, TAG))
@@ -205,6 +209,32 @@ async def test_monitors_that_let_nothing_through_are_given_up(
         await until(lambda: voice.speak() or health.restarts >= adapters.DEAF_PROBES)
         await until(lambda: health.mode == "active" and health.scanning)
         await voice.heard_by(listener, until)
+
+
+@pytest.mark.parametrize("kind", [LoggerKind.RUUVITAG, LoggerKind.REFERENCE, LoggerKind.THERMOBEACON])
+async def test_monitors_are_few_enough_and_ask_for_what_bluez_can_compare(bluez: FakeBluez, kind: LoggerKind) -> None:
+    def patterns(*loggers: Logger) -> list[OrPattern]:
+        hearing = Hearing(RadioHealth(), lambda *_: None)
+        hearing.enrol(loggers)
+        control = bluez_control.BluezControl("never")
+        scan = AdapterScan(
+            "hci0",
+            RadioSettings(),
+            control,
+            hearing,
+            AdapterHealth(),
+            lambda *_: None,
+            lambda: None,
+            random.Random(1),  # noqa: S311  jitter
+        )
+        return scan._patterns()
+
+    assert len(patterns()) <= adapters.PATTERNS_MAX
+    own = patterns(Logger(address=TAG, kind=kind, box="BOX-1"))
+    assert any(
+        pattern.ad_data_type is AdvertisementDataType.FLAGS and pattern.content_of_pattern == b"\x06" for pattern in own
+    )
+    assert any(pattern.ad_data_type is not AdvertisementDataType.FLAGS for pattern in own)
 
 
 async def test_a_passive_scan_that_is_mute_is_set_right(bluez: FakeBluez, until: Until) -> None:
