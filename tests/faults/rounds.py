@@ -10,12 +10,12 @@ from pathlib import Path
 
 import httpx
 
+from gateway.core.exposure import to_ms
 from gateway.demo.company import Company, TooLateError, assemble
-from gateway.demo.play import list_custody
-from gateway.demo.reckoning import Account, reckon
+from gateway.demo.reckoning import Account, Custody, reckon
 from gateway.demo.record import read_archived, read_sealed
 from gateway.demo.timing import Timing
-from gateway.demo.trip import load_trip
+from gateway.demo.trip import Trip, load_trip
 from gateway.demo.truth import read_truth
 from gateway.hub.store import open_store
 from gateway.hub.verification import verify_store
@@ -110,6 +110,19 @@ async def _find_missing(company: Company) -> str:
     alerts = await company.reception.alerts()
     confirmed = [breach for breach in await company.reception.breaches() if breach.state == "confirmed"]
     return "" if confirmed and all(alert.sent_at_ms for alert in alerts) else "no confirmed breach with its alert"
+
+
+def list_custody(trip: Trip) -> list[Custody]:
+    """Since when each logger answers for something: what its memory holds from before is nobody's."""
+    carried = [
+        carriage
+        for consignment in trip.consignments
+        for item in consignment.items
+        for carriage in consignment.carriage_of(item)
+    ]
+    address = {box.code: box.logger.address for box in trip.boxes}
+    ends_ms = to_ms(trip.clock.stop)
+    return [Custody(address[carriage.box], to_ms(carriage.begins), ends_ms) for carriage in carried]
 
 
 def _reckon(company: Company, *, with_outbox: bool) -> Account:

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from gateway.demo.play import list_custody
 from gateway.demo.reckoning import Account, reckon
 from gateway.demo.record import read_archived, read_sealed
 from gateway.demo.stage import default_scenario
@@ -24,6 +23,7 @@ from gateway.demo.truth import read_truth
 from gateway.hub import schema
 from gateway.hub.store import Store, open_store
 from tests.faults.convoy import WAIT_S, Convoy, TooLateError, assemble, until, verify
+from tests.faults.rounds import list_custody
 from tests.servers.mosquitto import DEFAULTS, Mosquitto, MosquittoMissingError
 from tests.servers.postgres import TEMPLATE, Cluster, PostgresMissingError, running_cluster
 
