@@ -10,15 +10,22 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from gateway.core.configuration import Box
 from gateway.core.flags import KEY_LENGTH, BreachFlag, breach_key
+from gateway.core.lasting import goes_on
+from gateway.core.standby import alerts_in
 from gateway.core.verdicts import Breach, BreachKind, Judgement
 from gateway.hub.alerts import AlertKind, raise_alert
 from gateway.hub.dirty import mark_consignments
 from gateway.hub.events import tell
+from gateway.hub.inbox import box_of, enter, is_settled
 from gateway.hub.locks import wait_for_locks
 from gateway.hub.projection.marks import Subject, mark
 from gateway.hub.reconciliation import Known, match_breaches
-from gateway.hub.schema import breach_keys, breaches, epochs
+from gateway.hub.review.lifecycle import ReviewEvent
+from gateway.hub.review.records import WATCH, apply_event, open_review
+from gateway.hub.rows import read_rule
+from gateway.hub.schema import boxes, breach_keys, breaches, carriages, consignments, epochs
 from gateway.hub.store import insert_or_skip, inserted_id
 
 HUB = "hub"
@@ -33,6 +40,14 @@ class BreachState(StrEnum):
     SUPERSEDED = "superseded"
 
 
+class Silence(StrEnum):
+    """Why a breach has no alert of its own."""
+
+    PIECE = "piece"  # split from one that was told
+    CONTINUES = "continues"  # one that was told goes on after a gap
+    BOX = "box"  # nothing in its box alerts: it is empty, conditioning or received
+
+
 _ACTIVE = (BreachState.PROVISIONAL, BreachState.CONFIRMED)
 
 
@@ -41,6 +56,8 @@ class StoredBreach:
     """A breach with its identity. Moments in UTC milliseconds.
 
     found_by    "hub", or the gateway that flagged it first
+    silent      why it has no alert of its own, None for one that was told
+    snapshot    the broken rule, JSON, as that version of the profile states it; None where the rule is no part of it
     settled_at  when it was confirmed or withdrawn
     """
 
@@ -64,6 +81,8 @@ class StoredBreach:
     found_at_ms: int
     settled_at_ms: int | None
     merged_into: int | None
+    silent: Silence | None
+    snapshot: str | None
 
 
 def flag(connection: Connection, flagged: BreachFlag, now_ms: int) -> tuple[int, bool]:
@@ -120,8 +139,9 @@ def reconcile(connection: Connection, judgement: Judgement, covered: frozenset[i
     changed = False
     for known, breach in match.kept:
         changed |= _keep(connection, by_id[known.id], breach, judgement, now_ms)
-    for breach, alerts in match.new:
-        _insert_found(connection, breach, judgement, now_ms, alerts=alerts)
+    for breach, is_whole in match.new:
+        silent = None if is_whole else Silence.PIECE
+        _insert_found(connection, breach, judgement, now_ms, silent or _silence_of(connection, breach, judgement))
         changed = True
     for breach_id, survivor in match.merged:
         _withdraw(connection, by_id[breach_id], BreachState.SUPERSEDED, now_ms, merged_into=survivor)
@@ -129,7 +149,8 @@ def reconcile(connection: Connection, judgement: Judgement, covered: frozenset[i
     for breach_id in match.gone:
         row = by_id[breach_id]
         if row.state == BreachState.CONFIRMED:
-            _withdraw(connection, row, BreachState.SUPERSEDED, now_ms)
+            # What a registration took over from the watch over a box is a breach of the consignment now.
+            _withdraw(connection, row, BreachState.SUPERSEDED, now_ms, is_quiet=is_settled(connection, breach_id))
             changed = True
         elif breach_id in covered:
             _withdraw(connection, row, BreachState.NOT_CONFIRMED, now_ms)
@@ -157,6 +178,7 @@ def to_stored(row: Row[tuple[object, ...]]) -> StoredBreach:
     """Return the value of a row."""
     fields = {name: value for name, value in _named(row).items() if name in StoredBreach.__slots__}
     fields |= {"kind": BreachKind(fields["kind"]), "state": BreachState(fields["state"])}
+    fields |= {"silent": None if fields["silent"] is None else Silence(fields["silent"])}
     return StoredBreach(**fields)
 
 
@@ -168,16 +190,20 @@ def _insert_flagged(connection: Connection, flagged: BreachFlag, now_ms: int) ->
         "found_by": flagged.gateway,
         "epoch": flagged.position.epoch,
         "position": flagged.position.offset,
+        "silent": None if _may_alert(connection, flagged.consignment) else Silence.BOX,
     }
     breach_id = _insert(connection, values, now_ms)
-    _raise(connection, AlertKind.BREACH, breach_id, now_ms)
+    if values["silent"] is None:
+        _raise(connection, AlertKind.BREACH, breach_id, now_ms)
     # Judged at once if the archive covers it already; otherwise when the log arrives.
     mark_consignments(connection, [flagged.consignment], now_ms)
     return breach_id
 
 
-def _insert_found(connection: Connection, breach: Breach, judgement: Judgement, now_ms: int, *, alerts: bool) -> None:
-    values: dict[str, object] = {
+def _insert_found(
+    connection: Connection, breach: Breach, judgement: Judgement, now_ms: int, silent: Silence | None
+) -> None:
+    values: dict[str, Any] = {
         "key": _free_key(connection, _key(breach, judgement)),
         "consignment": judgement.consignment,
         "item": judgement.item,
@@ -188,15 +214,20 @@ def _insert_found(connection: Connection, breach: Breach, judgement: Judgement, 
         "state": BreachState.CONFIRMED,
         "found_by": HUB,
         "settled_at_ms": now_ms,
+        "silent": silent,
     }
     breach_id = _insert(connection, values, now_ms)
-    if alerts:
+    if silent is None:
         _raise(connection, AlertKind.BREACH, breach_id, now_ms)
 
 
-def _insert(connection: Connection, values: dict[str, object], now_ms: int) -> int:
-    breach_id = inserted_id(connection.execute(insert(breaches).values(**values, found_at_ms=now_ms)))
+def _insert(connection: Connection, values: dict[str, Any], now_ms: int) -> int:
+    rule = read_rule(connection, values["profile"], values["profile_version"], values["rule"])
+    stored = {**values, "found_at_ms": now_ms, "snapshot": rule}
+    breach_id = inserted_id(connection.execute(insert(breaches).values(**stored)))
     insert_or_skip(connection, breach_keys, key=values["key"], breach_id=breach_id)
+    open_review(connection, breach_id, now_ms)
+    enter(connection, breach_id, values["consignment"], now_ms)
     _tell(connection, breach_id, now_ms)
     return breach_id
 
@@ -209,14 +240,21 @@ def _keep(
     known = _named(row)
     insert_or_skip(connection, breach_keys, key=_key(breach, judgement), breach_id=known["id"])
     settles = known["state"] != BreachState.CONFIRMED
-    if not settles and all(known[name] == value for name, value in now_is.items()):
+    is_late = known["silent"] is not None and not _stays_silent(connection, row, breach, judgement)
+    if not settles and not is_late and all(known[name] == value for name, value in now_is.items()):
         return False
     returns = known["state"] not in _ACTIVE
+    if judgement.profile_version != known["profile_version"]:
+        now_is["snapshot"] = read_rule(connection, judgement.profile, judgement.profile_version, breach.rule)
     if settles:
         now_is |= {"state": BreachState.CONFIRMED, "settled_at_ms": now_ms, "merged_into": None}
         now_is |= {"returns": known["returns"] + 1} if returns else {}
+    if is_late:
+        now_is["silent"] = None
     connection.execute(update(breaches).where(breaches.c.id == known["id"]).values(**now_is))
-    if returns and known["merged_into"] is None:
+    if returns:
+        apply_event(connection, known["id"], ReviewEvent.RESTORE, WATCH, {}, now_ms)
+    if is_late or (returns and known["merged_into"] is None and known["silent"] is None):
         _raise(connection, AlertKind.BREACH, known["id"], now_ms)
     _tell(connection, known["id"], now_ms)
     return True
@@ -229,6 +267,7 @@ def _withdraw(
     now_ms: int,
     *,
     merged_into: int | None = None,
+    is_quiet: bool = False,
 ) -> None:
     breach_id = _named(row)["id"]
     connection.execute(
@@ -236,14 +275,53 @@ def _withdraw(
         .where(breaches.c.id == breach_id)
         .values(state=state, settled_at_ms=now_ms, merged_into=merged_into)
     )
-    if merged_into is None:
+    why = {"reason": state.value} if merged_into is None else {"reason": "merged", "into": merged_into}
+    apply_event(connection, breach_id, ReviewEvent.WITHDRAW, WATCH, why, now_ms)
+    if merged_into is None and row.silent is None and not is_quiet:
         _raise(connection, AlertKind.RETRACTION, breach_id, now_ms)
     _tell(connection, breach_id, now_ms)
 
 
 def _raise(connection: Connection, kind: AlertKind, breach_id: int, now_ms: int) -> None:
     row = connection.execute(select(breaches).where(breaches.c.id == breach_id)).one()
-    raise_alert(connection, kind, _story(row), now_ms, breach_id=breach_id, occasion=row.returns)
+    source = row.consignment if row.found_by == HUB else row.found_by
+    raise_alert(
+        connection,
+        kind,
+        {**_story(row), "box": box_of(connection, breach_id)},
+        now_ms,
+        breach_id=breach_id,
+        occasion=row.returns,
+        source=source,
+    )
+
+
+def _silence_of(connection: Connection, breach: Breach, judgement: Judgement) -> Silence | None:
+    """Return why a breach that was just found is not told."""
+    if goes_on(breach, judgement):
+        return Silence.CONTINUES
+    return None if _may_alert(connection, judgement.consignment) else Silence.BOX
+
+
+def _stays_silent(connection: Connection, row: Row[tuple[object, ...]], breach: Breach, judgement: Judgement) -> bool:
+    """Say whether the reason to be silent holds: data may have come into the gap, the box may have been loaded."""
+    match row.silent:
+        case Silence.CONTINUES:
+            return goes_on(breach, judgement)
+        case Silence.BOX:
+            return breach.ended_at_ms is not None or not _may_alert(connection, judgement.consignment)
+        case _:
+            return True
+
+
+def _may_alert(connection: Connection, consignment: str) -> bool:
+    """Say whether anything that carries it alerts. What was on its way alerts also when its breach is found later."""
+    received = select(consignments.c.received_at_ms).where(consignments.c.code == consignment)
+    if connection.execute(received).scalar() is not None:
+        return True
+    carried = select(carriages.c.box).where(carriages.c.consignment == consignment)
+    documents = connection.execute(select(boxes.c.document).where(boxes.c.code.in_(carried))).scalars().all()
+    return not documents or any(alerts_in(Box.model_validate_json(document)) for document in documents)
 
 
 def _tell(connection: Connection, breach_id: int, now_ms: int) -> None:

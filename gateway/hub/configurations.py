@@ -13,12 +13,23 @@ from sqlalchemy import Connection, func, insert, or_, select
 from gateway.core.assignments import tenures_of
 from gateway.core.configuration import Configuration, Consignment, Logger, reveal
 from gateway.core.exposure import to_ms
+from gateway.core.standby import is_vigil
 from gateway.hub import schema
 from gateway.hub.audit import begin_act
-from gateway.hub.rows import boxes_of, read_boxes, read_loggers, read_profiles, read_registered, read_sites
+from gateway.hub.rows import (
+    Registered,
+    boxes_of,
+    read_boxes,
+    read_loggers,
+    read_profile,
+    read_profiles,
+    read_registered,
+    read_sites,
+)
 from gateway.hub.shares import Share, Shares
 from gateway.hub.store import Store
 from gateway.hub.times import to_datetime
+from gateway.hub.vigils import read_open_vigils, read_vigil, to_consignment, watched_spans
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +59,7 @@ class Configurations:
     def case(self, code: str) -> Case | None:
         """Return what is needed to judge a consignment, None if it is unknown."""
         with self._store.read() as connection:
-            known = read_registered(connection, code)
+            known = _read_vigil_case(connection, code) if is_vigil(code) else read_registered(connection, code)
             if known is None:
                 return None
             candidates = read_loggers(connection, boxes_of(known.consignment))
@@ -81,6 +92,8 @@ class Configurations:
             .order_by(table.c.code)
         )
         consignments = [Consignment.model_validate_json(row.document) for row in rows]
+        watched = (_read_vigil_case(connection, vigil.code) for vigil in read_open_vigils(connection))
+        consignments += [known.consignment for known in watched if known is not None]
         boxes = read_boxes(connection)
         loggers = tuple(_recent(read_loggers(connection), _needed_since(consignments, now_ms)))
         profiles = read_profiles(connection, consignments, boxes)
@@ -122,6 +135,15 @@ class Configurations:
             )
         )
         return changed
+
+
+def _read_vigil_case(connection: Connection, code: str) -> Registered | None:
+    """Return a box with nothing registered in it, as the consignment by which it is watched."""
+    vigil = read_vigil(connection, code)
+    profile = None if vigil is None else read_profile(connection, vigil.profile)
+    if vigil is None or profile is None:
+        return None
+    return Registered(to_consignment(vigil, profile, watched_spans(connection, vigil)), 0, vigil.begins_ms)
 
 
 def _was_with(logger: Logger, consignment: Consignment) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, union_all
 
-from gateway.hub.schema import assignments, carriages, dirty
+from gateway.hub.schema import assignments, carriages, dirty, vigils
 from gateway.hub.store import insert_for
 
 MARGIN_MS = 3_600_000
@@ -50,24 +50,22 @@ def mark_clean(connection: Connection, codes: Iterable[str], now_ms: int) -> Non
 
 
 def mark_carried(connection: Connection, spans: Iterable[Span], now_ms: int) -> None:
-    """Mark each consignment that was in the box of one of the loggers during the span."""
+    """Mark each consignment that was in the box of one of the loggers during the span, and each vigil over the box."""
     widest: dict[str, Span] = {}
     for span in spans:
         known = widest.get(span.logger, span)
         widest[span.logger] = Span(span.logger, min(known.first_ms, span.first_ms), max(known.last_ms, span.last_ms))
     if not widest:
         return
+    tenures = (assignments.c.logger, assignments.c.from_ms, assignments.c.until_ms)
+    carried = (carriages.c.consignment, carriages.c.begins_ms, carriages.c.ends_ms)
+    watched = (vigils.c.code, vigils.c.begins_ms, vigils.c.ends_ms)
+    heard = assignments.c.logger.in_(widest)
     rows = connection.execute(
-        select(
-            assignments.c.logger,
-            assignments.c.from_ms,
-            assignments.c.until_ms,
-            carriages.c.consignment,
-            carriages.c.begins_ms,
-            carriages.c.ends_ms,
+        union_all(
+            select(*tenures, *carried).join(carriages, carriages.c.box == assignments.c.box).where(heard),
+            select(*tenures, *watched).join(vigils, vigils.c.box == assignments.c.box).where(heard),
         )
-        .join(carriages, carriages.c.box == assignments.c.box)
-        .where(assignments.c.logger.in_(widest))
     )
     mark_consignments(
         connection,

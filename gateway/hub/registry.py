@@ -12,15 +12,17 @@ from sqlalchemy import Connection, insert, or_, select
 
 from gateway import profiles as library
 from gateway.core.assignments import Swap, Tenure, assign, swap_of, tenures_of
-from gateway.core.configuration import Box, Consignment, Logger, Site
+from gateway.core.configuration import Box, BoxState, Consignment, Logger, Site
 from gateway.core.errors import InputError
 from gateway.core.exposure import to_ms
 from gateway.core.identifiers import refuse_identity_number
 from gateway.core.profiles import Model, Profile
+from gateway.core.standby import ALERTING, PREFIX, is_vigil
 from gateway.hub import schema
 from gateway.hub.audit import Act, begin_act, record_act
 from gateway.hub.dirty import mark_consignments
 from gateway.hub.events import tell
+from gateway.hub.inbox import settle_registered
 from gateway.hub.projection.marks import Subject, mark
 from gateway.hub.rows import (
     Registered,
@@ -28,6 +30,8 @@ from gateway.hub.rows import (
     examinations_of,
     mark_tenures,
     read_boxes,
+    read_boxes_in_use,
+    read_codes_in,
     read_codes_under_way,
     read_document,
     read_logger,
@@ -43,6 +47,7 @@ from gateway.hub.rows import (
 )
 from gateway.hub.store import Store, replace_row
 from gateway.hub.times import to_datetime
+from gateway.hub.vigils import follow_boxes
 
 LISTED_MAX = 500
 
@@ -91,6 +96,8 @@ class Registry:
             old = read_document(connection, schema.boxes, box.code)
             replace_row(connection, schema.boxes, code=box.code, document=box.model_dump_json())
             self._record(connection, who, "register", f"box {box.code}", old, box)
+            ended = follow_boxes(connection, [box.code], self._now_ms())
+            mark_consignments(connection, [*read_codes_in(connection, box.code), *ended], self._now_ms())
 
     def put_site(self, site: Site, who: str) -> None:
         """Register a place of the organisation, or change it."""
@@ -126,6 +133,8 @@ class Registry:
         """
         with self._store.write() as connection:
             begin_act(connection)
+            if is_vigil(consignment.code):
+                raise InputError("code", f"codes that begin with {PREFIX} are the hub's own")
             self._check_references(connection, consignment)
             known = read_registered(connection, consignment.code)
             if known is not None and consignment.received_at is None:
@@ -247,10 +256,34 @@ class Registry:
         save_items(connection, consignment, received_ms)
         old = None if known is None else known.consignment
         self._record(connection, who, act, f"consignment {consignment.code}", old, consignment)
-        mark_consignments(connection, [consignment.code], now_ms)
+        boxes = boxes_of(consignment) | (set() if old is None else boxes_of(old))
+        arrives = old is not None and old.received_at is None and consignment.received_at is not None
+        self._move_boxes(connection, boxes, consignment, who, arrives=arrives)
+        settle_registered(connection, consignment, who, now_ms)
+        ended = follow_boxes(connection, boxes, now_ms)
+        mark_consignments(connection, [consignment.code, *ended], now_ms)
         mark(connection, Subject.CONSIGNMENT, [consignment.code])
         tell(connection, "consignment", {"consignment": consignment.code, "version": version, "act": act}, now_ms)
         return Registered(consignment, version, registered_at_ms)
+
+    def _move_boxes(
+        self, connection: Connection, codes: set[str], consignment: Consignment, who: str, *, arrives: bool
+    ) -> None:
+        """Let the boxes' states follow: what is registered in a box has loaded it, and its receipt has received it."""
+        waiting = read_boxes_in_use(connection, codes, self._now_ms())
+        for code in sorted(codes):
+            document = read_document(connection, schema.boxes, code)
+            box = None if document is None else Box.model_validate_json(document)
+            if code in waiting:
+                state = BoxState.LOADED
+            elif arrives and box is not None and box.state in ALERTING:
+                state = BoxState.RECEIVED
+            else:
+                continue
+            if box is not None and box.state is not state:
+                moved = box.model_copy(update={"state": state})
+                replace_row(connection, schema.boxes, code=code, document=moved.model_dump_json())
+                self._record(connection, who, "move", f"box {code}", box, moved, f"consignment {consignment.code}")
 
     def _check_references(self, connection: Connection, consignment: Consignment) -> None:
         for field, examination in examinations_of(consignment):

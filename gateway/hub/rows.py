@@ -121,6 +121,32 @@ def read_codes_under_way(connection: Connection, now_ms: int | None = None) -> l
     return list(connection.execute(query.order_by(table.c.code)).scalars())
 
 
+def read_codes_in(connection: Connection, box: str) -> list[str]:
+    """Return the codes of consignments, not received, that are or will be in a box or were."""
+    table, carriages = schema.consignments, schema.carriages
+    there = select(carriages.c.consignment).where(carriages.c.box == box)
+    return list(
+        connection.execute(
+            select(table.c.code).where(table.c.code.in_(there), table.c.received_at_ms.is_(None))
+        ).scalars()
+    )
+
+
+def read_boxes_in_use(connection: Connection, codes: Iterable[str], now_ms: int) -> set[str]:
+    """Return which of some boxes hold, or are registered to hold, something that is not received."""
+    table, carriages = schema.consignments, schema.carriages
+    rows = connection.execute(
+        select(carriages.c.box)
+        .join(table, table.c.code == carriages.c.consignment)
+        .where(
+            carriages.c.box.in_(set(codes)),
+            table.c.received_at_ms.is_(None),
+            or_(carriages.c.ends_ms.is_(None), carriages.c.ends_ms > now_ms),
+        )
+    )
+    return set(rows.scalars())
+
+
 def read_document(connection: Connection, table: Table, key: str) -> str | None:
     """Return the document of a table with one key, None if there is none."""
     (column,) = table.primary_key
@@ -185,6 +211,19 @@ def read_profile(connection: Connection, name: str) -> Profile | None:
     if registered is not None:
         return registered
     return library.load(name) if name in library.names() else None
+
+
+def read_rule(connection: Connection, name: str, version: int, rule: str) -> str | None:
+    """Return the JSON of a rule as one version of a profile states it, None if that version has no rule of the name."""
+    table = schema.profiles
+    document = connection.execute(
+        select(table.c.document).where(table.c.id == name, table.c.version == version)
+    ).scalar()
+    profile = read_profile(connection, name) if document is None else Profile.model_validate_json(document)
+    if profile is None or profile.version != version:
+        return None
+    rules = (*profile.limits, *profile.forbidden, *profile.lives)
+    return next((stated.model_dump_json() for stated in rules if stated.name == rule), None)
 
 
 def read_registered_profile(connection: Connection, name: str) -> Profile | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
 
-from gateway.core.verdicts import Judgement, Reason
+from gateway.core.verdicts import Judgement, Reason, Verdict
+from gateway.hub.alerts import AlertKind, raise_alert
 from gateway.hub.events import tell
-from gateway.hub.schema import judgements
+from gateway.hub.schema import audit, judgements
 
 _TELLING = ("rule", "life", "band", "certainty", "event", "profile", "otherwise")
 """Parameters that make a reason another reason. The others are figures, which move while a consignment is under way."""
@@ -103,7 +104,21 @@ def save_judgement(connection: Connection, judgement: Judgement, now_ms: int, *,
         "before": None if current is None else current.verdict,
     }
     tell(connection, "judgement", told, now_ms)
+    if received and current is not None and judgement.verdict.rank > Verdict(current.verdict).rank:
+        _alert_worse(connection, judgement, told, now_ms)
     return True
+
+
+def _alert_worse(connection: Connection, judgement: Judgement, told: Mapping[str, object], now_ms: int) -> None:
+    """Tell those who sent and received it: the result may be reported, the dose given."""
+    subject = audit.c.subject == f"consignment {judgement.consignment}"
+    acts = connection.execute(select(audit.c.act, audit.c.who).where(subject).order_by(audit.c.id)).all()
+    who = {
+        "requester": next((act.who for act in acts if act.act == "register"), None),
+        "receiver": next((act.who for act in acts if act.act == "receive"), None),
+    }
+    key = f"verdict:{judgement.consignment}:{judgement.item}:{judgement.examination}:{told['version']}"
+    raise_alert(connection, AlertKind.VERDICT_WORSENED, {**told, **who}, now_ms, key=key, source=judgement.consignment)
 
 
 def read_current(connection: Connection, consignment: str) -> list[VersionedJudgement]:

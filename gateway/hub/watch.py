@@ -24,6 +24,7 @@ from gateway.core.configuration import Configuration, Consignment
 from gateway.core.exposure import to_ms
 from gateway.core.judgement import ConsignmentJudge
 from gateway.core.observations import Observation
+from gateway.core.standby import counted, is_vigil
 from gateway.core.verdicts import Judgement
 from gateway.hub.archive import Archive
 from gateway.hub.audit import count_acts
@@ -37,8 +38,10 @@ from gateway.hub.quarantine import set_aside
 from gateway.hub.redating import Redating, read_redated, read_revision
 from gateway.hub.registry import Registry
 from gateway.hub.schema import hub_state
+from gateway.hub.silence import Left, find_left, tell_silences
 from gateway.hub.store import Claim, Store
 from gateway.hub.verdict_history import read_rows, save_judgements
+from gateway.hub.vigils import renew_vigils
 
 log = logging.getLogger(__name__)
 
@@ -146,8 +149,12 @@ class Watch:
         self._patrolled_at_ms = now_ms
         with self._store.write() as connection:
             if self._store.is_embedded or stands or _take_turn(connection, now_ms, self._patrol_ms):
-                mark_clean(connection, self._registry.under_way(), now_ms)
+                mark_clean(connection, [*self._registry.under_way(), *renew_vigils(connection, now_ms)], now_ms)
+                tell_silences(connection, find_left(connection, now_ms), self._is_heard_since, now_ms)
         return self.judge_marked()
+
+    def _is_heard_since(self, left: Left) -> bool:
+        return bool(self._archive.observations(left.logger, left.since_ms + 1, self._clock.now_ms()))
 
     def judge_marked(self) -> int:
         """Judge the consignments marked longest; return how many. Times that became known are put right first."""
@@ -180,7 +187,12 @@ class Watch:
         with claim.write() as connection:
             codes = [finding.mark.consignment for finding in findings]
             lock_breaches(connection, codes)
-            judged = [(judgement, finding.received) for finding in findings for judgement in finding.judgements]
+            judged = [
+                (judgement, finding.received)
+                for finding in findings
+                for judgement in finding.judgements
+                if not is_vigil(judgement.consignment)  # nobody asks for the verdict on what may not be there
+            ]
             save_judgements(connection, read_rows(connection, codes), judged, now_ms)
             known = read_known(connection, codes)
             for finding in findings:
@@ -211,13 +223,13 @@ class Watch:
             return _Finding(mark, (), covered, received=False)
         folded = self._fold(case)
         self._feed(folded, case)
-        judgements = folded.judge.judgements(self._clock.now_ms())
+        judgements = tuple(map(counted, folded.judge.judgements(self._clock.now_ms())))
         return _Finding(mark, judgements, covered, received=case.consignment.received_at is not None)
 
     def _case(self, code: str, acts: int) -> Case | None:
         """Return what is needed to judge; read again only if anybody has acted since: an act may change anything."""
         known = self._cases.get(code)
-        if known is not None and known[0] == acts:
+        if known is not None and known[0] == acts and not is_vigil(code):  # a vigil is renewed by nobody's act
             return known[1]
         case = self._configurations.case(code)
         if case is None:

@@ -12,11 +12,12 @@ from typing import Protocol
 from gateway.core.configuration import BoxState, Configuration, Consignment
 from gateway.core.flags import BreachFlag
 from gateway.core.judgement import ConsignmentJudge
+from gateway.core.lasting import goes_on
 from gateway.core.observations import Observation
+from gateway.core.standby import ALERTING, counted
 from gateway.core.verdicts import Breach, BreachKind, Judgement
 
 _EVENTS = frozenset({BreachKind.SINGLE, BreachKind.FORBIDDEN})
-_ALERTING = frozenset({BoxState.READY, BoxState.LOADED})
 
 Identity = tuple[str, str, str, str, BreachKind]
 
@@ -65,13 +66,18 @@ class EarlyWarning:
             judge.add(observations)
 
     def judge(self, now_ms: int) -> list[tuple[Judgement, Breach]]:
-        """Judge everything; return each breach with the judgement that it belongs to."""
-        self.judgements = {code: judge.judgements(now_ms) for code, judge in self._judges.items()}
+        """Judge everything; return each breach that is to be told, with the judgement that it belongs to.
+
+        What only goes on after a gap was told when it began.
+        """
+        judged = {code: judge.judgements(now_ms) for code, judge in self._judges.items()}
+        self.judgements = {code: tuple(map(counted, judgements)) for code, judgements in judged.items()}
         return [
             (judgement, breach)
             for judged in self.judgements.values()
             for judgement in judged
             for breach in judgement.breaches
+            if not goes_on(breach, judgement)
         ]
 
 
@@ -106,7 +112,7 @@ def may_alert(consignment: Consignment, configuration: Configuration) -> bool:
         return False
     carried_in = {carriage.box for item in consignment.items for carriage in consignment.carriage_of(item)}
     states = {box.code: box.state for box in configuration.boxes}
-    return any(states.get(box, BoxState.LOADED) in _ALERTING for box in carried_in)
+    return any(states.get(box, BoxState.LOADED) in ALERTING for box in carried_in)
 
 
 def _identity(flag: BreachFlag) -> Identity:

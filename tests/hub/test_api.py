@@ -157,7 +157,7 @@ async def test_a_consignment_is_registered_received_and_audited(caller: Caller) 
     assert (listed["code"], listed["verdict"]) == ("C-1", None)
     with caller.rooms.store.read() as connection:
         acts = connection.execute(select(schema.audit).order_by(schema.audit.c.id)).all()
-    assert [act.act for act in acts] == ["register", "register", "register", "receive"]
+    assert [act.act for act in acts] == ["register", "register", "register", "move", "receive", "move"]
     assert [act.previous for act in acts[1:]] == [act.hash for act in acts[:-1]]
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from gateway.hub.review.lifecycle import ReviewEvent, ReviewState, next_state
 from gateway.hub.schema import review_records, reviews
-from gateway.hub.store import inserted_id, insert_or_skip
+from gateway.hub.store import insert_or_skip, inserted_id
 
 
 @dataclass(frozen=True, slots=True)
