@@ -38,7 +38,7 @@ def test_it_serves_and_stops_cleanly(tmp_path: Path, number: signal.Signals) -> 
     settings = tmp_path / "hub.toml"
     settings.write_text(f'data_dir = "{tmp_path / "hub"}"\n')
     with started(settings) as (process, facts):
-        with urlopen(f"{facts['http']}/api/v1/status", timeout=30) as answer:  # noqa: S310  our own server
+        with urlopen(f"{facts['http']}/login", timeout=30) as answer:  # noqa: S310  our own server
             assert answer.status == 200
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
@@ -113,7 +113,7 @@ def test_processes_apart_start_and_stop_cleanly(tmp_path: Path, postgres_url: st
     settings.write_text(f'data_dir = "{tmp_path / "hub"}"\ndatabase = "{postgres_url}"\n')
     with started(settings, command) as (process, facts):
         if command == "serve":
-            with urlopen(f"{facts['http']}/api/v1/status", timeout=30) as answer:  # noqa: S310  our own server
+            with urlopen(f"{facts['http']}/login", timeout=30) as answer:  # noqa: S310  our own server
                 assert answer.status == 200
         process.terminate()
         _, errors = process.communicate(timeout=60)
