@@ -22,6 +22,7 @@ from gateway.core.topics import ACK, CONFIG, LOG, STATUS, topic_of
 from gateway.mqtt import Message, MqttClient, Will
 from gateway.vehicle.adoption import Adoption
 from gateway.vehicle.moments import read_moment
+from gateway.vehicle.pacing import Pace
 from gateway.vehicle.settings import VehicleSettings
 from gateway.vehicle.storage import Storage
 
@@ -97,31 +98,33 @@ class Uplink:
         """Send from the watermark on; come back when the link is lost."""
         loop = asyncio.get_running_loop()
         after, generation = -1, self._outbox.generation
-        stall_s, moved_s = self._settings.stall_s, loop.time()
+        pace = Pace(self._settings.window_bytes, self._settings.stall_s, self._settings.stall_max_s)
+        moved_s = loop.time()
         while self.client.connected:
             self._news.clear()
             if self._outbox.generation != generation:  # a restored hub: what was sent before may be missing there
                 after, generation = -1, self._outbox.generation
+            if self._outbox.is_acknowledged(after):  # nothing is under way: the wait begins now
+                moved_s = loop.time()
             try:
-                after = await self._send_window(after)
+                after = await self._send_window(after, pace.window_bytes)
             except sqlite3.Error as error:
                 log.error("the outbox cannot be read: %s", error)  # noqa: TRY400  the reason is all there is to say
-            await self._wait_for_news(moved_s + stall_s - loop.time())
+            await self._wait_for_news(moved_s + pace.patience_s - loop.time())
             if self._progress:
                 self._progress = False
-                stall_s, moved_s = self._settings.stall_s, loop.time()
+                pace.moved(loop.time() - moved_s)
+                moved_s = loop.time()
             elif not self._outbox.depth().segments:
                 moved_s = loop.time()
-            elif loop.time() >= moved_s + stall_s:
+            elif loop.time() >= moved_s + pace.patience_s:
                 self.stalls += 1
                 after, moved_s = -1, loop.time()
-                stall_s = min(2 * stall_s, self._settings.stall_max_s)
+                pace.stalled()
 
-    async def _send_window(self, after: int) -> int:
+    async def _send_window(self, after: int, window_bytes: int) -> int:
         """Send what the window allows beyond sequence `after`; return the last sequence sent."""
-        while rows := await self._disk.run(
-            self._outbox.pending, self._settings.window_bytes, after, read_moment(self._clock)
-        ):
+        while rows := await self._disk.run(self._outbox.pending, window_bytes, after, read_moment(self._clock)):
             for row in rows:
                 if not await self.client.publish(self._topics[LOG], row.data, qos=1):
                     return after
