@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from importlib.metadata import version
 
 from fastapi import APIRouter, FastAPI
 
-from gateway.hub.api import accounts, breaches, consignments, enrolments, live, registry
+from gateway.hub.api import accounts, audit, breaches, consignments, decisions, enrolments, live, registry, reviews
 from gateway.hub.api.limits import BodyLimit
 from gateway.hub.api.problems import documented, install_problems
+from gateway.hub.api.rates import Rates
 from gateway.hub.rooms import Rooms
 from gateway.hub.web.pages import install_pages
 
@@ -33,8 +35,9 @@ def create_app(rooms: Rooms) -> FastAPI:
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.rooms = rooms
+    app.state.flag_rates = Rates(breaches.FLAGS_AT_ONCE, breaches.FLAG_EACH_S, time.monotonic)
     interface = APIRouter(prefix="/api/v1", responses=documented(422))
-    for part in (consignments, breaches, live, registry, enrolments, accounts):
+    for part in (consignments, breaches, reviews, decisions, live, registry, enrolments, accounts, audit):
         interface.include_router(part.router)
     app.include_router(interface)
     install_pages(app)

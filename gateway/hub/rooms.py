@@ -26,6 +26,9 @@ from gateway.hub.generations import open_witness
 from gateway.hub.hub_key import load_hub_key
 from gateway.hub.ingest import Ingest
 from gateway.hub.registry import Registry
+from gateway.hub.review.choices import Choices
+from gateway.hub.review.decisions import Decisions
+from gateway.hub.review.desk import ReviewDesk
 from gateway.hub.settings import HubSettings
 from gateway.hub.store import Store, open_store
 from gateway.hub.times import real_ms
@@ -65,6 +68,9 @@ class Rooms:
     api_tokens: ApiTokens
     ingest: Ingest
     watch: Watch
+    reviews: ReviewDesk
+    decisions: Decisions
+    choices: Choices
     key: SigningKey
     admin_token_hash: bytes
     bells: Bells
@@ -106,6 +112,9 @@ def _open_around(store: Store, settings: HubSettings) -> Rooms:
         api_tokens=ApiTokens(store, clock.now_ms, real_ms),
         ingest=Ingest(store, clock.now_ms, open_witness(store, settings.data_dir, clock.now_ms()), archive),
         watch=Watch(store, archive, registry, configurations, clock),
+        reviews=ReviewDesk(store, clock.now_ms),
+        decisions=Decisions(store, clock.now_ms),
+        choices=Choices(store, clock.now_ms),
         key=key,
         admin_token_hash=hash_secret(admin_token),
         bells=Bells(Bell(), Bell(), Bell()),

@@ -33,6 +33,13 @@ class Right(StrEnum):
     CONFIGURE = "configure"
     WRITE_PROFILES = "write_profiles"
     MANAGE_USERS = "manage_users"
+    ACKNOWLEDGE = "acknowledge"
+    REVIEW = "review"
+    SIGN = "sign"
+    DECIDE = "decide"
+    DECIDE_MEDICINES = "decide_medicines"
+    EDIT_CHOICES = "edit_choices"
+    READ_AUDIT = "read_audit"
 
 
 EXPLAINED: dict[Right, str] = {
@@ -47,6 +54,13 @@ EXPLAINED: dict[Right, str] = {
     Right.CONFIGURE: "change boxes, loggers and gateways",
     Right.WRITE_PROFILES: "register versions of profiles",
     Right.MANAGE_USERS: "make, change and disable accounts",
+    Right.ACKNOWLEDGE: "acknowledge breaches of what the role takes care of, and comment on them",
+    Right.REVIEW: "investigate breaches: assign, find cause and corrective action, close",
+    Right.SIGN: "sign closed breaches",
+    Right.DECIDE: "decide what becomes of an item: receive, hold, reject",
+    Right.DECIDE_MEDICINES: "decide that of a medicine",
+    Right.EDIT_CHOICES: "edit the lists of causes, actions and reasons",
+    Right.READ_AUDIT: "read and export the audit trail",
 }
 
 _READS = frozenset(
@@ -61,16 +75,27 @@ _READS = frozenset(
 )
 _BENCH = _READS - {Right.READ_FLEET} | {Right.REGISTER, Right.RECEIVE}
 
+_EXPERT = _BENCH | {Right.WRITE_PROFILES, Right.ACKNOWLEDGE, Right.REVIEW, Right.SIGN, Right.DECIDE}
+
 RIGHTS: dict[Role, frozenset[Right]] = {
-    Role.NURSE: frozenset({Right.LOOK_UP, Right.REGISTER, Right.READ_BOXES, Right.READ_PROFILES}),
+    Role.NURSE: frozenset({Right.LOOK_UP, Right.REGISTER, Right.READ_BOXES, Right.READ_PROFILES, Right.ACKNOWLEDGE}),
     Role.DRIVER: frozenset({Right.READ_BOXES}),
-    Role.RECEIVER: _BENCH,
-    Role.LABORATORY_DOCTOR: _BENCH | {Right.WRITE_PROFILES},
-    Role.PHARMACIST: _BENCH | {Right.WRITE_PROFILES},
-    Role.QUALITY: _READS | {Right.WRITE_PROFILES},
+    Role.RECEIVER: _BENCH | {Right.ACKNOWLEDGE, Right.DECIDE},
+    Role.LABORATORY_DOCTOR: _EXPERT,
+    Role.PHARMACIST: _EXPERT | {Right.DECIDE_MEDICINES},
+    Role.QUALITY: _READS
+    | {
+        Right.WRITE_PROFILES,
+        Right.ACKNOWLEDGE,
+        Right.REVIEW,
+        Right.SIGN,
+        Right.EDIT_CHOICES,
+        Right.READ_AUDIT,
+    },
     Role.ADMINISTRATOR: _READS
-    | {Right.REGISTER, Right.RECEIVE, Right.CONFIGURE, Right.WRITE_PROFILES, Right.MANAGE_USERS},
-    Role.INSPECTOR: _READS,
+    | {Right.REGISTER, Right.RECEIVE, Right.CONFIGURE, Right.WRITE_PROFILES, Right.MANAGE_USERS}
+    | {Right.EDIT_CHOICES, Right.READ_AUDIT},
+    Role.INSPECTOR: _READS | {Right.READ_AUDIT},
 }
 
 

@@ -12,6 +12,10 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 
 from gateway.core.errors import InputError
+from gateway.hub.review.competence import NotYoursError
+from gateway.hub.review.decisions import UnknownItemError
+from gateway.hub.review.desk import UnknownBreachError
+from gateway.hub.review.lifecycle import NotNowError
 
 MEDIA_TYPE = "application/problem+json"
 FAULTS_SHOWN = 20
@@ -93,6 +97,19 @@ def install_problems(app: FastAPI) -> None:
     @app.exception_handler(InputError)
     async def _input(_request: Request, error: InputError) -> JSONResponse:
         return problem(422, f"{error.field}: {error.reason}", faults=[Fault(field=error.field, reason=error.reason)])
+
+    @app.exception_handler(UnknownBreachError)
+    @app.exception_handler(UnknownItemError)
+    async def _unknown(_request: Request, error: InputError) -> JSONResponse:
+        return problem(404, error.reason)
+
+    @app.exception_handler(NotNowError)
+    async def _not_now(_request: Request, error: NotNowError) -> JSONResponse:
+        return problem(409, str(error))
+
+    @app.exception_handler(NotYoursError)
+    async def _not_yours(_request: Request, error: NotYoursError) -> JSONResponse:
+        return problem(403, str(error))
 
     @app.exception_handler(RequestValidationError)
     async def _validation(_request: Request, error: RequestValidationError) -> JSONResponse:
