@@ -110,7 +110,7 @@ class Store:
 
 def open_store(url: str) -> Store:
     """Open the database and bring its schema to the newest version; raises InputError naming `database`."""
-    engine = _make_engine(url)
+    engine = make_engine(url)
     store = Store(engine)
     try:
         with store.write() as connection:
@@ -181,7 +181,8 @@ def inserted_id(result: CursorResult[Any]) -> int:
     return int(key[0])
 
 
-def _make_engine(url: str) -> Engine:
+def make_engine(url: str) -> Engine:
+    """Return the engine of a database that may still be without tables; raises InputError naming `database`."""
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
