@@ -176,3 +176,45 @@ def test_what_is_still_missing_after_a_part() -> None:
     assert still_missing([early, late], [observe(12)]) == (Stretch(TAG, T0 + 360_000, T0 + 500_000),)
     assert still_missing([early, late], [observe(17)]) == ()
     assert still_missing([early], []) == (early,)
+
+
+class StubbornRadio(FakeRadio):
+    """Some loggers hang until they are let go; nobody may connect to more than `most` at once."""
+
+    def __init__(self, hanging: set[str]) -> None:
+        super().__init__()
+        self.hanging = hanging
+        self.connected: set[str] = set()
+        self.most = 0
+
+    async def read_memory(self, request: MemoryRequest, _clock: Clock) -> MemoryAnswer:
+        assert request.logger not in self.connected
+        self.asked.append((request.logger, request.from_ms))
+        self.connected.add(request.logger)
+        self.most = max(self.most, len(self.connected))
+        try:
+            if request.logger in self.hanging:
+                await asyncio.sleep(0.05)
+                raise RadioError("it hangs")
+            await asyncio.sleep(0)
+            return remembers(*AGES_S)
+        finally:
+            self.connected.discard(request.logger)
+
+
+@pytest.mark.parametrize("connections", [1, 2])
+async def test_bad_loggers_starve_nobody(bench: Bench, until: Until, connections: int) -> None:
+    bad = {f"C0:FF:EE:00:01:{number:02X}" for number in range(5)}
+    good = [f"C0:FF:EE:00:02:{number:02X}" for number in range(5)]
+    radio = StubbornRadio(bad)
+    radio.is_there = [*bad, *good]
+    clock, rng = HandClock(), random.Random(1)  # noqa: S311  jitter, no secret
+    bench.backfill = Backfill(radio, Backlog(rng), bench.sealer, clock, connections=connections)
+    bench.backfill.intervals_s = dict.fromkeys(radio.is_there, 300)
+    async with bench.running():
+        for logger in radio.is_there:
+            bench.backfill.add(Stretch(logger, STRETCH.from_ms, STRETCH.to_ms))
+        await until(lambda: {read.logger for read in bench.reads} == set(good))
+        turns = [logger for logger, _ in radio.asked]
+    assert radio.most == connections
+    assert all(turns.count(logger) <= 2 for logger in bad), "nobody had a third turn before all had their first"
