@@ -19,6 +19,7 @@ import click
 from gateway.cli.accounts import tokens, users
 from gateway.cli.hub_chain import heads, keys, revoke, rotate_key
 from gateway.cli.hub_store import migrate_store
+from gateway.cli.notification import notify
 from gateway.cli.progress import show_progress
 from gateway.clock import open_clock
 from gateway.core.errors import ColdchainError, InputError
@@ -52,6 +53,7 @@ def command(context: click.Context, path: Path | None) -> None:
 command.add_command(users)
 command.add_command(tokens)
 command.add_command(heads)
+command.add_command(notify)
 command.add_command(keys)
 command.add_command(revoke)
 command.add_command(rotate_key)

@@ -7,7 +7,18 @@ from importlib.metadata import version
 
 from fastapi import APIRouter, FastAPI
 
-from gateway.hub.api import accounts, audit, breaches, consignments, decisions, enrolments, live, registry, reviews
+from gateway.hub.api import (
+    accounts,
+    audit,
+    breaches,
+    consignments,
+    decisions,
+    enrolments,
+    live,
+    notification,
+    registry,
+    reviews,
+)
 from gateway.hub.api.limits import BodyLimit
 from gateway.hub.api.problems import documented, install_problems
 from gateway.hub.api.rates import Rates
@@ -37,7 +48,7 @@ def create_app(rooms: Rooms) -> FastAPI:
     app.state.rooms = rooms
     app.state.flag_rates = Rates(breaches.FLAGS_AT_ONCE, breaches.FLAG_EACH_S, time.monotonic)
     interface = APIRouter(prefix="/api/v1", responses=documented(422))
-    for part in (consignments, breaches, reviews, decisions, live, registry, enrolments, accounts, audit):
+    for part in (consignments, breaches, reviews, decisions, live, registry, enrolments, accounts, audit, notification):
         interface.include_router(part.router)
     app.include_router(interface)
     install_pages(app)

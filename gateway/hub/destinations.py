@@ -15,7 +15,7 @@ from typing import Protocol
 import httpx
 
 from gateway.core.errors import ColdchainError
-from gateway.hub.settings import HeadsSettings, MailSettings
+from gateway.hub.settings import HeadsSettings, MailServerSettings, MailSettings
 
 TIMEOUT_S = 30.0
 """For each step of a delivery; a share or a server that needs longer is tried again later."""
@@ -99,24 +99,30 @@ class Mail:
         """Send it as an attachment; the mail server's acceptance is a receipt."""
         settings = self._settings
         try:
-            with self._connect() as server:
-                if settings.username:
-                    server.login(settings.username, settings.password.get_secret_value())
+            with connect_mail(settings, TIMEOUT_S) as server:
                 refused = server.send_message(_compose(settings, parcel))
         except (smtplib.SMTPException, OSError) as error:
             raise DepartureError(f"{settings.host}: {error}") from error
         if refused:
             raise DepartureError(f"{settings.host} refuses {', '.join(refused)}")
 
-    def _connect(self) -> smtplib.SMTP:
-        settings = self._settings
-        if settings.security == "tls":
-            context = ssl.create_default_context(cafile=settings.ca_file)
-            return smtplib.SMTP_SSL(settings.host, settings.port, timeout=TIMEOUT_S, context=context)
-        server = smtplib.SMTP(settings.host, settings.port, timeout=TIMEOUT_S)
+
+def connect_mail(settings: MailServerSettings, timeout_s: float) -> smtplib.SMTP:
+    """Return a connection to a mail server, logged in; raises SMTPException or OSError. `timeout_s`: for each step."""
+    if settings.security == "tls":
+        context = ssl.create_default_context(cafile=settings.ca_file)
+        server: smtplib.SMTP = smtplib.SMTP_SSL(settings.host, settings.port, timeout=timeout_s, context=context)
+    else:
+        server = smtplib.SMTP(settings.host, settings.port, timeout=timeout_s)
+    try:
         if settings.security == "starttls":
             server.starttls(context=ssl.create_default_context(cafile=settings.ca_file))
-        return server
+        if settings.username:
+            server.login(settings.username, settings.password.get_secret_value())
+    except (smtplib.SMTPException, OSError):
+        server.close()
+        raise
+    return server
 
 
 def open_destinations(settings: HeadsSettings, default: Path) -> Mapping[str, Destination]:

@@ -12,6 +12,7 @@ from gateway.hub.broker import EmbeddedBroker
 from gateway.hub.departures import run_departures
 from gateway.hub.dispatch import send_alerts
 from gateway.hub.exchange import Exchange
+from gateway.hub.notification.worker import run_notification
 from gateway.hub.projection.running import run_projection
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.serving import describe_address, listen, make_server
@@ -58,6 +59,7 @@ async def _serve(
             tasks.create_task(exchange.run(bells.registered, bells.arrived), name="hub exchange"),
             tasks.create_task(rooms.watch.run(bells.arrived, bells.told), name="hub watch"),
             tasks.create_task(send_alerts(rooms.store, rooms.clock, bells.told, bells.told), name="hub alerts"),
+            tasks.create_task(run_notification(rooms, bells.told), name="hub notification"),
             tasks.create_task(run_departures(rooms), name="hub heads"),
         ]
         if rooms.settings.influx.url:

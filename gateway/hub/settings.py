@@ -5,8 +5,18 @@ from __future__ import annotations
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from gateway.clock import ClockSettings
 from gateway.hub.access.roles import Role
@@ -92,7 +102,7 @@ def _is_address(text: str) -> bool:
     return True
 
 
-class MailSettings(BaseModel):
+class MailServerSettings(BaseModel):
     """How the hub sends mail.
 
     security  "starttls", "tls" (from the first byte), or "none", for a server of this machine
@@ -107,7 +117,37 @@ class MailSettings(BaseModel):
     password: SecretStr = SecretStr("")
     ca_file: Path | None = None
     sender: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]
+
+
+class MailSettings(MailServerSettings):
+    """A mail server, and who gets the mail."""
+
     to: Annotated[tuple[Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")], ...], Field(min_length=1)]
+
+
+class NotificationSettings(BaseModel):
+    """How alerts leave.
+
+    private  hosts (names or addresses) that may be reached although they are private: an SMS gateway in the house.
+             Everything else on a private, loopback or link-local address is refused
+    mail     the server for channels "mailto:…"; it is reached wherever it is
+    zone     in which policies' hours are meant
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    private: Annotated[tuple[Annotated[str, StringConstraints(pattern=r"^\S{1,253}$")], ...], Field(max_length=20)] = ()
+    mail: MailServerSettings | None = None
+    zone: str = "Europe/Oslo"
+
+    @field_validator("zone")
+    @classmethod
+    def _is_a_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("no time zone of that name") from error
+        return name
 
 
 class HeadsSettings(BaseModel):
@@ -154,6 +194,7 @@ class HubSettings(Settings):
     access: AccessSettings = AccessSettings()
     influx: InfluxSettings = InfluxSettings()
     heads: HeadsSettings = HeadsSettings()
+    notification: NotificationSettings = NotificationSettings()
     language: Language = Language.NB
     demonstration: bool = False
 

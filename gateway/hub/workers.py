@@ -18,6 +18,7 @@ from gateway.hub.dispatch import send_alerts
 from gateway.hub.exchange import Exchange
 from gateway.hub.hub import Announce
 from gateway.hub.leadership import lead
+from gateway.hub.notification.worker import run_notification
 from gateway.hub.projection.running import run_projection
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.serving import describe_address, listen, make_server
@@ -58,6 +59,9 @@ async def run_watch(settings: HubSettings, stop: asyncio.Event, announce: Announ
         workers = [
             tasks.create_task(rooms.watch.run(bells.arrived, bells.told), name="hub watch"),
             tasks.create_task(send_alerts(rooms.store, rooms.clock, bells.told, bells.told), name="hub alerts"),
+            tasks.create_task(
+                lead(rooms.store, "notification", lambda: run_notification(rooms, bells.told)), name="hub notification"
+            ),
             tasks.create_task(lead(rooms.store, "heads", lambda: run_departures(rooms)), name="hub heads"),
         ]
         if settings.influx.url:
