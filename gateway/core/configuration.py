@@ -151,8 +151,20 @@ class BoxState(StrEnum):
     RECEIVED = "received"
 
 
+class Instruction(Model):
+    """What whoever drives does at a breach, in the organisation's own words, approved for this box's type.
+
+    Nobody at the wheel judges: it says who may open the box or change its cooling elements, and whom to call.
+    """
+
+    do: Annotated[str, StringConstraints(min_length=1, max_length=300)]
+    call: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    approved_by: Code
+    approved_at: AwareDatetime
+
+
 class Box(Model):
-    """A transport box. `default_profile` judges it while nothing is registered in it.
+    """A transport box. `default_profile` judges it while nothing is registered in it; `instruction` is for breaches.
 
     `gateways` are those that carry it: no other is told of it. Without any, all gateways are.
     """
@@ -162,6 +174,7 @@ class Box(Model):
     state: BoxState = BoxState.READY
     default_profile: Identifier | None = None
     gateways: Annotated[tuple[Code, ...], Field(max_length=50)] = ()
+    instruction: Instruction | None = None
 
 
 class Site(Model):
@@ -282,6 +295,31 @@ class Consignment(Model):
         return item.carriage or self.carriage
 
 
+class Temperatures(Model):
+    """A range in which something is declared to have been."""
+
+    low_c: Celsius
+    high_c: Celsius
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Self:
+        if self.high_c < self.low_c:
+            raise ValueError("high_c is below low_c")
+        return self
+
+
+class CodeRule(Model):
+    """What a code that begins with `prefix` is, so that it can be registered offline. The longest prefix counts.
+
+    `before_packing` is what is declared of the time between collection and the box; without it nothing is.
+    """
+
+    prefix: Code
+    kind: Kind
+    examinations: Annotated[tuple[Examination, ...], Field(min_length=1, max_length=20)]
+    before_packing: Temperatures | None = None
+
+
 class Configuration(Model):
     """All that a gateway needs to know. `demonstration` counts example profiles as approved, and says so."""
 
@@ -295,6 +333,9 @@ class Configuration(Model):
     consignments: Annotated[tuple[Consignment, ...], Field(max_length=1000)] = ()
     profiles: Annotated[tuple[Profile, ...], Field(max_length=1000)] = ()
     sites: Annotated[tuple[Site, ...], Field(max_length=500)] = ()
+    code_rules: Annotated[tuple[CodeRule, ...], Field(max_length=200)] = ()
+    badges: Annotated[tuple[Code, ...], Field(max_length=20)] = ("BADGE-",)
+    """What the codes of badges begin with."""
 
 
 def reveal(document: Logger | Configuration) -> str:

@@ -20,7 +20,7 @@ class CustodyEvent(Record, frozen=True, tag="custody"):
     """A box, consignment or item was loaded, unloaded, handed over or received.
 
     `act` is one of loaded, unloaded, handed_over, received, opened, closed. `holder` is a badge code or
-    "unidentified". Codes only, never names.
+    "unidentified". Codes only, never names. `id` is what a withdrawal names.
     """
 
     act: str
@@ -29,6 +29,37 @@ class CustodyEvent(Record, frozen=True, tag="custody"):
     item: str = ""
     holder: str = "unidentified"
     place: str = ""
+    id: str = ""
+
+
+class Registration(Record, frozen=True, tag="registration"):
+    """An item was registered at the vehicle: it lies in `box` since `packed_at_ms`.
+
+    A later one with the same `id` replaces it.
+
+    examinations   pairs of an examination's code and its profile
+    collected_at_ms  when it was taken; of what is not collected: None
+    low_c, high_c  what the time before packing is declared to have been; None: nothing is declared
+    """
+
+    id: str
+    consignment: str
+    box: str
+    item: str
+    kind: str
+    examinations: tuple[tuple[str, str], ...]
+    packed_at_ms: int
+    collected_at_ms: int | None = None
+    low_c: float | None = None
+    high_c: float | None = None
+    holder: str = "unidentified"
+
+
+class Withdrawal(Record, frozen=True, tag="withdrawal"):
+    """The act `id` of this gateway did not happen: it was undone."""
+
+    id: str
+    holder: str = "unidentified"
 
 
 class ClockCorrection(Record, frozen=True, tag="clock"):
@@ -105,4 +136,15 @@ class Health(Record, frozen=True, tag="health"):
     counters: dict[str, int]
 
 
-AnyRecord = CustodyEvent | ClockCorrection | DeviceFault | MemoryRead | Stop | KeyChange | Resealed | Health
+AnyRecord = (
+    CustodyEvent
+    | Registration
+    | Withdrawal
+    | ClockCorrection
+    | DeviceFault
+    | MemoryRead
+    | Stop
+    | KeyChange
+    | Resealed
+    | Health
+)

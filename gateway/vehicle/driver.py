@@ -27,7 +27,7 @@ STOP_TIMEOUT_S = 1
 
 
 def make_app(read_state: Callable[[], VehicleState], memories: MemoryDesk | None = None) -> FastAPI:
-    """Build the app. It only reads, but that somebody on this machine may ask for a logger's memory."""
+    """Build the app of the state; `gateway.vehicle.screen` adds the screen to it, and who may reach them."""
     app = FastAPI(title="Coldchain vehicle", docs_url=None, redoc_url=None)
     if memories is not None:
         _serve_memories(app, memories)

@@ -19,13 +19,17 @@ import httpx
 
 from gateway.clock import Clock
 from gateway.core.configuration import Configuration
+from gateway.core.custody import boxes_here, handed_over
 from gateway.core.observations import Observation, Source
 from gateway.core.records import ClockCorrection, DeviceFault, Health, Stop
+from gateway.core.verdicts import Judgement
 from gateway.keys import PinnedKey, check_any
 from gateway.vehicle.adoption import Adoption
 from gateway.vehicle.alarm import Alarm
 from gateway.vehicle.backfill import Backfill
 from gateway.vehicle.backlog import Backlog
+from gateway.vehicle.custody import LOOK_BACK_MS as CUSTODY_LOOK_BACK_MS
+from gateway.vehicle.custody import CustodyDesk, find_custody
 from gateway.vehicle.driver import PORT_FILE, DriverServer, make_app
 from gateway.vehicle.enrolled import enrolled_loggers
 from gateway.vehicle.enrolment import Enrolment, save_enrolment
@@ -39,10 +43,13 @@ from gateway.vehicle.moments import Moment, read_moment
 from gateway.vehicle.outbox import Outbox, Sealed
 from gateway.vehicle.radio import Radio
 from gateway.vehicle.recorder import Recorder, Stretch
+from gateway.vehicle.screen.page import serve_screen
+from gateway.vehicle.screen.scene import Scene
 from gateway.vehicle.sealer import Sealer
 from gateway.vehicle.settings import VehicleSettings
 from gateway.vehicle.state import (
     BackfillView,
+    BoxView,
     ClockState,
     Latest,
     LinkView,
@@ -135,8 +142,13 @@ class Vehicle:
         self.memories = MemoryDesk(self._backfill, self._radio, clock, self._miss)
         self._supervision = Supervision(rng)
         self._sealer.on_sealed += [self._alarm.take, self._on_sealed]
-        self._adoption.on_adopted += [self._on_adopted, self._alarm.adopt]
-        self._driver = DriverServer(settings.driver, make_app(self.state, self.memories))
+        self._configuration: Configuration | None = None
+        self._adoption.on_adopted.append(self._extend_configuration)
+        self.custody = CustodyDesk(self._sealer, lambda: read_moment(clock), rng)
+        self.custody.on_change.append(self._on_custody)
+        app = make_app(self.state, self.memories)
+        serve_screen(app, settings.driver, self.custody, self.scene, clock.monotonic_ms)
+        self._driver = DriverServer(settings.driver, app)
 
     async def run(self, on_ready: Callable[[int], None]) -> None:
         """Work until cancelled. `on_ready(port)` is told the port of the driver's page once all is begun."""
@@ -250,6 +262,18 @@ class Vehicle:
         self._backfill.observed(sealed.content.observations)
         self._uplink.tell_sealed()
 
+    def _on_custody(self) -> None:
+        if self._adoption.configuration is not None:
+            self._extend_configuration(self._adoption.configuration)
+
+    def _extend_configuration(self, adopted: Configuration) -> None:
+        """Go by the hub's configuration and by what was registered here since."""
+        extended = self.custody.extend(adopted)
+        if extended != self._configuration:
+            self._configuration = extended
+            self._on_adopted(extended)
+            self._alarm.adopt(extended)
+
     def _on_adopted(self, configuration: Configuration) -> None:
         self._sealer.config_version = configuration.version
         self._stops.sites = configuration.sites
@@ -308,6 +332,8 @@ class Vehicle:
         envelope = await disk.run(memos.configuration)
         since_ms = self._clock.now_ms() - LOOK_BACK_MS
         self._last_sealed = await disk.run(_find_last_observations, self._storage.outbox, since_ms)
+        custody_since_ms = self._clock.now_ms() - CUSTODY_LOOK_BACK_MS
+        self.custody.recall(await disk.run(find_custody, self._storage.outbox, custody_since_ms))
         if envelope is not None:
             known = (self._enrolment.hub_public_key, *self._enrolment.former_hub_keys)
             self._adoption.consider(envelope, check_any(PinnedKey(bytes.fromhex(key)) for key in known))
@@ -384,11 +410,31 @@ class Vehicle:
         }
         return {name: count for name, count in named.items() if count}
 
+    @property
+    def _judgements(self) -> dict[str, tuple[Judgement, ...]]:
+        return {} if self._alarm.warning is None else self._alarm.warning.judgements
+
+    def _view_boxes(self, now_ms: int) -> list[BoxView]:
+        return view_boxes(self._configuration, self._latest, self._judgements, now_ms, self._faults.present)
+
+    def scene(self) -> Scene:
+        """What the screen shows, now."""
+        now_ms = self._clock.now_ms()
+        return Scene(
+            gateway=self._settings.gateway,
+            now_ms=now_ms,
+            clock_trusted=self._clock.trusted(),
+            boxes=tuple(self._view_boxes(now_ms)),
+            configuration=self._configuration,
+            judgements=self._judgements,
+            here=boxes_here(self.custody.records),
+            left=handed_over(self.custody.records),
+        )
+
     def state(self) -> VehicleState:
         """How everything stands now."""
         now_ms = self._clock.now_ms()
         depth, radio, backfill = self._storage.outbox.depth(), self._radio.health, self._backfill
-        judgements = {} if self._alarm.warning is None else self._alarm.warning.judgements
         return VehicleState(
             gateway=self._settings.gateway,
             at_ms=now_ms,
@@ -396,7 +442,7 @@ class Vehicle:
             clock=ClockState.model_validate(asdict(self._clock.view)),
             place=self._stops.place,
             configuration=self._adoption.version,
-            boxes=view_boxes(self._adoption.configuration, self._latest, judgements, now_ms, self._faults.present),
+            boxes=self._view_boxes(now_ms),
             link=LinkView(up=self._uplink.client.connected, reason=self._uplink.client.reason),
             outbox=OutboxView(
                 segments=depth.segments,

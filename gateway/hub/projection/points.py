@@ -19,8 +19,10 @@ from gateway.core.records import (
     Health,
     KeyChange,
     MemoryRead,
+    Registration,
     Resealed,
     Stop,
+    Withdrawal,
 )
 from gateway.core.segments import Position
 from gateway.hub.breaches import StoredBreach
@@ -147,10 +149,8 @@ def _describe(record: AnyRecord) -> tuple[str, dict[str, str], dict[str, Value]]
     tags: dict[str, str] = {}
     fields: dict[str, Value]
     match record:
-        case CustodyEvent():
-            told = ("box", "consignment", "item", "holder", "place")
-            name, tags = "custody", {"act": record.act}
-            fields = {name: getattr(record, name) or None for name in told}
+        case CustodyEvent() | Registration() | Withdrawal():
+            name, tags, fields = _describe_custody(record)
         case ClockCorrection():
             name, fields = "clock", {"step_ms": record.at_ms - record.before_ms, "source": record.source}
         case DeviceFault():
@@ -170,6 +170,19 @@ def _describe(record: AnyRecord) -> tuple[str, dict[str, str], dict[str, Value]]
         case Health():
             name, fields = "health", {**dict.fromkeys(ALWAYS_COUNTED, 0), **record.counters}
     return name, tags, fields
+
+
+def _describe_custody(
+    record: CustodyEvent | Registration | Withdrawal,
+) -> tuple[str, dict[str, str], dict[str, Value]]:
+    match record:
+        case CustodyEvent():
+            act, told = record.act, ("box", "consignment", "item", "holder", "place")
+        case Registration():
+            act, told = "registered", ("box", "consignment", "item", "holder")
+        case Withdrawal():
+            act, told = "withdrawn", ("holder",)
+    return "custody", {"act": act}, {name: getattr(record, name) or None for name in told}
 
 
 def breach_line(breach: StoredBreach) -> str:

@@ -1,0 +1,91 @@
+"""What the screen is made of: everything known at one moment, and simple questions to it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from gateway.core.configuration import Box, Configuration, Consignment, Item
+from gateway.core.exposure import to_ms
+from gateway.core.standby import is_vigil
+from gateway.core.verdicts import Judgement
+from gateway.vehicle.state import BoxView
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One moment. `configuration` knows what was registered here; `here` what was scanned; `left` who left by itself.
+
+    judgements  the latest, by consignment
+    """
+
+    gateway: str
+    now_ms: int
+    clock_trusted: bool
+    boxes: tuple[BoxView, ...]
+    configuration: Configuration | None
+    judgements: Mapping[str, tuple[Judgement, ...]]
+    here: Mapping[str, bool]
+    left: Mapping[str, int]
+
+    def is_here(self, code: str) -> bool:
+        """Whether a box is in this vehicle: as scanned; unless it was, if it is this vehicle's alone."""
+        if code in self.here:
+            return self.here[code]
+        box = self.box(code)
+        return box is not None and box.gateways == (self.gateway,)
+
+    def box(self, code: str) -> Box | None:
+        """Return a box, None if it is unknown."""
+        boxes = () if self.configuration is None else self.configuration.boxes
+        return next((box for box in boxes if box.code == code), None)
+
+    def name_of(self, code: str) -> str:
+        """Return what people call a box: its label, else its code."""
+        box = self.box(code)
+        return code if box is None else box.label or code
+
+    def consignment(self, code: str) -> Consignment | None:
+        """Return a consignment that is not received, None if there is none of that code."""
+        return next((consignment for consignment in self.under_way() if consignment.code == code), None)
+
+    def find_item(self, code: str) -> tuple[Consignment, Item] | None:
+        """Return the item of a code in what is carried; the newest consignment first."""
+        found = [(c, item) for c in self.under_way() for item in c.items if item.code == code]
+        return found[-1] if found else None
+
+    def under_way(self) -> Iterator[Consignment]:
+        """Yield what is registered and not received."""
+        for consignment in () if self.configuration is None else self.configuration.consignments:
+            if consignment.received_at is None and not is_vigil(consignment.code):
+                yield consignment
+
+    def box_of(self, consignment: Consignment, item: Item) -> str | None:
+        """Return the box in which an item is now."""
+        for carriage in reversed(consignment.carriage_of(item)):
+            begun = to_ms(carriage.begins) <= self.now_ms
+            if begun and (carriage.ends is None or to_ms(carriage.ends) > self.now_ms):
+                return carriage.box
+        return None
+
+    def items_in(self, box: str) -> Iterator[tuple[Consignment, Item]]:
+        """Yield what is in a box now."""
+        for consignment in self.under_way():
+            for item in consignment.items:
+                if self.box_of(consignment, item) == box:
+                    yield consignment, item
+
+    def judgements_of(self, consignment: Consignment, item: Item) -> list[Judgement]:
+        """Return the judgements on one item."""
+        return [judged for judged in self.judgements.get(consignment.code, ()) if judged.item == item.code]
+
+    def deadline_ms(self, box: str) -> int | None:
+        """Return when the first thing in a box is too late: at the laboratory, or by its shelf life."""
+        return min((at for c, item in self.items_in(box) for at in self._deadlines(c, item)), default=None)
+
+    def _deadlines(self, consignment: Consignment, item: Item) -> Iterator[int]:
+        for stated in (consignment.planned_arrival, item.latest_arrival, item.use_before):
+            if stated is not None:
+                yield to_ms(stated)
+        for judged in self.judgements_of(consignment, item):
+            yield from (life.expires_at_ms for life in judged.lives if life.expires_at_ms is not None)

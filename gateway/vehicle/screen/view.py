@@ -1,0 +1,165 @@
+"""The screen in words and numbers: of each box one word and one number, and what to do now. Pure.
+
+Whoever drives never judges: at a breach the screen shows the instruction that was approved for the box, or whom to ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+
+from gateway.core.verdicts import Judgement
+from gateway.language.speech import N_, Speech
+from gateway.vehicle.screen.doses import say_time
+from gateway.vehicle.screen.scene import Scene
+from gateway.vehicle.state import BoxView, BoxWord
+
+_WORDS = {
+    BoxWord.OK: N_("OK"),
+    BoxWord.WARN: N_("Look"),
+    BoxWord.BREACH: N_("Breach"),
+    BoxWord.STALE: N_("Stale"),
+    BoxWord.UNKNOWN: N_("Silent"),
+}
+_BREACH, _WARN, _LATE, _SILENT, _DELIVER = range(5)
+"""What comes first among the things to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One box. `note` is a deadline, or for how long nothing was heard."""
+
+    code: str
+    name: str
+    state: BoxWord
+    word: str
+    number: str
+    note: str
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One thing to do; `instruction` and `call` are the organisation's own, approved words."""
+
+    state: BoxWord
+    text: str
+    instruction: str = ""
+    call: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenView:
+    """Everything shown. `alarms` name the breaches of boxes here: one that is new is heard.
+
+    moment  when this was true, in the reader's words
+    """
+
+    tiles: tuple[Tile, ...]
+    elsewhere: tuple[Tile, ...]
+    tasks: tuple[Task, ...]
+    alarms: tuple[str, ...]
+    moment: str
+    is_time_trusted: bool
+
+
+def view_screen(scene: Scene, speech: Speech) -> ScreenView:
+    """Return what is shown of a scene."""
+    here = [view for view in scene.boxes if scene.is_here(view.code)]
+    ranked = sorted((task for view in here for task in _tasks(view, scene, speech)), key=lambda ranked: ranked[:3])
+    return ScreenView(
+        tiles=tuple(_tile(view, scene, speech) for view in here),
+        elsewhere=tuple(_tile(view, scene, speech) for view in scene.boxes if not scene.is_here(view.code)),
+        tasks=tuple(task for *_, task in ranked),
+        alarms=tuple(alarm for view in here for alarm in _alarms(view.code, scene)),
+        moment=speech.clock_time(scene.now_ms),
+        is_time_trusted=scene.clock_trusted,
+    )
+
+
+def list_deadlines(scene: Scene, speech: Speech) -> tuple[str, ...]:
+    """Return each box that is here with its deadline: what whoever takes over a shift is told."""
+    lines = []
+    for view in scene.boxes:
+        if scene.is_here(view.code):
+            due_ms = scene.deadline_ms(view.code)
+            due = speech.gettext(N_("no deadline")) if due_ms is None else _before(due_ms, scene, speech)
+            lines.append(f"{scene.name_of(view.code)}: {due}")
+    return tuple(lines)
+
+
+_Ranked = tuple[int, int, str, Task]
+"""What comes first, by when, of which box, and what it is."""
+
+
+def _tile(view: BoxView, scene: Scene, speech: Speech) -> Tile:
+    is_known = view.temperature_c is not None and view.state not in {BoxWord.STALE, BoxWord.UNKNOWN}
+    return Tile(
+        code=view.code,
+        name=view.label or view.code,
+        state=view.state,
+        word=speech.gettext(_WORDS[view.state]),
+        number=speech.celsius(view.temperature_c) if is_known or view.state is BoxWord.BREACH else "–",
+        note=_note(view, scene, speech),
+        items=sum(1 for _ in scene.items_in(view.code)),
+    )
+
+
+def _note(view: BoxView, scene: Scene, speech: Speech) -> str:
+    if view.state is BoxWord.STALE and view.age_s is not None and view.temperature_c is not None:
+        form = speech.gettext(N_("{temperature} {duration} ago"))
+        heard, ago = speech.celsius(view.temperature_c), speech.duration(view.age_s / 60)
+        return form.format(temperature=heard, duration=ago)
+    due_ms = scene.deadline_ms(view.code)
+    return "" if due_ms is None else _before(due_ms, scene, speech)
+
+
+def _before(due_ms: int, scene: Scene, speech: Speech) -> str:
+    return speech.gettext(N_("before {time}")).format(time=say_time(due_ms, scene.now_ms, speech))
+
+
+def _tasks(view: BoxView, scene: Scene, speech: Speech) -> Iterator[_Ranked]:
+    name, say = scene.name_of(view.code), speech.gettext
+    match view.state:
+        case BoxWord.BREACH:
+            box = scene.box(view.code)
+            told = None if box is None else box.instruction
+            text = say(N_("{box}: breach. Do what is approved for this box:"))
+            if told is None:
+                text = say(N_("{box}: breach. No instruction is approved for this box: call whoever sent it."))
+            told_do, told_call = (told.do, told.call) if told else ("", "")
+            yield _BREACH, 0, view.code, Task(view.state, text.format(box=name), told_do, told_call)
+        case BoxWord.WARN:
+            yield _WARN, 0, view.code, Task(view.state, say(N_("Close the lid of {box}")).format(box=name))
+        case BoxWord.STALE | BoxWord.UNKNOWN:
+            text = say(N_("Nothing is heard from {box}: see that its logger is in it")).format(box=name)
+            yield _SILENT, 0, view.code, Task(view.state, text)
+        case BoxWord.OK:
+            pass
+    due_ms = scene.deadline_ms(view.code)
+    if due_ms is None:
+        return
+    is_late = due_ms <= scene.now_ms
+    form = N_("Deliver {box} now: {time} has passed") if is_late else N_("Deliver {box} before {time}")
+    text = say(form).format(box=name, time=say_time(due_ms, scene.now_ms, speech))
+    yield (_LATE if is_late else _DELIVER), due_ms, view.code, Task(BoxWord.WARN if is_late else BoxWord.OK, text)
+
+
+def _alarms(box: str, scene: Scene) -> Iterator[str]:
+    """Yield a short name of each breach in a box: the same for as long as it is the same breach."""
+    for consignment_code, judged in sorted(scene.judgements.items()):
+        for one in judged:
+            if box in _boxes_of(consignment_code, one, scene):
+                for breach in one.breaches:
+                    told = f"{consignment_code} {one.item} {one.examination} {breach.rule} {breach.started_at_ms}"
+                    yield sha256(told.encode()).hexdigest()[:12]
+
+
+def _boxes_of(code: str, judged: Judgement, scene: Scene) -> set[str]:
+    for consignment in () if scene.configuration is None else scene.configuration.consignments:
+        if consignment.code == code:
+            return {
+                c.box for item in consignment.items if item.code == judged.item for c in consignment.carriage_of(item)
+            }
+    return set()
