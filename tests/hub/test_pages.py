@@ -134,7 +134,7 @@ async def test_an_unknown_code_says_so_and_is_escaped(opened: Open) -> None:
 async def test_the_field_waits_for_the_scanner(opened: Open) -> None:
     page = (await get(opened(), "/bench")).text
     assert re.search(r"<input[^>]*name=\"code\"[^>]*autofocus", page)
-    assert (await get(opened(), "/bench?code=" + "x" * 65)).status_code == 422
+    assert (await get(opened(), "/bench?code=" + "x" * 129)).status_code == 422
 
 
 async def test_a_scan_replaces_only_the_result(opened: Open) -> None:

@@ -16,6 +16,7 @@ from gateway.hub.rows import Registered
 from gateway.hub.trips import behind_ms, read_trips, until_ms
 from gateway.hub.verdict_history import VersionedJudgement, read_current
 from gateway.hub.web.drawing import draw_trace
+from gateway.hub.web.scans import codes_of, is_misread
 from gateway.hub.web.trace import Row, Trace, plan_trace, tabulate_trace
 from gateway.language import Speech
 from gateway.language.reasons import life_title, say_behind, say_reason
@@ -68,12 +69,19 @@ class ItemView:
     examinations: Sequence[ExaminationView]
     has_more: bool
 
+    @property
+    def verdict(self) -> Verdict | None:
+        """The worst of its examinations, None while one of them waits for its verdict."""
+        verdicts = [one.verdict for one in self.examinations]
+        return None if None in verdicts else worst([one for one in verdicts if one is not None])
+
 
 @dataclass(frozen=True, slots=True)
 class ConsignmentView:
     """A consignment as the bench shows it. `chosen` is the scanned item, "" for all."""
 
     code: str
+    is_received: bool
     boxes: Sequence[str]
     facts: Sequence[tuple[str, str]]
     verdict: Verdict | None
@@ -86,15 +94,31 @@ class ConsignmentView:
 
 @dataclass(frozen=True, slots=True)
 class BenchView:
-    """What a scan found: nothing, or consignments, the most fitting first."""
+    """What a scan found: nothing, or consignments, the most fitting first.
+
+    box         the registered box whose code was scanned, "" for anything else
+    is_misread  whether it is a GS1 mark with a wrong check digit
+    """
 
     code: str
     found: Sequence[ConsignmentView]
+    box: str
+    is_misread: bool
 
 
-def look_up(rooms: Rooms, code: str, speech: Speech) -> BenchView:
-    """Return what the bench shows for a scanned code. Blocking."""
-    return BenchView(code, [_view_consignment(rooms, known, code, speech) for known in rooms.registry.find(code)[:3]])
+def look_up(rooms: Rooms, scanned: str, speech: Speech) -> BenchView:
+    """Return what the bench shows for a scanned code, or for the GS1 mark that it is. Blocking."""
+    for code in codes_of(scanned):
+        known = rooms.registry.find(code)[:3]
+        if known:
+            found = [_view_consignment(rooms, one, code, speech) for one in known]
+            return BenchView(scanned, found, _box_of(rooms, scanned), is_misread=False)
+    return BenchView(scanned, (), _box_of(rooms, scanned), is_misread=is_misread(scanned))
+
+
+def _box_of(rooms: Rooms, scanned: str) -> str:
+    known = {box.code for box in rooms.registry.boxes()}
+    return next((code for code in codes_of(scanned) if code in known), "")
 
 
 def _view_consignment(rooms: Rooms, known: Registered, scanned: str, speech: Speech) -> ConsignmentView:
@@ -114,6 +138,7 @@ def _view_consignment(rooms: Rooms, known: Registered, scanned: str, speech: Spe
         drawn += len(item.examinations)
     return ConsignmentView(
         code=consignment.code,
+        is_received=consignment.received_at is not None,
         boxes=sorted({carriage.box for item in chosen for carriage in consignment.carriage_of(item)}),
         facts=list(_consignment_facts(consignment, speech)),
         verdict=worst(verdicts) if verdicts else None,

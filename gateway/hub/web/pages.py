@@ -5,25 +5,22 @@ from __future__ import annotations
 import time
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from gateway.hub.access.roles import Right
-from gateway.hub.api.access import AnyCaller, HubRooms, LookingUp
+from gateway.hub.api.access import AnyCaller, HubRooms
 from gateway.hub.api.problems import problem
 from gateway.hub.api.rates import Rates
-from gateway.hub.web import languages, login
-from gateway.hub.web.bench import BenchView, look_up
+from gateway.hub.web import languages, login, receiving, registration
 from gateway.hub.web.headers import SecurityHeaders
 from gateway.hub.web.languages import Reader, speech_for
 from gateway.hub.web.reference import list_operations
 from gateway.hub.web.rendering import render
 
-SCAN_MAX = 64
 LOGINS_AT_ONCE = 20
 LOGIN_EACH_S = 6.0
 """Of one address: a ward's computers behind one address, after a shift change, against who guesses."""
@@ -36,8 +33,8 @@ def install_pages(app: FastAPI) -> None:
     """Add the pages, what they load, and their security headers to an application."""
     app.state.login_rates = Rates(LOGINS_AT_ONCE, LOGIN_EACH_S, time.monotonic)
     app.include_router(router)
-    app.include_router(login.router)
-    app.include_router(languages.router)
+    for part in (login, languages, receiving, registration):
+        app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
     app.add_middleware(SecurityHeaders)
 
@@ -71,20 +68,6 @@ def show_start(rooms: HubRooms, caller: AnyCaller, reader: Reader) -> HTMLRespon
     """Show the way in, and the consignments registered last to those who may list them."""
     recent = rooms.registry.consignments(8) if caller.may(Right.LIST) else None
     return render("start.html", rooms, caller, reader, recent=recent)
-
-
-@router.get("/bench")
-def show_bench(
-    rooms: HubRooms,
-    request: Request,
-    caller: LookingUp,
-    reader: Reader,
-    code: Annotated[str, Query(max_length=SCAN_MAX)] = "",
-) -> HTMLResponse:
-    """Show what a scanned code stands for; with X-Fragment only the part that a scan replaces."""
-    view: BenchView | None = look_up(rooms, code.strip(), reader) if code.strip() else None
-    name = "result.html" if "x-fragment" in request.headers else "bench.html"
-    return render(name, rooms, caller, reader, view=view, now_ms=rooms.clock.now_ms(), here=own_path(request))
 
 
 @router.get("/api/docs")
