@@ -47,8 +47,8 @@ class Plan:
     faults: Faults
 
 
-SEGMENTS = 45
-"""Sealed in one run, about: they are what costs real time."""
+SEGMENTS, SEGMENTS_OF_LONG = 30, 60
+"""Sealed in one run, about: they are what costs real time. Each tenth run is a long one."""
 
 
 def draw_plan(seed: int) -> Plan:
@@ -56,6 +56,7 @@ def draw_plan(seed: int) -> Plan:
     rng = random.Random(f"plan {seed}")  # noqa: S311  reproducible
     hours = rng.choice([1, 1, 2, 2, 3, 4, 4, 6, 8, 12, 24, 48])
     calm_s = hours * 3600.0
+    segments = SEGMENTS if seed % 10 else SEGMENTS_OF_LONG
 
     def sometimes(chance: float, times: float) -> float | None:
         return calm_s / times if rng.random() < chance else None
@@ -64,7 +65,7 @@ def draw_plan(seed: int) -> Plan:
         seed=seed,
         calm_s=calm_s,
         loggers=rng.choice([1, 1, 1, 2, 2, 3, 5]),
-        interval_s=min(3600, max(30, round(calm_s / SEGMENTS / 30) * 30)),
+        interval_s=min(3600, max(30, round(calm_s / segments / 30) * 30)),
         window_bytes=rng.choice([1024, 4096, 256 * 1024]),
         max_bytes=rng.choice([1 << 30, 1 << 30, 1 << 30, 20_000]),
         loss=rng.choice([0.0, 0.0, 0.05, 0.4]),
