@@ -1,0 +1,1 @@
+"""Readings as tables for other programs: any span and selection, streamed."""

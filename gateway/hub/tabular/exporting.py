@@ -1,0 +1,77 @@
+"""An export of readings into a file, whole or not at all, and on record."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import tzinfo
+from pathlib import Path
+from typing import IO
+
+from gateway.core.errors import InputError
+from gateway.hub.archive import Archive
+from gateway.hub.audit import Act, record_act
+from gateway.hub.store import Store
+from gateway.hub.tabular.forms import Form, Sink, open_form
+from gateway.hub.tabular.selection import Selection, iter_rows, select_pieces
+
+Progress = Callable[[int], None]
+"""Called with the number of rows written so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What left: rows, of so many loggers, and the hash of the file."""
+
+    rows: int
+    loggers: int
+    sha256: str
+
+
+def export_readings(
+    store: Store,
+    selection: Selection,
+    form: Form,
+    file: IO[bytes],
+    now_ms: int,
+    *,
+    zone: tzinfo,
+    progress: Progress | None = None,
+) -> Exported:
+    """Write the readings of a selection, and put it on record; raises InputError for what is not known."""
+    pieces = select_pieces(store, selection)
+    sink = Sink(file)
+    count = 0
+    loggers = set()
+    with open_form(form, sink, zone) as take:
+        for rows in iter_rows(Archive(store), pieces):
+            take(rows)
+            count += len(rows)
+            loggers.add(rows[0].logger)
+            if progress is not None:
+                progress(count)
+    exported = Exported(count, len(loggers), sink.digest.hexdigest())
+    told = {"form": form.value, **asdict(selection), **asdict(exported)}
+    with store.write() as connection:
+        subject = f"consignment {selection.consignment}" if selection.consignment else "readings"
+        record_act(connection, Act("command line", "export", subject, new=json.dumps(told)), now_ms)
+    return exported
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Yield a file that takes the place of `path` when it is whole; raises InputError naming --output."""
+    partial = path.with_name(path.name + ".part")
+    try:
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise InputError("--output", error.strerror or str(error), where=str(path)) from error
+    finally:
+        partial.unlink(missing_ok=True)
