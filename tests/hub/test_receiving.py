@@ -218,5 +218,21 @@ async def test_whoever_may_not_receive_sees_no_button(rooms: Rooms, http: httpx.
     assert (await http.post("/bench/receive", data=token | {"consignment": "SEND-1"})).status_code == 403
 
 
+async def test_the_day_list_shows_what_is_expected_and_what_was_received(rooms: Rooms, http: httpx.AsyncClient) -> None:
+    carry(rooms)
+    assert "SEND-1" in (await http.get("/arrivals")).text
+    assert "Nothing matches." in (await http.get("/arrivals?show=received&day=&verdict=")).text
+    await receive(http, rooms, "SEND-1")
+    assert "Nothing matches." in (await http.get("/arrivals")).text
+    received = words_of(await http.get("/arrivals?show=received"))
+    assert "SEND-1 BOX-1 1" in received
+    assert "1 Reject 1 waits for a decision" in received
+    assert "SEND-1" in (await http.get("/arrivals?show=received&verdict=reject")).text
+    assert "Nothing matches." in (await http.get("/arrivals?show=received&verdict=accept")).text
+    yesterday = re.search(r'href="([^"]+)" rel="prev"', (await http.get("/arrivals?show=received")).text)
+    assert yesterday is not None
+    assert "Nothing matches." in (await http.get(yesterday[1].replace("&amp;", "&"))).text
+
+
 def local(at_s: float) -> str:
     return write_local(START_MS + round(at_s * 1000))

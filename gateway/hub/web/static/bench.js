@@ -6,6 +6,7 @@ const field = document.getElementById("code");
 const result = document.getElementById("result");
 const said = document.getElementById("said");
 const REFRESH_MS = 1000;
+const RECEIVE = "+RECEIVE"; // on the printed card: no code begins with a plus
 let asked = 0;
 let shown = field.value.trim();
 let isEdited = false;
@@ -50,8 +51,23 @@ async function show(code, isNew) {
   }
 }
 
+// The card on the bench receives what is shown, if it is one consignment that can be received.
+function receiveShown() {
+  const forms = result.querySelectorAll("form.receive");
+  field.value = shown;
+  field.select();
+  if (forms.length === 1) forms[0].requestSubmit();
+  else said.textContent = result.dataset.none;
+}
+
+// Somebody writes there: what they type stays, and what they have seen is what the form carries.
+function isBeingDecided() {
+  return Array.from(result.querySelectorAll("textarea, select")).some((one) => one === document.activeElement || one.value !== "");
+}
+
 form.addEventListener("submit", (event) => {
   event.preventDefault();
+  if (field.value.trim().toUpperCase() === RECEIVE) return receiveShown();
   field.select();
   isEdited = false;
   show(field.value.trim(), true);
@@ -82,7 +98,7 @@ function refresh() {
   if (waiting !== null || !shown) return;
   waiting = setTimeout(() => {
     waiting = null;
-    if (result.hasAttribute("aria-busy")) refresh(); // a scan under way must not be overtaken
+    if (result.hasAttribute("aria-busy") || isBeingDecided()) refresh(); // a scan under way must not be overtaken
     else show(shown, false);
   }, REFRESH_MS);
 }
@@ -94,7 +110,7 @@ function concerns(event) {
 
 if ("EventSource" in window) {
   const live = new EventSource("/api/v1/events");
-  for (const kind of ["judgement", "breach", "consignment"]) {
+  for (const kind of ["judgement", "breach", "consignment", "decision"]) {
     live.addEventListener(kind, (event) => { if (concerns(event)) refresh(); });
   }
 }
