@@ -246,7 +246,7 @@ def recompute(
       coldchain hub recompute --profile potassium --since 2026-03-01 --dry-run --settings hub.toml
     """  # noqa: D301  \b is click's mark for "keep these lines", not an escape
     from gateway.hub.archive import Archive  # noqa: PLC0415  the same
-    from gateway.hub.configurations import Configurations  # noqa: PLC0415  the same
+    from gateway.hub.configurations import make_configurations  # noqa: PLC0415  the same
     from gateway.hub.recomputation import count_waiting, find_judged_by, mark_for_recomputation  # noqa: PLC0415  the same
     from gateway.hub.registry import Registry  # noqa: PLC0415  the same
     from gateway.hub.store import open_existing_store  # noqa: PLC0415  the same
@@ -261,7 +261,7 @@ def recompute(
             click.echo(f"{len(codes)} consignments would be judged anew")
             return
         mark_for_recomputation(store, codes, clock.now_ms())
-        configurations = Configurations(store, clock.now_ms, demonstration=settings.demonstration)
+        configurations = make_configurations(store, clock.now_ms, settings)
         watch = Watch(store, Archive(store), Registry(store, clock.now_ms), configurations, clock)
         with show_progress(f"of {len(codes)} consignments") as progress:
             while left := count_waiting(store, codes):

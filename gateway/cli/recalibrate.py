@@ -13,7 +13,7 @@ from gateway.clock import open_clock
 from gateway.core.configuration import Calibration
 from gateway.core.errors import InputError
 from gateway.core.exposure import to_ms
-from gateway.hub.configurations import Configurations
+from gateway.hub.configurations import make_configurations
 from gateway.hub.recalibrations import find_changes
 from gateway.hub.settings import HubSettings
 from gateway.hub.store import open_existing_store
@@ -43,7 +43,7 @@ def command(logger: str, settings: Path, offset: float, uncertainty: float, sinc
     loaded = load_settings(HubSettings, settings)
     store = open_existing_store(loaded.database_url)
     clock = open_clock(loaded.clock)
-    configurations = Configurations(store, clock.now_ms, demonstration=loaded.demonstration)
+    configurations = make_configurations(store, clock.now_ms, loaded)
     try:
         with show_progress("consignments") as progress:
             changes = list(

@@ -272,6 +272,7 @@ class Consignment(Model):
     """What is carried together under one code.
 
     `requester` asked for it, `receiver` awaits it: names of recipients of notifications, never of patients.
+    `vehicle` is the gateway at which it was registered, None if that was not at a vehicle.
     """
 
     code: Code
@@ -282,6 +283,7 @@ class Consignment(Model):
     planned_arrival: AwareDatetime | None = None
     received_at: AwareDatetime | None = None
     registered_late: bool = False
+    vehicle: Code | None = None
 
     @model_validator(mode="after")
     def _has_distinct_items(self) -> Self:

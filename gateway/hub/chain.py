@@ -19,6 +19,7 @@ from gateway.core.records import KeyChange
 from gateway.core.segments import NO_HASH, Position, Segment, SegmentHeader, parse_segment
 from gateway.hub.alerts import AlertKind, raise_alert
 from gateway.hub.boots import has_untrusted, take_content
+from gateway.hub.custody import note_custody
 from gateway.hub.intake import Intake
 from gateway.hub.logger_faults import note_faults
 from gateway.hub.quarantine import set_aside
@@ -199,6 +200,7 @@ class EpochLog:
                 segment_id = self._id_at(position.offset)
                 content = take_content(self._connection, segment, segment_id, content, self._now_ms)
                 note_faults(self._connection, self._gateway, content.records)
+                note_custody(self._connection, self._gateway, content.records)
             place = (self.id, position.offset)
             self._intake.add_content(self._gateway, place, position, content, is_settled=is_settled)
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, func, insert, or_, select
 
 from gateway.core.assignments import tenures_of
-from gateway.core.configuration import Configuration, Consignment, Logger, reveal
+from gateway.core.configuration import CodeRule, Configuration, Consignment, Logger, reveal
 from gateway.core.exposure import to_ms
 from gateway.core.standby import is_vigil
 from gateway.hub import schema
@@ -26,6 +26,7 @@ from gateway.hub.rows import (
     read_registered,
     read_sites,
 )
+from gateway.hub.settings import HubSettings
 from gateway.hub.shares import Share, Shares
 from gateway.hub.store import Store
 from gateway.hub.times import to_datetime
@@ -51,10 +52,19 @@ class Case:
 class Configurations:
     """Makes configurations from the registry. Blocking: call it from a thread."""
 
-    def __init__(self, store: Store, now_ms: Callable[[], int], *, demonstration: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        now_ms: Callable[[], int],
+        *,
+        demonstration: bool = False,
+        code_rules: tuple[CodeRule, ...] = (),
+        badges: tuple[str, ...] = (),
+    ) -> None:
         self._store = store
         self._now_ms = now_ms
         self._demonstration = demonstration
+        self._code_rules, self._badges = code_rules, badges
 
     def case(self, code: str) -> Case | None:
         """Return what is needed to judge a consignment, None if it is unknown."""
@@ -96,8 +106,9 @@ class Configurations:
         consignments += [known.consignment for known in watched if known is not None]
         boxes = read_boxes(connection)
         loggers = tuple(_recent(read_loggers(connection), _needed_since(consignments, now_ms)))
-        profiles = read_profiles(connection, consignments, boxes)
-        return Shares(boxes, loggers, consignments, profiles, tuple(read_sites(connection)))
+        names = {named.profile for rule in self._code_rules for named in rule.examinations}
+        profiles = read_profiles(connection, consignments, boxes, names)
+        return Shares(boxes, loggers, consignments, profiles, tuple(read_sites(connection)), names)
 
     def _refresh(self, connection: Connection, gateway: str, share: Share) -> Configuration | None:
         table = schema.configurations
@@ -115,6 +126,8 @@ class Configurations:
                 consignments=share.consignments,
                 profiles=share.profiles,
                 sites=share.sites,
+                code_rules=self._code_rules,
+                badges=self._badges,
             )
         except ValidationError as error:
             log.error(  # noqa: TRY400  a trace says no more
@@ -135,6 +148,17 @@ class Configurations:
             )
         )
         return changed
+
+
+def make_configurations(store: Store, now_ms: Callable[[], int], settings: HubSettings) -> Configurations:
+    """Make them as the hub's settings say."""
+    return Configurations(
+        store,
+        now_ms,
+        demonstration=settings.demonstration,
+        code_rules=settings.code_rules,
+        badges=settings.badges,
+    )
 
 
 def _read_vigil_case(connection: Connection, code: str) -> Registered | None:

@@ -19,6 +19,7 @@ from gateway.core.messages import EPOCHS_PER_ACK, Ack, EpochAck
 from gateway.hub.archive import Archive
 from gateway.hub.authenticity import Delivery, Refusal, sort_deliveries
 from gateway.hub.chain import Arrival, EpochLog, EpochName, open_epochs, read_waiting_children
+from gateway.hub.custody import register_waiting
 from gateway.hub.dirty import mark_carried
 from gateway.hub.gateway_keys import adopt_successors, retire_predecessors, warn_of_key
 from gateway.hub.generations import Witness
@@ -75,6 +76,7 @@ class Ingest:
             acks = read_acks(connection, arrivals)
         if self._archive is not None:
             self._archive.remember(intake.readable)
+        register_waiting(self._store, self._now_ms)
         if self._witness is not None:
             self._witness.note(self._store, now_ms)
         return [Receipt(ack.gateway, ack) for ack in acks]

@@ -143,6 +143,14 @@ class Registry:
                 return known
             return self._save(connection, consignment, known, who, "register")
 
+    def follow_vehicle(self, connection: Connection, consignment: Consignment, who: str) -> None:
+        """Register what a vehicle's log tells of a consignment, within the caller's act. Raises InputError."""
+        refuse_identities(consignment)
+        self._check_references(connection, consignment)
+        known = read_registered(connection, consignment.code)
+        if known is None or known.consignment != consignment:
+            self._save(connection, consignment, known, who, "register")
+
     def receive(self, code: str, at: datetime, who: str) -> Registered:
         """Note that a consignment has arrived. Again: what was noted first stays. Raises InputError if unknown."""
         with self._store.write() as connection:

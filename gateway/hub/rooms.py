@@ -18,7 +18,7 @@ from gateway.hub.access.accounts import Accounts
 from gateway.hub.access.api_tokens import ApiTokens
 from gateway.hub.access.sessions import Sessions
 from gateway.hub.archive import Archive
-from gateway.hub.configurations import Configurations
+from gateway.hub.configurations import Configurations, make_configurations
 from gateway.hub.enrolment import Enrolment
 from gateway.hub.events import Bell
 from gateway.hub.fleet import Fleet
@@ -97,7 +97,7 @@ def _open_around(store: Store, settings: HubSettings) -> Rooms:
         secret = load_or_create_secret(settings.data_dir)
     archive = Archive(store)
     registry = Registry(store, clock.now_ms)
-    configurations = Configurations(store, clock.now_ms, demonstration=settings.demonstration)
+    configurations = make_configurations(store, clock.now_ms, settings)
     return Rooms(
         settings=settings,
         clock=clock,

@@ -194,10 +194,10 @@ def read_sites(connection: Connection) -> list[Site]:
 
 
 def read_profiles(
-    connection: Connection, consignments: Iterable[Consignment], boxes: Iterable[Box]
+    connection: Connection, consignments: Iterable[Consignment], boxes: Iterable[Box], more: Iterable[str] = ()
 ) -> tuple[Profile, ...]:
-    """Return the newest version of each profile that is referred to."""
-    names = {box.default_profile for box in boxes if box.default_profile is not None}
+    """Return the newest version of each profile that is referred to, and of `more`."""
+    names = set(more) | {box.default_profile for box in boxes if box.default_profile is not None}
     for consignment in consignments:
         for _, examination in examinations_of(consignment):
             names |= {examination.profile, *(switch.profile for switch in examination.switches)}

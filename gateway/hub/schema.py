@@ -613,6 +613,18 @@ departures = Table(
     Column("done_at_ms", Milliseconds),
 )
 
+custody = Table(
+    "custody",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("gateway", Code, nullable=False),
+    Column("at_ms", Milliseconds, nullable=False),
+    Column("record", LargeBinary, nullable=False),  # as sealed, MessagePack
+    Column("waits", Boolean, nullable=False),  # not in the registry yet
+    Index("ix_custody_gateway", "gateway", "at_ms"),
+    Index("ix_custody_waits", "waits"),
+)
+
 events = Table(
     "events",
     metadata,

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from gateway.clock import ClockSettings
+from gateway.core.configuration import Code, CodeRule
 from gateway.hub.access.roles import Role
 from gateway.language import Language
 from gateway.mqtt import MqttSettings
@@ -182,6 +183,8 @@ class HubSettings(Settings):
     broker         "embedded", or how to reach a broker
     broker_port    of the embedded broker; 0 chooses a free one
     language       of pages and messages, where nobody has chosen one and no browser asks for one
+    code_rules     what codes are that nobody registered beforehand, by how they begin: for registration at a vehicle
+    badges         what the codes of badges begin with
     demonstration  count example profiles as approved, and say so on every page
     """
 
@@ -196,6 +199,8 @@ class HubSettings(Settings):
     heads: HeadsSettings = HeadsSettings()
     notification: NotificationSettings = NotificationSettings()
     language: Language = Language.NB
+    code_rules: Annotated[tuple[CodeRule, ...], Field(max_length=200)] = ()
+    badges: Annotated[tuple[Code, ...], Field(max_length=20)] = ("BADGE-",)
     demonstration: bool = False
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ carries; with a consignment all boxes that it was in, so that what a gateway is 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.core.assignments import tenures_of
@@ -37,8 +37,10 @@ class Shares:
         consignments: Sequence[Consignment],
         profiles: Sequence[Profile],
         sites: tuple[Site, ...],
+        for_all: Collection[str] = (),
     ) -> None:
-        self._sites = sites
+        """`for_all` are profiles that every gateway is given: what is registered at a vehicle may need them."""
+        self._sites, self._for_all = sites, for_all
         self._boxes, self._loggers, self._consignments, self._profiles = boxes, loggers, consignments, profiles
         self._box_places = {box.code: place for place, box in enumerate(boxes)}
         self._common = {box.code for box in boxes if not box.gateways}
@@ -60,7 +62,7 @@ class Shares:
         loggers = set[int]().union(*(self._loggers_of[code] for code in codes))
         boxes = [self._boxes[place] for place in sorted(self._box_places[c] for c in codes if c in self._box_places)]
         consignments = tuple(self._consignments[place] for place in sorted(given))
-        names = set(_profile_names(boxes, consignments))
+        names = {*_profile_names(boxes, consignments), *self._for_all}
         return Share(
             loggers=tuple(self._loggers[place] for place in sorted(loggers)),
             boxes=tuple(boxes),

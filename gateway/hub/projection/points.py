@@ -175,6 +175,7 @@ def _describe(record: AnyRecord) -> tuple[str, dict[str, str], dict[str, Value]]
 def _describe_custody(
     record: CustodyEvent | Registration | Withdrawal,
 ) -> tuple[str, dict[str, str], dict[str, Value]]:
+    told: tuple[str, ...]
     match record:
         case CustodyEvent():
             act, told = record.act, ("box", "consignment", "item", "holder", "place")

@@ -118,24 +118,48 @@ function inTurn(work) {
 }
 
 function show(part, replaced) {
-  const old = replaced || Array.from(answer.children).find((one) => part.dataset.item && one.dataset.item === part.dataset.item);
-  if (old) {
-    old.replaceWith(part);
-  } else {
-    const isTube = part.dataset.asks === "yes" && answer.firstElementChild && answer.firstElementChild.dataset.asks === "yes";
-    if (!isTube) answer.replaceChildren();
-    answer.prepend(part);
-    while (answer.children.length > ANSWERS_MAX) answer.lastElementChild.remove();
+  if (replaced) {
+    replaced.replaceWith(part);
+    return;
   }
+  const isNextTube = part.dataset.asks === "yes" && answer.querySelector('[data-asks="yes"]') !== null;
+  for (const old of Array.from(answer.children)) {
+    if (!isNextTube || old.dataset.asks !== "yes" || old.dataset.item === part.dataset.item) old.remove();
+  }
+  answer.prepend(part);
+  while (answer.children.length > ANSWERS_MAX) answer.lastElementChild.remove();
 }
 
-function scan(code) {
+async function scan(code) {
   const mode = form.elements.mode.value;
-  inTurn(async () => {
-    const part = await post("/screen/scan", { mode, code, box: known.box, holder: known.holder });
-    remember(part.dataset.box, part.dataset.holder);
-    show(part, null);
-  });
+  const part = await post("/screen/scan", { mode, code, box: known.box, holder: known.holder });
+  remember(part.dataset.box, part.dataset.holder);
+  show(part, null);
+}
+
+async function act(button) {
+  const old = button.closest(".answer");
+  const { id, minutes } = button.dataset;
+  const part = button.classList.contains("ago")
+    ? await post("/screen/ago", { id, minutes: Number(minutes) })
+    : await post("/screen/undo", { id, holder: known.holder });
+  if (old.isConnected) show(part, old);
+}
+
+function choose(radio) {
+  radio.checked = true;
+  document.getElementById("asked").textContent = radio.dataset.asked;
+  document.body.classList.toggle("working", radio.value !== "look");
+  answer.replaceChildren();
+  remember("", "");
+}
+
+// Codes that are commands stand on a sheet, for hands in gloves: of several answers they mean the one on top.
+async function take(code) {
+  const command = document.querySelector('[data-command="' + CSS.escape(code.toUpperCase()) + '"]');
+  if (command === null) await scan(code);
+  else if (command.name === "mode") choose(command);
+  else await act(command);
 }
 
 form.addEventListener("submit", (event) => {
@@ -144,30 +168,16 @@ form.addEventListener("submit", (event) => {
   const code = field.value.trim();
   field.value = "";
   field.focus();
-  if (!code) return;
-  const command = document.querySelector('[data-command="' + CSS.escape(code.toUpperCase()) + '"]');
-  if (command) command.click();
-  else scan(code);
+  if (code) inTurn(() => take(code));
 });
 
 form.addEventListener("change", (event) => {
-  if (event.target.name !== "mode") return;
-  document.getElementById("asked").textContent = event.target.dataset.asked;
-  answer.replaceChildren();
-  remember("", "");
+  if (event.target.name === "mode") inTurn(async () => choose(event.target));
 });
 
 answer.addEventListener("click", (event) => {
   const button = event.target.closest("button");
-  if (!button) return;
-  const old = button.closest(".answer");
-  const { id, minutes } = button.dataset;
-  inTurn(async () => {
-    const part = button.classList.contains("ago")
-      ? await post("/screen/ago", { id, minutes: Number(minutes) })
-      : await post("/screen/undo", { id, holder: known.holder });
-    if (old.isConnected) show(part, old);
-  });
+  if (button) inTurn(() => act(button));
 });
 
 // A keyboard-wedge scanner types wherever the focus is: it belongs to the field.
@@ -182,6 +192,7 @@ document.addEventListener("click", (event) => {
 });
 sound.addEventListener("click", () => { unlock(); setTimeout(beep, 100); });
 
+form.elements.mode.value = "look"; // a browser that reloads remembers what was chosen, and not what was scanned
 field.focus();
 ask();
 setInterval(look, 250);

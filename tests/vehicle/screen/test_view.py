@@ -1,0 +1,155 @@
+"""From how things stand to words and numbers, as tables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from gateway.core.custody import CustodyAct
+from gateway.core.verdicts import LifeLeft, Verdict
+from gateway.language import ENGLISH, NORWEGIAN
+from gateway.vehicle.screen.doses import answer_for, say_dose
+from gateway.vehicle.screen.view import ScreenView, list_deadlines, view_screen
+from gateway.vehicle.state import BoxWord
+from tests.vehicle.carried import breach, judgement
+from tests.vehicle.screen.stages import NOW, NOW_MS, Stage, box_view, judged, make_configuration
+
+MINUTE_MS = 60_000
+OK = judged("DOSE-1", judgement())
+
+
+async def shown(stage: Stage, *boxes: str) -> ScreenView:
+    await stage.desk.move(CustodyAct.LOADED, boxes or [view.code for view in stage.boxes])
+    return view_screen(stage.scene(), ENGLISH)
+
+
+@pytest.mark.parametrize(
+    ("state", "temperature_c", "word", "number"),
+    [
+        (BoxWord.OK, 4.6, "OK", "4.6 °C"),
+        (BoxWord.WARN, 9.1, "Look", "9.1 °C"),
+        (BoxWord.BREACH, -1.5, "Breach", "−1.5 °C"),
+        (BoxWord.STALE, 4.6, "Stale", "–"),
+        (BoxWord.UNKNOWN, None, "Silent", "–"),
+    ],
+)
+async def test_each_box_has_one_word_and_one_number(
+    state: BoxWord, temperature_c: float | None, word: str, number: str
+) -> None:
+    (tile,) = (await shown(Stage(boxes=(box_view(1, state, temperature_c),)))).tiles
+    assert (tile.word, tile.number) == (word, number)
+
+
+async def test_a_stale_box_says_what_it_was_and_how_long_ago() -> None:
+    (tile,) = (await shown(Stage(boxes=(box_view(1, BoxWord.STALE, 5.0, 420),)))).tiles
+    assert tile.note == "5.0 °C 7 min ago"
+
+
+@pytest.mark.parametrize(
+    ("number", "state", "told"),
+    [
+        (1, BoxWord.OK, []),
+        (1, BoxWord.WARN, ["Close the lid of Box 1"]),
+        (1, BoxWord.STALE, ["Nothing is heard from Box 1: see that its logger is in it"]),
+        (2, BoxWord.OK, ["Deliver Box 2 before 14:20"]),
+        (2, BoxWord.WARN, ["Close the lid of Box 2", "Deliver Box 2 before 14:20"]),
+        (1, BoxWord.BREACH, ["Box 1: breach. No instruction is approved for this box: call whoever sent it."]),
+        (3, BoxWord.BREACH, ["Box 3: breach. Do what is approved for this box:"]),
+    ],
+)
+async def test_what_to_do_now(number: int, state: BoxWord, told: list[str]) -> None:
+    view = await shown(Stage(boxes=(box_view(number, state),)))
+    assert [task.text for task in view.tasks] == told
+
+
+async def test_a_breach_shows_the_approved_instruction_first() -> None:
+    boxes = (box_view(1, BoxWord.WARN), box_view(2), box_view(3, BoxWord.BREACH))
+    first, second, third = (await shown(Stage(boxes=boxes))).tasks
+    assert (first.instruction, first.call) == ("Do not open it.", "815 00 000")
+    assert second.text.startswith("Close the lid")
+    assert third.text.startswith("Deliver")
+
+
+async def test_a_deadline_that_has_passed_says_so_and_another_day_is_named() -> None:
+    stage = Stage(boxes=(box_view(2),))
+    await stage.desk.move(CustodyAct.LOADED, ["BOX-2"])
+    late = view_screen(replace(stage.scene(), now_ms=NOW_MS + 21 * MINUTE_MS), ENGLISH)
+    assert late.tasks[0].text == "Deliver Box 2 now: 14:20 has passed"
+    early = view_screen(replace(stage.scene(), now_ms=NOW_MS - 90 * MINUTE_MS), NORWEGIAN)
+    assert early.tasks[0].text == "Lever Box 2 før kl. 14:20"
+    assert list_deadlines(stage.scene(), ENGLISH) == ("Box 2: before 14:20",)
+
+
+async def test_a_life_that_ends_first_is_the_deadline() -> None:
+    life = LifeLeft("life", 0.5, 0.5, None, None, NOW_MS + 5 * MINUTE_MS)
+    stage = Stage(boxes=(box_view(2),), judgements={"C1": (replace(OK, lives=(life,)),)})
+    assert [task.text for task in (await shown(stage)).tasks] == ["Deliver Box 2 before 14:05"]
+
+
+async def test_boxes_of_the_van_alongside_are_not_shown_as_loaded() -> None:
+    stage = Stage(boxes=(box_view(1), box_view(2, BoxWord.BREACH)))
+    view = await shown(stage, "BOX-1")
+    assert [tile.code for tile in view.tiles] == ["BOX-1"]
+    assert [tile.code for tile in view.elsewhere] == ["BOX-2"]
+    assert view.tasks == ()
+    await stage.desk.move(CustodyAct.HANDED_OVER, ["BOX-1"])
+    assert view_screen(stage.scene(), ENGLISH).tiles == ()
+
+
+async def test_a_new_breach_is_a_new_alarm_and_an_old_one_stays_the_same() -> None:
+    stage = Stage(judgements={"C1": (judged("DOSE-1", judgement(breach())),)})
+    first = (await shown(stage)).alarms
+    stage.now_ms += MINUTE_MS
+    assert view_screen(stage.scene(), ENGLISH).alarms == first
+    assert len(first) == 1
+    stage.judgements = {"C1": (judged("DOSE-1", judgement(breach(), breach(started_s=900))),)}
+    assert len({*view_screen(stage.scene(), ENGLISH).alarms, *first}) == 2
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ("accept", "Use before 21:40"),
+        ("life", "Use before 18:00"),
+        ("reject", "Do not give, call the pharmacy"),
+        ("review", "Do not give, call the pharmacy"),
+        ("breach", "Do not give, call the pharmacy"),
+        ("expired", "Do not give, call the pharmacy"),
+        ("insufficient", "Not checked"),
+        ("not judged", "Not checked"),
+        ("silent box", "Not checked"),
+        ("unknown time", "Not checked"),
+        ("no end", "Not checked"),
+        ("left", "No longer monitored"),
+        ("left broken", "Do not give, call the pharmacy"),
+    ],
+)
+async def test_what_a_scanned_dose_shows(case: str, said: str) -> None:
+    life = LifeLeft("life", 0.5, 0.5, None, None, NOW_MS + 240 * MINUTE_MS)
+    verdicts = {"reject": Verdict.REJECT, "review": Verdict.REVIEW, "insufficient": Verdict.INSUFFICIENT_DATA}
+    one = replace(OK, verdict=verdicts.get(case, Verdict.ACCEPT), lives=(life,) if case == "life" else ())
+    if case in {"breach", "left broken"}:
+        one = judged("DOSE-1", judgement(breach()))
+    stage = Stage(judgements={} if case == "not judged" else {"C1": (one,)}, clock_trusted=case != "unknown time")
+    if case == "silent box":
+        stage.show(box_view(2, BoxWord.STALE))
+    if case.startswith("left"):
+        await stage.desk.hand_over_item("BOX-2", "C1", "DOSE-1")
+    scene = stage.scene()
+    consignment, item = scene.find_item("DOSE-1") or pytest.fail("it is there")
+    if case == "no end":
+        item = item.model_copy(update={"use_before": None})
+    if case == "expired":
+        scene = replace(scene, now_ms=NOW_MS + 461 * MINUTE_MS)
+    assert say_dose(answer_for(consignment, item, scene), scene.now_ms, ENGLISH) == said
+
+
+def test_a_moment_of_another_day_or_offset_is_written_out() -> None:
+    until = NOW + timedelta(days=1)
+    stage = Stage(configuration=make_configuration(), judgements={"C1": (OK,)})
+    scene = stage.scene()
+    consignment, item = scene.find_item("DOSE-1") or pytest.fail("it is there")
+    dose = answer_for(consignment, item.model_copy(update={"use_before": until}), scene)
+    assert say_dose(dose, NOW_MS, ENGLISH) == "Use before 16 Jun 2026 14:00 +02:00"
