@@ -236,3 +236,10 @@ async def test_the_day_list_shows_what_is_expected_and_what_was_received(rooms: 
 
 def local(at_s: float) -> str:
     return write_local(START_MS + round(at_s * 1000))
+
+
+async def test_labels_are_printed_for_boxes(rooms: Rooms, http: httpx.AsyncClient) -> None:
+    assert "+RECEIVE" in (await http.get("/labels")).text
+    page = await http.get("/labels", params={"codes": "BOX-1\nBOX-2 <b>"})
+    assert page.text.count('<svg class="code128"') == page.text.count('<svg class="qr"') == 2
+    assert "&lt;b&gt; fits no label." in page.text
