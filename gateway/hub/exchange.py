@@ -38,6 +38,8 @@ QUEUE_MAX = 256
 """Messages read ahead of the transaction under way; the broker keeps the rest."""
 GATHER_S = 0.2
 """Changes of the registry within so many real seconds make one new version of a configuration."""
+QUIET_S = 60.0
+"""Real seconds without a message after which the witness is made to know the last ones."""
 LOOK_S = 5.0
 """Real seconds after which configurations are looked at unasked: another process may have changed the registry."""
 
@@ -100,8 +102,17 @@ class Exchange:
             await self._take_batch(await self._next_batch())
             arrived.ring()
 
+    async def _first_message(self) -> Message:
+        """Wait for a message; when it is quiet, what the last ones left undone is made up for."""
+        while True:
+            try:
+                async with asyncio.timeout(QUIET_S):
+                    return await self._queue.get()
+            except TimeoutError:
+                await keep_trying(self._ingest.note_progress, "the witness waits")
+
     async def _next_batch(self) -> list[Message]:
-        batch = [await self._queue.get()]
+        batch = [await self._first_message()]
         size = len(batch[0].payload)
         while len(batch) < BATCH_MAX and size < BATCH_BYTES and not self._queue.empty():
             batch.append(self._queue.get_nowait())

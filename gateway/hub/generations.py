@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 
 WITNESS = "hub.witness"
 SPACING_MS = 60_000
-"""Between two writings of the witness: a backup that is restored is older than a minute."""
+"""Between two writings of the witness. What was stored in the last minute before a failure it may not know of: where a
+backup was made within that minute, or nothing was stored between, `coldchain hub restored` must say it."""
 
 
 class _Memory(msgspec.Struct, frozen=True):
@@ -44,12 +45,15 @@ class Witness:
 
     path: Path
     written_at_ms: int | None = None
+    is_behind: bool = False
+    """Whether something was stored since it was written."""
 
     def note(self, store: Store, now_ms: int) -> None:
         """Write it, if the last time is long enough ago. What the disk refuses is logged: the archive goes on."""
         if self.written_at_ms is not None and 0 <= now_ms - self.written_at_ms < SPACING_MS:
+            self.is_behind = True
             return
-        self.written_at_ms = now_ms
+        self.written_at_ms, self.is_behind = now_ms, False
         with store.claim("witness", [""], 1) as claim:  # workers may share a folder
             if not claim.names:
                 return

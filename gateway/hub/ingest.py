@@ -55,6 +55,11 @@ class Ingest:
         self._now_ms = now_ms
         self._witness = witness
 
+    def note_progress(self) -> None:
+        """Write the witness if it is behind: to be called when nothing has come for a while."""
+        if self._witness is not None and self._witness.is_behind:
+            self._witness.note(self._store, self._now_ms())
+
     def take(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
         """Store what is authentic, set aside what is not; return what to acknowledge, also for duplicates."""
         now_ms = self._now_ms()

@@ -366,6 +366,7 @@ class Outbox:
         for row in rows:
             try:
                 segment = parse_segment(self._gateway, row.data)
+                check_segment(segment, self._check)  # packed numbers decode also where a bit has flipped
                 content = None if segment.body is None else decode_content(segment.body)
             except SegmentError as error:
                 log.warning("segment %d on disk cannot be read back: %s", row.sequence, error)

@@ -78,3 +78,18 @@ def test_the_command_begins_a_generation(store: Store, tmp_path: Path, monkeypat
     result = CliRunner().invoke(command, ["restored", "--reason", "disk replaced"], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert int(result.output) == generation(store) > 1
+
+
+def test_what_came_last_before_a_quiet_time_is_witnessed_too(store: Store, van: Van, tmp_path: Path) -> None:
+    now_ms = [START_MS]
+    witness = open_witness(store, tmp_path, START_MS)
+    ingest = Ingest(store, lambda: now_ms[0], witness)
+    van.seal(observe(0, 5.0))
+    now_ms[0] += 1000  # within the spacing: not written yet
+    ingest.take(van.deliveries())
+    assert (known := witness.read()) is not None
+    assert known.segments == 0
+    now_ms[0] += 60_000
+    ingest.note_progress()
+    assert (known := witness.read()) is not None
+    assert known.segments == 1

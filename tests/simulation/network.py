@@ -13,6 +13,7 @@ from gateway.mqtt import Message, MqttSettings
 from tests.simulation.story import Story
 
 RECONNECT_S = 3.0
+LATE_S = 300.0
 
 
 @dataclass
@@ -67,6 +68,8 @@ class Broker:
 
     def _send(self, client: Client, topic: str, payload: bytes) -> None:
         if not self.is_calm and self.rng.random() < self.loss:
+            if topic in self.retained:  # what is retained the broker has, and tells it in the end
+                asyncio.get_running_loop().call_later(LATE_S, self._send, client, topic, payload)
             return
         delay_s = 0.01 if self.is_calm else self.rng.uniform(0.0, self.delay_s)
         asyncio.get_running_loop().call_later(delay_s, client.deliver, topic, payload, client.connections)

@@ -374,3 +374,18 @@ def test_newest_contents_come_first(make: Callable[..., Outbox]) -> None:
     sequences = [sealed.sequence for sealed in outbox.newest_contents()]
     assert sequences == list(reversed(range(230)))
     assert [sealed.sequence for sealed in outbox.contents(T0 + 228 * 30_000)] == [228, 229]
+
+
+def test_an_altered_value_is_not_read_back(tmp_path: Path, key: SigningKey) -> None:
+    """Packed numbers decode also where a bit has flipped; the vehicle's own judgement must not be led by it."""
+    database = open_database(tmp_path / "outbox.db")
+    outbox = Outbox(database, VAN, key, boot=BOOT)
+    outbox.seal(content(1), sealed_at_ms=T0, config_version=1)
+    outbox.seal(content(2), sealed_at_ms=T0, config_version=1)
+    (data,) = database.execute("SELECT data FROM segments WHERE sequence = 0").fetchone()
+    for place in range(len(data) * 8):
+        altered = bytearray(data)
+        altered[place // 8] ^= 1 << place % 8
+        database.execute("UPDATE segments SET data = ? WHERE sequence = 0", (bytes(altered),))
+        assert [sealed.sequence for sealed in outbox.contents(0)] == [1]
+    database.close()

@@ -64,7 +64,7 @@ def told(facts: Facts, known: Sequence[Recipient] = ALL, **more: object) -> list
         (
             replace(SAMPLE, requester="GONE", receiver="LAB-B", places=frozenset({"LAB-B"})),
             [("LAB-B mail", 0), ("QA mail", 20)],
-        ),  # noqa: E501
+        ),
         (replace(SAMPLE, subject=Subject.MISSING), [("DISPATCH mail", 0), ("LAB-A mail", 20)]),
         (
             replace(SAMPLE, subject=Subject.WORSENED),
