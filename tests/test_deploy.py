@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli.hub import command as hub_command
 from gateway.hub.settings import HubSettings
 from gateway.settings import Settings, load_settings
 from gateway.vehicle.settings import VehicleSettings
@@ -21,3 +22,16 @@ def test_sample_settings_are_valid_and_the_unit_names_them(side: str, model: typ
     assert f"/opt/coldchain/.venv/bin/coldchain {side} --settings /etc/coldchain/{side}.toml" in unit
     state = next(line for line in unit.splitlines() if line.startswith("StateDirectory="))
     assert (DEPLOY / f"{side}.toml").read_text(encoding="utf-8").count(f'"/var/lib/{state.partition("=")[2]}"') == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "command"), [("ingest@", "ingest --name %l-%i"), ("watch@", "watch"), ("serve", "serve")]
+)
+def test_the_hub_in_processes_is_as_confined_as_in_one(name: str, command: str) -> None:
+    unit = (DEPLOY / f"coldchain-hub-{name}.service").read_text(encoding="utf-8").splitlines()
+    whole = (DEPLOY / "coldchain-hub.service").read_text(encoding="utf-8").splitlines()
+    assert f"ExecStart=/opt/coldchain/.venv/bin/coldchain hub {command} --settings /etc/coldchain/hub.toml" in unit
+    assert command.partition(" ")[0] in hub_command.commands
+    assert "WantedBy=coldchain-hub.target" in unit
+    confined = whole[whole.index("User=coldchain") : whole.index("[Install]")]
+    assert [line for line in confined if line not in unit] == []

@@ -80,6 +80,13 @@ def count_waiting(connection: Connection) -> int:
     return int(connection.execute(select(func.coalesce(behind, 0)).where(_pending)).scalar_one())
 
 
+def oldest_waiting_ms(connection: Connection) -> int | None:
+    """Return when the first of the segments that wait arrived; None if none waits."""
+    first = (segments.c.epoch_id == epochs.c.id) & (segments.c.position == epochs.c.projected_offset)
+    arrived = select(func.min(segments.c.received_at_ms)).select_from(epochs).join(segments, first).where(_pending)
+    return connection.execute(arrived).scalar()
+
+
 def _find(connection: Connection, after_epoch: int) -> list[_Stretch]:
     stretches: list[_Stretch] = []
     left = SEGMENTS_MAX
