@@ -1,4 +1,4 @@
-from gateway.core.configuration import Logger, LoggerKind, reveal
+from gateway.core.configuration import Box, Logger, LoggerKind, reveal
 from gateway.hub import schema
 from gateway.hub.configurations import Configurations
 from gateway.hub.registry import Registry
@@ -10,6 +10,7 @@ LOGGER = Logger.model_validate({"address": "A4:C1:38:00:00:01", "kind": "bthome"
 
 def test_a_bindkey_reaches_the_vehicle_and_nobody_else(store: Store) -> None:
     registry = Registry(store, lambda: 1_767_225_600_000)
+    registry.put_box(Box(code="BOX-2"), "test")
     registry.put_logger(LOGGER, "test")
     registry.put_logger(LOGGER.model_copy(update={"box": "BOX-2"}), "test")
     with store.write() as connection:
