@@ -15,7 +15,7 @@ from gateway.core.contents import BODY_BYTES_MAX, RECORDS_MAX, Content, decode_c
 from gateway.core.errors import ContentError
 from gateway.core.observations import Observation, Source
 from gateway.core.packing import Reader, pack_column, pack_varint, unpack_column
-from gateway.core.records import AnyRecord, ClockCorrection, CustodyEvent, DeviceFault, Health, MemoryRead
+from gateway.core.records import AnyRecord, ClockCorrection, CustodyEvent, DeviceFault, Health, MemoryRead, Withdrawal
 from tests.core.specimens import examples
 from tests.core.trips import observe, observe_all, steady
 
@@ -43,6 +43,7 @@ observations = st.builds(
 texts, counts = st.text(max_size=8), st.dictionaries(st.text(max_size=8), integers, max_size=3)
 records: st.SearchStrategy[AnyRecord] = st.one_of(
     st.builds(CustodyEvent, integers, st.booleans(), texts, texts, texts, texts, texts, texts),
+    st.builds(Withdrawal, integers, st.booleans(), texts, texts),
     st.builds(ClockCorrection, integers, st.booleans(), integers, integers, texts),
     st.builds(DeviceFault, integers, st.booleans(), texts, texts, counts),
     st.builds(MemoryRead, integers, st.booleans(), texts, integers, integers, integers, integers, st.booleans()),
