@@ -4,6 +4,8 @@ VENV  := .venv
 BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS  ?=
+# Tests of processes wait more than they compute: three at a time keep two cores busy.
+WORKERS ?= 3
 
 .PHONY: help install demo test test-bluez simulate check lint types format pictures clean
 help: ## list the targets
@@ -28,7 +30,7 @@ types: $(READY) ## mypy, strict
 
 test: $(READY) lint types ## everything that CI runs
 	@tools/system-packages test
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 test-bluez: $(READY) ## the radio on a real BlueZ in a virtual machine (root, x86-64; 3 min once, then about 10)
 	@PYTHON=$(BIN)/python tools/bluez-machine run var/bluez/results
