@@ -282,13 +282,11 @@ def _is_dealt_with(connection: Connection, alert_id: int) -> bool:
 
 def _cancel_needless(connection: Connection, now_ms: int) -> None:
     """Give up what is due and not needed any more: escalation of what was acknowledged, alerts of what is withdrawn."""
-    of_alert = (
-        select(alerts.c.breach_id)
-        .where(alerts.c.id == deliveries.c.alert_id, alerts.c.kind == AlertKind.BREACH)
-        .scalar_subquery()
-    )
-    acknowledged = exists().where(reviews.c.breach_id == of_alert, reviews.c.state != "open")
-    withdrawn = exists().where(breaches.c.id == of_alert, breaches.c.state.in_(_WITHDRAWN))
+    told = (alerts.c.id == deliveries.c.alert_id) & (alerts.c.kind == AlertKind.BREACH)
+    review = (reviews.c.breach_id == alerts.c.breach_id) & (reviews.c.state != "open")
+    breach = (breaches.c.id == alerts.c.breach_id) & breaches.c.state.in_(_WITHDRAWN)
+    acknowledged = select(alerts.c.id).join(reviews, review).where(told).correlate(deliveries).exists()
+    withdrawn = select(alerts.c.id).join(breaches, breach).where(told).correlate(deliveries).exists()
     needless = (acknowledged & (deliveries.c.step > 0)) | withdrawn
     connection.execute(update(deliveries).where(_is_due(now_ms), needless).values(state=DeliveryState.CANCELLED))
 
