@@ -26,6 +26,7 @@ _COMMANDS = {
     "enrol": "Enrol a logger to a box, or take it out.",
     "evaluate": "Judge a recording that a logger wrote.",
     "hub": "Run the hub: archive, judge, alert, serve the pages.",
+    "import": "Bring recordings into the hub's archive.",
     "loggers": "List the loggers, and what they need.",
     "profiles": "List, show and check transport profiles.",
     "recalibrate": "Which verdicts a bad calibration would change.",
@@ -36,6 +37,8 @@ _COMMANDS = {
     "verify": "Prove that a record is complete and unaltered.",
 }
 """Name → what stands in the list of commands. NAME lives in gateway/cli/NAME.py as `command`."""
+_MODULES = {"import": "importing"}
+"""Except where NAME is no name of a module."""
 
 
 class CommandLine(click.Group):
@@ -51,7 +54,7 @@ class CommandLine(click.Group):
         del ctx
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = import_module(f"{__name__}.{cmd_name}").command
+        command: click.Command = import_module(f"{__name__}.{_MODULES.get(cmd_name, cmd_name)}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, or_, select
 from gateway.core.configuration import Box
 from gateway.core.standby import alerts_in
 from gateway.hub.alerts import AlertKind, raise_alert
+from gateway.hub.importing import IMPORTER
 from gateway.hub.index import HOUR_MS
 from gateway.hub.schema import alerts, assignments, boxes, carriages, consignments, epochs, gateways, logger_hours
 
@@ -38,7 +39,9 @@ def find_left(connection: Connection, now_ms: int) -> list[Left]:
     """Return what was last known to be with vehicles that fell silent, and is not told of yet."""
     rows = connection.execute(
         select(gateways.c.name, gateways.c.received_at_ms).where(
-            gateways.c.revoked_at_ms.is_(None), gateways.c.received_at_ms <= now_ms - SILENT_MS
+            gateways.c.name != IMPORTER,  # a log that is written by hand
+            gateways.c.revoked_at_ms.is_(None),
+            gateways.c.received_at_ms <= now_ms - SILENT_MS,
         )
     ).all()
     return [left for row in rows for left in _left_with(connection, row.name, row.received_at_ms, now_ms)]
