@@ -131,6 +131,7 @@ class VehicleMachine:
     def __post_init__(self) -> None:
         self._now_s = asyncio.get_running_loop().time
         self._task: asyncio.Task[None] | None = None
+        self._is_dying = False
         self.clock = SimulatedClock(self.start_ms, self._now_s)
 
     @property
@@ -154,7 +155,9 @@ class VehicleMachine:
         frozen = self.card.freeze()
         self.road_client_is_gone()
         self.connection.fault = Fault(1, "the power is off", repetitions=1 << 60)
+        self._is_dying = True
         await self._end()
+        self._is_dying = False
         self.card.thaw(frozen)
 
     async def stop(self) -> None:
@@ -251,8 +254,8 @@ class VehicleMachine:
     # --- what happens to the card
 
     def refuse(self, fault: Fault | None) -> None:
-        """Let the card refuse."""
-        if self.is_on and hasattr(self, "connection"):
+        """Let the card refuse, or take again; without power it does neither."""
+        if self.is_on and not self._is_dying and hasattr(self, "connection"):
             self.connection.fault = fault
 
     def rot(self, rng: random.Random) -> None:
