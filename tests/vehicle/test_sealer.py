@@ -68,7 +68,7 @@ async def test_nothing_waiting_seals_nothing(bench: Bench) -> None:
 
 
 async def test_more_than_a_segment_holds_becomes_several(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RECORDS_MAX", 4)
+    monkeypatch.setattr(module, "RECORDS_MAX", 4 + module.RECORDS_ADDED_MAX)
     for number in range(10):
         bench.hear(number)
     await bench.sealer.seal_waiting()
@@ -125,7 +125,7 @@ async def test_a_missing_stretch_is_kept_with_the_observation_that_ended_it(benc
 
 
 async def test_a_memory_is_sealed_with_what_it_resolves(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RECORDS_MAX", 3)
+    monkeypatch.setattr(module, "RECORDS_MAX", 3 + module.RECORDS_ADDED_MAX)
     kept, unkept, left = Stretch(TAG, 1, 2), Stretch(TAG, 3, 4), Stretch(TAG, 5, 6)
     bench.sealer.miss(kept)
     bench.hear(1)
