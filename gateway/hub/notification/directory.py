@@ -38,7 +38,7 @@ class Directory:
     def recipient(self, name: str) -> Recipient | None:
         """Return one of them."""
         with self._store.read() as connection:
-            return _read(connection, name)
+            return read_recipient(connection, name)
 
     def put_recipient(self, recipient: Recipient, who: str) -> Recipient:
         """Register a recipient, or change it. A channel without an address keeps the one that is known.
@@ -47,7 +47,7 @@ class Directory:
         """
         with self._store.write() as connection:
             begin_act(connection)
-            old = _read(connection, recipient.name)
+            old = read_recipient(connection, recipient.name)
             if old is None:
                 _check_room(connection, RECIPIENTS_MAX)
             new = recipient.model_copy(update={"channels": tuple(_kept(each, old) for each in recipient.channels)})
@@ -65,7 +65,7 @@ class Directory:
         """Remove a recipient; what waits for it is given up. Say whether there was one."""
         with self._store.write() as connection:
             begin_act(connection)
-            old = _read(connection, name)
+            old = read_recipient(connection, name)
             if old is not None:
                 connection.execute(delete(recipients).where(recipients.c.name == name))
                 self._record(connection, who, "remove", f"recipient {name}", old, None)
@@ -128,7 +128,8 @@ def read_policies(connection: Connection) -> list[Policy]:
     return sorted(policies.values(), key=lambda policy: (policy.order, policy.name))
 
 
-def _read(connection: Connection, name: str) -> Recipient | None:
+def read_recipient(connection: Connection, name: str) -> Recipient | None:
+    """Return one of them, None if there is none of that name."""
     document = connection.execute(select(recipients.c.document).where(recipients.c.name == name)).scalar()
     return None if document is None else Recipient.model_validate_json(document)
 

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Row, exists, func, insert, or_
 from gateway.hub.alerts import AlertKind
 from gateway.hub.breaches import BreachState
 from gateway.hub.notification.bundling import bundle
-from gateway.hub.notification.directory import read_policies, read_recipients
+from gateway.hub.notification.directory import read_policies, read_recipient, read_recipients
 from gateway.hub.notification.facts import Story, read_story
 from gateway.hub.notification.planner import MINUTE_MS, plan
 from gateway.hub.notification.policies import Subject, choose_policy
@@ -114,9 +114,9 @@ def make_messages(connection: Connection, now_ms: int, real_ms: int, make_uid: C
     _cancel_needless(connection, now_ms)
     query = select(deliveries).where(_is_due(now_ms)).order_by(deliveries.c.recipient, deliveries.c.channel)
     rows = connection.execute(query.order_by(deliveries.c.id).limit(DUE_AT_ONCE)).all()
-    recipients, made = read_recipients(connection) if rows else {}, 0
+    made = 0
     for (name, channel), group in groupby(rows, key=lambda row: (row.recipient, row.channel)):
-        recipient, due = recipients.get(name), [int(row.id) for row in group]
+        recipient, due = read_recipient(connection, name), [int(row.id) for row in group]
         if recipient is None or not recipient.is_reachable or recipient.channel(channel) is None:
             connection.execute(update(deliveries).where(deliveries.c.id.in_(due)).values(state=DeliveryState.CANCELLED))
             continue
@@ -152,7 +152,7 @@ def read_contents(connection: Connection, message_id: int) -> tuple[Recipient | 
     ids = connection.execute(
         select(deliveries.c.alert_id).where(deliveries.c.message_id == message_id).order_by(deliveries.c.alert_id)
     ).scalars()
-    return read_recipients(connection).get(name), [read_story(connection, alert_id) for alert_id in list(ids)]
+    return read_recipient(connection, name), [read_story(connection, alert_id) for alert_id in list(ids)]
 
 
 def note_sent(connection: Connection, message: Message, now_ms: int) -> None:

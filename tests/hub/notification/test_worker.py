@@ -117,7 +117,7 @@ async def test_the_requester_hears_of_it_signed_and_in_words(store: Store, tmp_p
             assert headers["webhook-id"] == headers["idempotency-key"] == json.loads(body)["id"]
             assert not mail.mails  # the laboratory's turn comes after ten minutes
             clock.at_ms += 10 * MINUTE_MS
-            await until(lambda: mail.mails)
+            await until(lambda: mail.mails and not _messages(store))
         found = json.loads(body)
         assert found["title"] == "Temperature requirement broken: T-1 in C-1"
         assert "Told by the vehicle; its readings are still on their way." in found["text"]
@@ -223,6 +223,7 @@ async def test_what_never_arrives_is_given_up_and_said(store: Store, tmp_path: P
             bell.ring()
             await until(lambda: [one for one in _messages(store) if one.attempts == 1])
             real_ms[0] += 24 * 60 * MINUTE_MS
+            bell.ring()
             await until(lambda: [one for one in _messages(store) if one.state is MessageState.FAILED])
     (message,) = _messages(store)
     assert (message.failure, message.recipient) == ("answers 503", "WARD-3")
