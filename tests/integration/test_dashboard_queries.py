@@ -176,8 +176,8 @@ def memory(answer: Answer) -> None:
 
 
 def untrusted_readings(answer: Answer) -> None:
-    expected = dict.fromkeys(slots(range(HOUR)), STEP_S // INTERVAL_S)
-    assert answer.counted("untrusted", logger=WARM) == answer.counted("untrusted", logger=COLD) == expected
+    """The first hour was sealed before the clock was known; the hub has dated it before anything was projected."""
+    assert answer.counted("untrusted", logger=WARM) == answer.counted("untrusted", logger=COLD) == {}
 
 
 def nothing(answer: Answer) -> None:

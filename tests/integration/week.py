@@ -19,6 +19,7 @@ from gateway.hub import schema
 from gateway.hub.archive import Archive
 from gateway.hub.breaches import reconcile
 from gateway.hub.ingest import Ingest
+from gateway.hub.redating import Redating
 from gateway.hub.registry import Registry
 from gateway.hub.store import Store, open_store
 from tests.hub.samples import breach, judgement
@@ -85,6 +86,9 @@ def make_week(folder: Path) -> Week:
     deliveries = [*first.deliveries(), *second.deliveries()]
     for start in range(0, len(deliveries), 50):
         ingest.take(deliveries[start : start + 50])
+    redating = Redating(store, week.archive, lambda: NOW_MS)
+    while redating.work():
+        pass
     _find_breaches(store)
     return week
 
