@@ -127,6 +127,8 @@ class VehicleMachine:
     given_up: int = 0
     boots: int = 0
     has_resealed: bool = False
+    is_card_another: bool = False
+    """Whether some of what was sealed was only at the hub, since the card was exchanged."""
 
     def __post_init__(self) -> None:
         self._now_s = asyncio.get_running_loop().time
@@ -223,6 +225,8 @@ class VehicleMachine:
             self.sealed.update(content.observations)
             if self.outbox.dropped_payloads > dropped:
                 self.accept_losses("the card is full")
+            elif self.plan.max_bytes < 1 << 30 and self.outbox.generation < self.hub.generation():
+                self.accept_losses("the hub went back, and the vehicle did not know yet what it must keep")
             return sealed
 
         self.outbox.seal = seal_and_tell  # type: ignore[method-assign]  # a witness
@@ -363,15 +367,16 @@ class HubMachine:
     def restore(self, backup: Path) -> None:
         """Start on the backup."""
         self._story.tell("hub", "restored from the backup")
-        generation = self._generation()
+        generation = self.generation()
         self.disk.restore(backup)
         self.open()
-        if self._generation() == generation:  # the witness may not know of the last minute: an operator says it
+        if self.generation() == generation:  # the witness may not know of the last minute: an operator says it
             with self.store.write() as connection:
                 begin_generation(connection, self.clock.now_ms(), above=generation, who="test", reason="restored")
         self.start()
 
-    def _generation(self) -> int:
+    def generation(self) -> int:
+        """Of its database as it is now."""
         with self.disk.unharmed(), self.store.read() as connection:
             return read_generation(connection)
 

@@ -267,8 +267,8 @@ class World:
         if self.hub.is_on and self.hub.backup is not None:
             await self.hub.kill()
             self.hub.restore(self.hub.backup)
-            if self.plan.max_bytes < 1 << 30:
-                self.vehicle.accept_losses("the hub went back, and the card had no room to keep everything")
+            if self.plan.max_bytes < 1 << 30 or self.vehicle.is_card_another:
+                self.vehicle.accept_losses("the hub went back, and the card does not hold everything")
 
     async def _refuse_the_vehicle(self, rng: random.Random) -> None:
         if self.vehicle.is_on and self.vehicle.boots:
@@ -304,6 +304,7 @@ class World:
             await self.vehicle.stop()
             self.vehicle.card.restore(image)
             self.story.tell("card", "the copy is put back")
+            self.vehicle.is_card_another = True
             self.vehicle.accept_losses("the card is an older copy")
             self.vehicle.switch_on()
 
@@ -312,6 +313,7 @@ class World:
             await self.vehicle.stop()
             self.vehicle.card.replace()
             self.story.tell("card", "replaced")
+            self.vehicle.is_card_another = True
             self.vehicle.accept_losses("the card was replaced")
             await asyncio.sleep(rng.uniform(10, 100))
             if not self.vehicle.is_on:
