@@ -75,8 +75,11 @@ class Notifier:
                     heard = work.rings
                     self._ended.clear()
                     behind = await keep_trying(self.prepare, "alerts wait for being sent")
+                    # What ends while the list is read stands in it as it was before: it would be sent a second time.
+                    busy = self._under_way.keys() | self._hanging
                     for message in await keep_trying(self._read_due, "messages wait"):
-                        self._start(tasks, message)
+                        if (message.recipient, message.channel) not in busy:
+                            self._start(tasks, message)
                     if not behind:
                         await self._wait(work, heard)
         finally:

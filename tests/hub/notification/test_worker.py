@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import re
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from email.header import decode_header, make_header
@@ -14,8 +15,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
+import pytest
 from click.testing import CliRunner
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from gateway.cli import main
 from gateway.hub import schema
@@ -24,6 +26,7 @@ from gateway.hub.alerts import AlertKind, raise_alert
 from gateway.hub.app import create_app
 from gateway.hub.breaches import BreachState
 from gateway.hub.events import Bell
+from gateway.hub.notification import worker
 from gateway.hub.notification.ledger import (
     Message,
     MessageState,
@@ -48,6 +51,7 @@ from tests.hub.notification.scene import (
     register,
     register_consignment,
     settings_of,
+    wait_until,
     web_sink,
 )
 from tests.hub.vans import sqlite_only
@@ -138,14 +142,37 @@ async def test_a_channel_that_hangs_holds_up_itself_alone(store: Store, tmp_path
             for number in range(3):
                 await asyncio.to_thread(break_limit, store, number, "C-2")  # nobody knows whose it is: the laboratory
             bell.ring()
-            await until(lambda: len(quick.alerts) == 3)
+            await until(lambda: {one.recipient for one in _messages(store)} == {"WARD-3"} and len(quick.alerts) == 3)
             assert not slow.posted
-            with store.read() as connection:
-                waiting = read_messages(connection, MessageState.WAITING, 10)
-            assert {one.recipient for one in waiting} == {"WARD-3"}
             await until(lambda: any("no answer" in one.failure for one in _messages(store)))
             slow.released.set()
             await until(lambda: len(slow.alerts) == 3)
+
+
+@sqlite_only
+async def test_what_fails_while_the_list_is_read_is_not_sent_again_at_once(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with web_sink("hang") as sink:
+        settings = settings_of(tmp_path)
+        register(store, settings, web(sink))
+        register_consignment(store)
+
+        def read_slowly(connection: Connection, at_ms: int) -> list[Message]:
+            due = read_due(connection, at_ms)
+            if due and not sink.moods and not sink.released.is_set():
+                sink.released.set()
+                wait_until(lambda: _messages(store)[0].attempts)
+                time.sleep(0.3)  # the task behind it ends
+            return due
+
+        monkeypatch.setattr(worker, "read_due", read_slowly)
+        async with running(store, settings) as bell:
+            await asyncio.to_thread(break_limit, store)
+            bell.ring()
+            await until(lambda: sink.posted and not _messages(store))
+        with store.read() as connection:
+            assert [one.attempts for one in read_messages(connection, MessageState.SENT, 10)] == [2]
 
 
 def _messages(store: Store) -> list[Message]:
