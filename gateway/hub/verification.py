@@ -94,7 +94,8 @@ def verify_store(
 def verify_consignment(store: Store, code: str, *, progress: Progress | None = None) -> Report | None:
     """Verify the stretch of each log that holds a consignment's readings; None if there is no such consignment.
 
-    All segments between the first and the last that hold any of them are checked, so that none can be missing between.
+    All segments between the first and the last that hold any of them are checked, so that none can be missing between,
+    and one more on either side: were the last ones taken away together with what names them, that one is missing too.
     """
     report = Report(scope=f"consignment {code}")
     with store.read() as connection:
@@ -104,7 +105,8 @@ def verify_consignment(store: Store, code: str, *, progress: Progress | None = N
         if document is None:
             return None
         wanted = segments_of(connection, Consignment.model_validate_json(document))
-        for row, first, last in extents_of(connection, wanted):
+        for row, begins, ends in extents_of(connection, wanted):
+            first, last = max(begins - 1, 0), min(ends + 1, row.next_offset - 1)
             previous = hash_at(connection, row.gateway, Position(bytes(row.epoch), first - 1)) if first else None
             extent = Extent(row.gateway, bytes(row.epoch), first, last + 1, previous)
             _verify_rows(connection, row.id, extent, report, progress)

@@ -7,6 +7,7 @@ import random
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,15 +17,18 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from gateway.cli import main
 from gateway.core.attestations import Manifest, read_statement, sign_statement
+from gateway.core.configuration import Box, Carriage, Consignment, Examination, Item, Logger
+from gateway.core.profiles import Kind
 from gateway.core.segments import seal_segment
 from gateway.hub import schema
 from gateway.hub.authenticity import Delivery
 from gateway.hub.exports import export_log
 from gateway.hub.ingest import Ingest
+from gateway.hub.registry import Registry
 from gateway.hub.store import Store
 from gateway.hub.verification import verify_store
 from gateway.keys import SigningKey, VerifyKey, load_or_create_key
-from tests.hub.vans import START_MS, Van, observe, sqlite_only
+from tests.hub.vans import LOGGER, START_MS, Van, observe, sqlite_only
 
 PLACE = 3
 SEGMENTS = 8
@@ -57,7 +61,21 @@ def case(store: Store, van: Van, tmp_path: Path, database: str) -> Case:
     for place in range(SEGMENTS):
         van.seal(observe(place * 30, 5.0 + place / 10, counter=place))
     Ingest(store, lambda: START_MS).take(van.deliveries())
+    register_consignment(store)
     return Case(store, van, load_or_create_key(tmp_path / "hub" / "hub.key"), tmp_path, database)
+
+
+def register_consignment(store: Store) -> None:
+    """One tube that travelled from the second segment's reading to that before the last."""
+    registry = Registry(store, lambda: START_MS)
+    registry.put_box(Box(code="BOX-1"), "test")
+    registry.put_logger(Logger(address=LOGGER, box="BOX-1"), "test")
+    begins, ends = (datetime.fromtimestamp(START_MS / 1000 + place * 30, UTC) for place in (1, SEGMENTS - 2))
+    carriage = (Carriage(box="BOX-1", begins=begins, ends=ends),)
+    item = Item(
+        code="T-1", kind=Kind.SAMPLE, examinations=(Examination(code="K", profile="potassium"),), carriage=carriage
+    )
+    registry.put_consignment(Consignment(code="C-1", items=(item,), requester="WARD-3", receiver="LAB"), "test")
 
 
 def row_of(connection: Connection, position: int) -> int:
@@ -125,11 +143,12 @@ TAMPERINGS: list[tuple[Callable[[Connection, Van], None], set[str]]] = [
 
 
 @pytest.mark.parametrize(("tamper", "faults"), TAMPERINGS, ids=lambda value: getattr(value, "__name__", ""))
-@pytest.mark.parametrize("way", ["store", "gateway"])
+@pytest.mark.parametrize(
+    "options", [(), ("--gateway", "van-1"), ("--consignment", "C-1")], ids=["store", "gateway", "consignment"]
+)
 def test_what_is_done_to_a_store_is_named_with_its_place(
-    case: Case, tamper: Callable[[Connection, Van], None], faults: set[str], way: str
+    case: Case, tamper: Callable[[Connection, Van], None], faults: set[str], options: tuple[str, ...]
 ) -> None:
-    options = ("--gateway", case.van.name) if way == "gateway" else ()
     assert case.verify(*options)["proven"]
     with case.store.write() as connection:
         tamper(connection, case.van)
@@ -140,6 +159,20 @@ def test_what_is_done_to_a_store_is_named_with_its_place(
     assert faults <= {finding["fault"] for finding in findings}
     assert PLACE in {finding["offset"] for finding in findings}
     assert {finding["gateway"] for finding in findings} == {case.van.name}
+
+
+@pytest.mark.parametrize("place", [0, 3, SEGMENTS - 1])
+def test_a_segment_taken_away_with_all_that_names_it_is_missing_from_its_consignment(case: Case, place: int) -> None:
+    with case.store.write() as connection:
+        table = schema.logger_hours
+        connection.execute(delete(schema.segments).where(schema.segments.c.position == place))
+        connection.execute(update(table).values(places=table.c.places.bitwise_and(~(1 << place))))
+    found = case.verify("--consignment", "C-1")
+    findings = found["findings"]
+    assert isinstance(findings, list)
+    assert [(finding["fault"], finding["offset"]) for finding in findings if finding["offset"] is not None] == [
+        ("missing", place)
+    ], findings
 
 
 def test_any_bit_of_a_travelling_segment_flipped_is_quarantined_and_the_log_stays_proven(case: Case) -> None:
