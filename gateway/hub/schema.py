@@ -332,6 +332,10 @@ consignments = Table(
     Column("begins_ms", Milliseconds),
     Column("received_at_ms", Milliseconds, index=True),
     Column("registered_at_ms", Milliseconds, nullable=False),
+    # The document's own statements, for queries.
+    Column("receiver", Code),
+    Column("vehicle", Code),
+    Column("planned_ms", Milliseconds),
 )
 
 consignment_items = Table(
@@ -339,6 +343,7 @@ consignment_items = Table(
     metadata,
     Column("item", Code, primary_key=True),
     Column("consignment", Code, ForeignKey("consignments.code"), primary_key=True),
+    Column("kind", String(16)),
 )
 
 carriages = Table(
@@ -432,8 +437,21 @@ alerts = Table(
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("key", String(255)),  # of what is told once, and is no breach
     Column("source", Code, nullable=False, server_default=""),  # among sources, alerts leave in turn
+    # Of those that are no breach's: who has taken care of it and why, or what has ended it by itself.
+    Column("acknowledged_at_ms", Milliseconds),
+    Column("acknowledged_by", Code),
+    Column("reason", Text),
+    Column("resolved_at_ms", Milliseconds),
+    Column("resolution", String(32)),
     UniqueConstraint("breach_id", "kind", "occasion"),
     Index("ix_alerts_key", "key", unique=True),
+    Index(
+        "ix_alerts_open",
+        "kind",
+        "id",
+        sqlite_where=text("breach_id IS NULL AND acknowledged_at_ms IS NULL AND resolved_at_ms IS NULL"),
+        postgresql_where=text("breach_id IS NULL AND acknowledged_at_ms IS NULL AND resolved_at_ms IS NULL"),
+    ),
 )
 
 # --- what people do with it -----------------------------------------------------------------------------------------
