@@ -260,6 +260,9 @@ class Registry:
             begins_ms=min((to_ms(carriage.begins) for carriage in carried), default=None),
             received_at_ms=received_ms,
             registered_at_ms=registered_at_ms,
+            receiver=consignment.receiver,
+            vehicle=consignment.vehicle,
+            planned_ms=None if consignment.planned_arrival is None else to_ms(consignment.planned_arrival),
         )
         save_items(connection, consignment, received_ms)
         old = None if known is None else known.consignment

@@ -62,7 +62,8 @@ def save_items(connection: Connection, consignment: Consignment, received_ms: in
     items, carriages = schema.consignment_items, schema.carriages
     connection.execute(delete(items).where(items.c.consignment == consignment.code))
     connection.execute(
-        insert(items), [{"item": item.code, "consignment": consignment.code} for item in consignment.items]
+        insert(items),
+        [{"item": item.code, "consignment": consignment.code, "kind": item.kind.value} for item in consignment.items],
     )
     connection.execute(delete(carriages).where(carriages.c.consignment == consignment.code))
     rows = {
