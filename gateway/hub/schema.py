@@ -661,6 +661,17 @@ dirty = Table(
     Column("marked_at_ms", Milliseconds, nullable=False),
 )
 
+# A cache: whatever is missing here, or does not fit, is folded again from the archive. See gateway.hub.folds.
+folds = Table(
+    "folds",
+    metadata,
+    Column("consignment", Code, primary_key=True),
+    Column("identity", Bytes, nullable=False),  # a hash of all that the fold depends on but the readings
+    Column("revision", BigInteger, nullable=False),  # hub_state.dating_revision when it was folded
+    Column("state", Bytes, nullable=False),  # with the segments that it includes
+    Column("saved_at_ms", Milliseconds, nullable=False, index=True),
+)
+
 projection_marks = Table(
     "projection_marks",
     metadata,
