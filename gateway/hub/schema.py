@@ -101,7 +101,7 @@ users = Table(
     Column("printed_name", String(120), nullable=False),
     Column("roles", Text, nullable=False),  # JSON list
     Column("password_hash", Text),  # Argon2id; None where the sign-on is the only way in
-    Column("subject", String(255), unique=True),  # who the sign-on says it is
+    Column("subject", String(255), unique=True),  # who the sign-on says it is: issuer, blank, subject
     Column("created_at_ms", Milliseconds, nullable=False),
     Column("disabled_at_ms", Milliseconds),
     Column("failures", Integer, nullable=False, server_default="0"),  # wrong passwords in a row
@@ -115,6 +115,30 @@ sessions = Table(
     Column("account", Code, ForeignKey("users.name"), nullable=False, index=True),
     Column("opened_at_ms", Milliseconds, nullable=False),
     Column("used_at_ms", Milliseconds, nullable=False),
+    Column("expires_at_ms", Milliseconds, nullable=False),
+    Column("signed_on", Boolean, nullable=False, server_default=false()),  # opened by the sign-on
+)
+
+# Ways to the sign-on from which nobody has come back yet.
+sign_ons = Table(
+    "sign_ons",
+    metadata,
+    Column("state_hash", Bytes, primary_key=True),
+    Column("browser_hash", Bytes, nullable=False),
+    Column("next_path", Text, nullable=False),
+    # Of a way that ends in a proof and not in a session: what for, and the session that asks.
+    Column("purpose", String(255)),
+    Column("session_hash", Bytes),
+    Column("begun_at_ms", Milliseconds, nullable=False, index=True),
+)
+
+# That the owner of a session has just shown once more who they are, for one purpose and one use.
+proofs = Table(
+    "proofs",
+    metadata,
+    Column("session_hash", Bytes, primary_key=True),
+    Column("purpose", String(255), primary_key=True),
+    Column("account", Code, nullable=False),
     Column("expires_at_ms", Milliseconds, nullable=False),
 )
 
