@@ -36,3 +36,7 @@ class ContentError(SegmentError):
 
 class EnvelopeError(ColdchainError):
     """A signed message from the hub is malformed, of another kind, or not signed by the pinned key."""
+
+
+class ForgottenError(ColdchainError):
+    """What was kept of earlier readings does not suffice; all of them are needed again."""

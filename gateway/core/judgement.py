@@ -7,7 +7,7 @@ the same, in whatever order, repetition or portions they come: in order it folds
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gateway.core.assessment import Assessment, Moment, assess, standing_reasons
 from gateway.core.assignments import Tenure, tenures_of
@@ -15,8 +15,8 @@ from gateway.core.configuration import Configuration, Consignment, Examination, 
 from gateway.core.evaluator import Evaluator, State
 from gateway.core.exposure import Stretch, clip_exposure, exposure_of, to_ms
 from gateway.core.figures import CalibrationSpan
-from gateway.core.lanes import calibration_by_box, lane_choices, with_uncertainty
-from gateway.core.logger_records import LoggerRecord
+from gateway.core.folds import Fold, Folds
+from gateway.core.lanes import lane_choices
 from gateway.core.observations import Observation
 from gateway.core.profiles import Profile
 from gateway.core.readings import Reading
@@ -75,52 +75,41 @@ class ConsignmentJudge:
         for logger in configuration.loggers:
             for tenure in tenures_of(logger):
                 tenures.setdefault(tenure.box, []).append(tenure)
+        self._folds = Folds()
         self._cases = [
-            _Case(consignment, item, examination, profiles, tenures, demonstration=configuration.demonstration)
+            _Case(
+                consignment,
+                item,
+                examination,
+                profiles,
+                tenures,
+                self._folds,
+                demonstration=configuration.demonstration,
+            )
             for item in consignment.items
             for examination in item.examinations
         ]
-        sources = {_source(tenure) for case in self._cases for tenure in case.tenures()}
-        self._records = {source: LoggerRecord(offset_c=source[1]) for source in sources}
-        self._records_of: dict[str, list[LoggerRecord]] = {}
-        for (address, _), record in self._records.items():
-            self._records_of.setdefault(address, []).append(record)
 
     def add(self, observations: Iterable[Observation]) -> None:
         """Take observations: any order, any number of times."""
-        for observation in observations:
-            for record in self._records_of.get(observation.logger, ()):
-                record.add(observation)
+        self._folds.add(observations)
 
     def judgements(self, now_ms: int) -> tuple[Judgement, ...]:
         """Say how things stand at `now_ms`."""
-        news = {source: record.take_news() for source, record in self._records.items()}
-        for case in self._cases:
-            case.update(self._records, news)
-        return tuple(case.judgement(now_ms, self._records) for case in self._cases)
+        self._folds.update()
+        return tuple(case.judgement(now_ms) for case in self._cases)
 
+    def keep(self) -> bytes:
+        """Return what is needed to go on from here, in another process, with what comes after."""
+        return self._folds.keep()
 
-Source = tuple[str, float]
-"""A logger and what is added to what it says, by one of its certificates."""
+    def resume(self, kept: bytes) -> None:
+        """Go on from what a judge of the same documents kept, before anything is added.
 
-
-@dataclass(slots=True)
-class _Fold:
-    """One profile over its part of the exposure, with one lane of loggers for each box."""
-
-    evaluator: Evaluator
-    lane: tuple[Tenure, ...]
-    state: State
-    latest_ms: int = -1
-
-    def push(self, readings: Sequence[tuple[Tenure, Reading]]) -> None:
-        for tenure, reading in readings:
-            self.evaluator.push(self.state, tenure.box, (reading,))
-            self.latest_ms = max(self.latest_ms, reading.at_ms)
-
-    def restart(self) -> None:
-        self.state = self.evaluator.begin()
-        self.latest_ms = -1
+        Raises ForgottenError if that is of anything else; `add` and `judgements` raise it when something late comes,
+        for which all observations are needed: then begin with a new judge.
+        """
+        self._folds.resume(kept)
 
 
 class _Case:
@@ -133,6 +122,7 @@ class _Case:
         examination: Examination,
         profiles: dict[str, Profile],
         tenures: dict[str, list[Tenure]],
+        folds: Folds,
         *,
         demonstration: bool,
     ) -> None:
@@ -140,41 +130,21 @@ class _Case:
         self._demonstration = demonstration
         self.exposure = exposure_of(consignment, item)
         self._unknown = [name for name in _profile_names(examination) if name not in profiles]
+        self._all = folds
         self._folds = [
-            _fold(profiles[name], stage, choice)
+            folds.fold(profiles[name], stage, choice)
             for name, stage in _stages(examination, self.exposure)
             if name in profiles and stage
             for choice in lane_choices(stage, tenures)
         ]
 
-    def tenures(self) -> list[Tenure]:
-        """The loggers that measured for it."""
-        return [tenure for fold in self._folds for tenure in fold.lane]
-
-    def update(self, records: dict[Source, LoggerRecord], news: dict[Source, list[Reading] | None]) -> None:
-        """Fold what is new; fold again from the start where something came late."""
-        for fold in self._folds:
-            fresh = {source: news[source] for source in _sources(fold.lane)}
-            if any(readings is None for readings in fresh.values()):
-                self._refold(fold, records)
-                continue
-            readings = _in_order(fold.lane, {source: several or () for source, several in fresh.items()})
-            if readings and readings[0][1].at_ms <= fold.latest_ms:
-                self._refold(fold, records)
-            else:
-                fold.push(readings)
-
-    def _refold(self, fold: _Fold, records: dict[Source, LoggerRecord]) -> None:
-        fold.restart()
-        fold.push(_in_order(fold.lane, {source: records[source].readings() for source in _sources(fold.lane)}))
-
-    def judgement(self, now_ms: int, records: dict[Source, LoggerRecord]) -> Judgement:
+    def judgement(self, now_ms: int) -> Judgement:
         """Close a copy of each fold at `now_ms` and let the worst win."""
         through_ms = self._through_ms(now_ms)
         received = self._consignment.received_at is not None
         arrival = self._consignment.planned_arrival
         moment = Moment(through_ms, None if arrival is None else to_ms(arrival), is_received=received)
-        judgements = [self._judge(fold, moment, records) for fold in self._folds]
+        judgements = [self._judge(fold, moment) for fold in self._folds]
         if not judgements:
             return self._without_folds(through_ms)
         return _combine(judgements)
@@ -187,16 +157,16 @@ class _Case:
             ends.append(self.exposure[-1].ends_ms)
         return min(ends)
 
-    def _judge(self, fold: _Fold, moment: Moment, records: dict[Source, LoggerRecord]) -> Judgement:
+    def _judge(self, fold: Fold, moment: Moment) -> Judgement:
         profile = fold.evaluator.profile
         staged = _moment_of(fold.evaluator.exposure, moment)
-        closed = fold.evaluator.close(fold.state, staged.through_ms)
+        closed = fold.close(staged.through_ms)
         assessment = assess(fold.evaluator, closed, self._item, staged)
         reasons = [*assessment.reasons, *standing_reasons(profile, demonstration=self._demonstration)]
         conflicts = sum(
             tenure.covers(at_ms) and _lies_in(fold.evaluator.exposure, tenure.box, at_ms)
             for tenure in fold.lane
-            for at_ms in records[_source(tenure)].conflicts
+            for at_ms in self._all.conflicts(tenure)
         )
         if conflicts:
             reasons.append(Reason("conflicting_readings", Verdict.REVIEW, {"count": conflicts}))
@@ -269,34 +239,6 @@ def _stages(examination: Examination, exposure: tuple[Stretch, ...]) -> list[tup
         (name, clip_exposure(exposure, begin, end))
         for name, begin, end in zip(names, begins, [*begins[1:], None], strict=True)
     ]
-
-
-def _fold(profile: Profile, stage: tuple[Stretch, ...], lane: tuple[Tenure, ...]) -> _Fold:
-    evaluator = Evaluator(
-        profile,
-        with_uncertainty(stage, lane),
-        uncertainty_by_box_c={},
-        calibration_by_box=calibration_by_box(lane),
-    )
-    return _Fold(evaluator, lane, evaluator.begin())
-
-
-def _source(tenure: Tenure) -> Source:
-    return tenure.logger, tenure.offset_c
-
-
-def _sources(lane: Iterable[Tenure]) -> set[Source]:
-    return {_source(tenure) for tenure in lane}
-
-
-def _in_order(lane: Sequence[Tenure], readings: dict[Source, Sequence[Reading]]) -> list[tuple[Tenure, Reading]]:
-    """Return who measured what, in order of time, of the times when it was in its box."""
-    tagged = [
-        (tenure, reading) for tenure in lane for reading in readings[_source(tenure)] if tenure.covers(reading.at_ms)
-    ]
-    if len(lane) > 1:
-        tagged.sort(key=lambda pair: (pair[1].at_ms, pair[0].logger))
-    return tagged
 
 
 def _judgement(

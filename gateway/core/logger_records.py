@@ -1,7 +1,7 @@
 """What a judge keeps of each logger: all its observations, packed, and the readings they amount to.
 
 A vehicle that was offline for three days with 50 loggers judges some 216,000 observations, a hub a million. As objects
-they take some 500 bytes each; packed 28.
+they take some 500 bytes each; packed 28. To go on later, in another process, only the newest are needed: see `Kept`.
 """
 
 from __future__ import annotations
@@ -9,16 +9,25 @@ from __future__ import annotations
 import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import cast
 
+import msgspec
+
+from gateway.core.errors import ForgottenError
 from gateway.core.observations import Observation, Source
 from gateway.core.readings import HALF_WRAP_MS, Reading, add_memory, merge_counted, merge_order, to_reading
 
-NEWS_MAX = 1000
-"""Readings told one by one; of more, as after days offline, all are read again: that takes no memory meanwhile."""
 LATE_MAX = 1000
 """Observations out of order that wait for being merged, unless somebody asks before."""
 COUNTED_MIN = 256
 """Numbers remembered before the first are forgotten."""
+TAIL = 64
+"""Observations kept to go on from: what a second gateway repeats is within the last half hour, or is late anyway."""
+RUN_MS = 3_600_000
+"""The longest run of numbers: a counter comes round to them after a day, by when they must be known to be old."""
+RUNS_MAX = 32
+"""Runs kept: a counter makes one in an hour, and one more when it wraps, or its logger starts again."""
 
 _ROW = struct.Struct("<3qI")
 _NONE = -(1 << 63)
@@ -29,16 +38,44 @@ _Kind = tuple[Source, bool, int, int, int | None, int | None]
 shock_mg."""
 
 
+class Numbers(msgspec.Struct, array_like=True, frozen=True):
+    """Numbers that rose from `first` to `last`, from `began_ms` to `ended_ms`; not each of them was heard."""
+
+    first: int
+    last: int
+    began_ms: int
+    ended_ms: int
+
+
+class Kept(msgspec.Struct, array_like=True, frozen=True):
+    """What is needed of a record to take what comes after it, in order.
+
+    logger, offset_c     whose it is
+    rows, kinds          its newest observations, packed
+    older                numbers that those before them bore
+    covered_ms           what a memory record stands for ends there
+    conflicts            time, number, and the other value claimed for it
+    """
+
+    logger: str
+    offset_c: float
+    rows: bytes
+    kinds: list[_Kind]
+    older: list[Numbers]
+    covered_ms: int
+    conflicts: list[tuple[int, int, int]]
+
+
 class PackedObservations:
     """Observations of one logger in order of time: what merging looks at of them, and which of them are readings."""
 
-    def __init__(self) -> None:
-        self.newest_ms = _NONE
+    def __init__(self, logger: str = "", rows: bytes = b"", kinds: Iterable[_Kind] = ()) -> None:
+        self._logger = logger
+        self._rows = bytearray(rows)
+        self._kind_at = list(kinds)
+        self._kinds = {kind: number for number, kind in enumerate(self._kind_at)}
+        self.newest_ms = self._time_at(len(self) - 1) if rows else _NONE
         """Of the latest; far in the past while there is none."""
-        self._logger = ""
-        self._rows = bytearray()
-        self._kinds: dict[_Kind, int] = {}
-        self._kind_at: list[_Kind] = []
 
     def __len__(self) -> int:
         return len(self._rows) // _ROW.size
@@ -60,9 +97,23 @@ class PackedObservations:
     def __getitem__(self, place: int) -> Observation:
         return self._unpack(*_ROW.unpack_from(self._rows, place * _ROW.size))
 
-    def readings(self) -> Iterator[Observation]:
-        """Yield those that are readings."""
-        return (self._unpack(*row) for row in _ROW.iter_unpack(self._rows) if row[-1] & 1)
+    def readings(self, first: int = 0) -> Iterator[Observation]:
+        """Yield those that are readings, from a place on."""
+        return (self._unpack(*row) for row in self._rows_from(first) if row[-1] & 1)
+
+    def numbers(self, first: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield (number, time) of those that bear one, between two places."""
+        return (
+            (counter, at_ms) for at_ms, _, counter, _ in islice(self._rows_from(first), end - first) if counter != _NONE
+        )
+
+    def tail(self, first: int) -> tuple[bytes, list[_Kind]]:
+        """Return what is packed from a place on, with the kinds that it refers to."""
+        rows = list(self._rows_from(first))
+        used = sorted({number >> 1 for *_, number in rows})
+        renumbered = {number: place for place, number in enumerate(used)}
+        packed = b"".join(_ROW.pack(*row[:3], renumbered[row[3] >> 1] << 1 | row[3] & 1) for row in rows)
+        return packed, [self._kind_at[number] for number in used]
 
     def reading_places(self) -> Iterator[int]:
         """Yield where these are."""
@@ -91,6 +142,10 @@ class PackedObservations:
         )
         self._logger = observation.logger
         self.newest_ms = max(self.newest_ms, observation.measured_at_ms)
+
+    def _rows_from(self, first: int) -> Iterator[tuple[int, int, int, int]]:
+        rows = self._rows if first == 0 else self._rows[first * _ROW.size :]
+        return cast("Iterator[tuple[int, int, int, int]]", _ROW.iter_unpack(rows))
 
     def _time_at(self, place: int) -> int:
         at_ms: int = _ROW.unpack_from(self._rows, place * _ROW.size)[0]
@@ -134,32 +189,40 @@ class LoggerRecord:
     """All observations of one logger, and the readings they amount to, kept up as they come.
 
     An observation that plainly comes next is appended; any other that is new makes the whole record merge again, so
-    that the outcome is always that of `merge_observations`.
+    that the outcome is always that of `merge_observations`. A record that goes on from what was kept of another takes
+    only what comes next: it raises ForgottenError where it would need the rest.
     """
 
-    def __init__(self, offset_c: float = 0.0, half_wrap_ms: int = HALF_WRAP_MS) -> None:
+    def __init__(self, offset_c: float = 0.0, half_wrap_ms: int = HALF_WRAP_MS, *, kept: Kept | None = None) -> None:
         self._offset_c = offset_c
         self._half_wrap_ms = half_wrap_ms
-        self._packed = PackedObservations()
         self._late: list[Observation] = []
         self._counted: dict[int, int] = {}  # number → the place of what bears it
         self._counted_max = COUNTED_MIN
-        self._covered_ms = _NONE  # what a memory record stands for ends there
-        self._news: list[Reading] | None = []
-        self._conflicts: set[tuple[int, int, int]] = set()  # time, number, and the other value claimed for it
+        self._older: list[Numbers] = []  # of what lies before a place: see `keep`
+        self._older_end = 0
+        self._is_part = kept is not None
+        if kept is None:
+            self._packed = PackedObservations()
+            self._covered_ms = _NONE  # what a memory record stands for ends there
+            self._conflicts: set[tuple[int, int, int]] = set()  # time, number, and the other value claimed for it
+        else:
+            self._packed = PackedObservations(kept.logger, kept.rows, kept.kinds)
+            self._covered_ms = kept.covered_ms
+            self._conflicts = set(kept.conflicts)
+            self._older = list(kept.older)
+            self._number()
+        self._told: int | None = len(self._packed)  # so many have been told; None: all must be read again
 
     def add(self, observation: Observation) -> None:
         """Take an observation; one that is here already changes nothing."""
         if self._late or not self._is_next(observation):
             if observation not in self._packed:
-                self._late.append(observation)
-                if len(self._late) >= LATE_MAX:
-                    self._settle()
+                self._take_late(observation)
             return
         if not self._is_repeated(observation):
             self._packed.append(observation, is_reading=True)
             self._note_number(observation, len(self._packed) - 1)
-            self._tell(to_reading(observation, self._offset_c))
 
     @property
     def conflicts(self) -> Sequence[int]:
@@ -170,23 +233,49 @@ class LoggerRecord:
     def readings(self) -> Sequence[Reading]:
         """Return all readings in order of time."""
         self._settle()
+        if self._is_part:
+            raise ForgottenError("the readings before those that were kept")
         return [to_reading(observation, self._offset_c) for observation in self._packed.readings()]
 
     def take_news(self) -> list[Reading] | None:
         """Return the readings appended since the last call; None if all must be read again."""
         self._settle()
-        news, self._news = self._news, []
-        return news
+        told, self._told = self._told, len(self._packed)
+        if told is None:
+            return None
+        return [to_reading(observation, self._offset_c) for observation in self._packed.readings(told)]
+
+    def keep(self, logger: str) -> Kept:
+        """Return what is needed to go on from here."""
+        self._settle()
+        first = max(self._older_end, len(self._packed) - TAIL)
+        for number, at_ms in self._packed.numbers(self._older_end, first):
+            _note_older(self._older, number, at_ms)
+        self._older_end = first
+        matters_ms = self._packed.newest_ms - self._half_wrap_ms
+        self._older = [run for run in self._older if run.ended_ms > matters_ms]
+        rows, kinds = self._packed.tail(first)
+        return Kept(logger, self._offset_c, rows, kinds, list(self._older), self._covered_ms, sorted(self._conflicts))
 
     def _is_next(self, observation: Observation) -> bool:
         """Whether appending gives what merging would: live, later than all, and not near a memory record."""
         beyond_ms = max(self._packed.newest_ms, self._covered_ms)
         return observation.source is Source.LIVE and observation.measured_at_ms > beyond_ms
 
+    def _take_late(self, observation: Observation) -> None:
+        if self._is_part:
+            raise ForgottenError("the observations among which a late one belongs")
+        self._late.append(observation)
+        if len(self._late) >= LATE_MAX:
+            self._settle()
+
     def _is_repeated(self, observation: Observation) -> bool:
         """Keep an observation of a measurement that is there already, and say that it was one."""
-        place = None if observation.counter is None else self._counted.get(observation.counter)
-        if observation.counter is None or place is None:
+        if observation.counter is None:
+            return False
+        place = self._counted.get(observation.counter)
+        if place is None:
+            self._check_forgotten(observation.counter, observation.measured_at_ms)
             return False
         known = self._packed[place]
         if observation.measured_at_ms - known.measured_at_ms >= self._half_wrap_ms:
@@ -195,6 +284,13 @@ class LoggerRecord:
         if known.temperature_mc != observation.temperature_mc:
             self._conflicts.add((known.measured_at_ms, observation.counter, observation.temperature_mc))
         return True
+
+    def _check_forgotten(self, number: int, at_ms: int) -> None:
+        """Raise ForgottenError if something that was not kept may have borne a number."""
+        if self._is_part and any(
+            run.first <= number <= run.last and at_ms - run.ended_ms < self._half_wrap_ms for run in self._older
+        ):
+            raise ForgottenError("whether a number was borne before")
 
     def _note_number(self, observation: Observation, place: int) -> None:
         if observation.counter is None:
@@ -206,11 +302,12 @@ class LoggerRecord:
             self._counted = {number: place for number, place in self._counted.items() if place >= first}
             self._counted_max = max(COUNTED_MIN, len(self._counted) * 5 // 4)
 
-    def _tell(self, reading: Reading) -> None:
-        if self._news is not None:
-            self._news.append(reading)
-            if len(self._news) > NEWS_MAX:
-                self._news = None
+    def _number(self) -> None:
+        """Note all numbers of what is packed."""
+        self._counted, self._counted_max = {}, COUNTED_MIN
+        for place in self._packed.reading_places():
+            if (observation := self._packed[place]).source is Source.LIVE:
+                self._note_number(observation, place)
 
     def _settle(self) -> None:
         """Merge again what came late."""
@@ -224,10 +321,21 @@ class LoggerRecord:
         kept, _ = add_memory(live, [o for o in observations if o.source is Source.MEMORY])
         self._packed = pack_merged(observations, kept)
         self._conflicts = {(known.measured_at_ms, known.counter or 0, o.temperature_mc) for known, o in conflicts}
-        self._counted, self._counted_max = {}, COUNTED_MIN
-        for place in self._packed.reading_places():
-            if (observation := self._packed[place]).source is Source.LIVE:
-                self._note_number(observation, place)
+        self._number()
         covered = (o.measured_at_ms + o.interval_s * 500 for o in kept if o.source is Source.MEMORY)
         self._covered_ms = max(covered, default=_NONE)
-        self._news = None
+        self._older, self._older_end = [], 0
+        self._told = None
+
+
+def _note_older(runs: list[Numbers], number: int, at_ms: int) -> None:
+    """Add a number to runs of them; what they cover may be more than what was noted, never less."""
+    latest = runs[-1] if runs else None
+    if latest is not None and latest.last <= number and at_ms - latest.began_ms < RUN_MS:
+        runs[-1] = Numbers(latest.first, number, latest.began_ms, at_ms)
+        return
+    runs.append(Numbers(number, number, at_ms, at_ms))
+    if len(runs) > RUNS_MAX:
+        one, other = runs[:2]
+        joined = Numbers(min(one.first, other.first), max(one.last, other.last), one.began_ms, other.ended_ms)
+        runs[:2] = [joined]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.configuration import Logger
-from gateway.core.judgement import judge_consignment
+from gateway.core.errors import ForgottenError
+from gateway.core.judgement import ConsignmentJudge, judge_consignment
 from gateway.core.observations import Observation, Source
 from tests.core.specimens import SPECIMENS, examples, names, pauses, temperatures, uncertainties
 from tests.core.trips import BOX, LOGGER, Trip, at, calibrated, ms, observe, ride, vouch
@@ -100,3 +102,54 @@ def test_asking_changes_nothing(name: str, observations: list[Observation]) -> N
     judge = trip_of(name, 0.2).judge()
     judge.add(observations)
     assert judge.judgements(ms(NOW)) == judge.judgements(ms(NOW))
+
+
+@examples
+@given(name=names, observations=heard(), data=st.data())
+def test_a_judge_that_goes_on_from_what_was_kept_is_batch(
+    name: str, observations: list[Observation], data: st.DataObject
+) -> None:
+    """Whoever is told that something was forgotten begins anew with everything, as the hub does."""
+    trip = trip_of(name, 0.2)
+    in_order = sorted(observations, key=lambda one: one.measured_at_ms)
+    order = data.draw(st.sampled_from([in_order, observations]))
+    judge, given_so_far = trip.judge(), list[Observation]()
+    while order:
+        size = data.draw(st.integers(1, len(order)))
+        portion, order = order[:size], order[size:]
+        given_so_far += portion
+        now_ms = ms(data.draw(st.integers(-100, NOW)))
+        try:
+            judge.add(portion)
+            found = judge.judgements(now_ms)
+        except ForgottenError:
+            judge = trip.judge()
+            judge.add(given_so_far)
+            found = judge.judgements(now_ms)
+        assert found == judge_consignment(trip.sent(), trip.configuration(), given_so_far, now_ms)
+        if data.draw(st.booleans()):
+            kept, judge = judge.keep(), trip.judge()
+            judge.resume(kept)
+            assert judge.judgements(now_ms) == found
+
+
+def test_what_another_judge_kept_is_refused() -> None:
+    trip = trip_of(next(iter(SPECIMENS)), 0.2)
+    kept = trip.judge().keep()
+    other = replace(trip, rides=(ride(0),), item={})
+    with pytest.raises(ForgottenError):
+        other.judge().resume(kept)
+    with pytest.raises(ForgottenError):
+        trip.judge().resume(b"nothing of the kind")
+
+
+def test_items_of_which_the_same_is_asked_share_a_fold() -> None:
+    trip = trip_of(next(iter(SPECIMENS)), 0.2)
+    sent = trip.sent()
+    (item,) = sent.items
+    both = sent.model_copy(update={"items": (item, item.model_copy(update={"code": "T-2"}))})
+    judge = ConsignmentJudge(both, trip.configuration())
+    judge.add([observe(minute, 5.0) for minute in range(0, 100, 5)])
+    one, other = judge.judgements(ms(NOW))
+    assert replace(other, item=one.item) == one
+    assert len(judge._folds._folds) == len(trip.judge()._folds._folds)
