@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from gateway.hub.events import tell
 from gateway.hub.schema import alerts
 from gateway.hub.store import insert_or_skip
+
+OPEN = alerts.c.breach_id.is_(None) & alerts.c.acknowledged_at_ms.is_(None) & alerts.c.resolved_at_ms.is_(None)
+"""An alert that waits for somebody, and is no breach's: those wait in their reviews."""
+OPEN_MAX = 500
+"""Open alerts of one kind looked at together: more than a region has vehicles that are silent at once."""
 
 
 class AlertKind(StrEnum):
@@ -24,6 +30,25 @@ class AlertKind(StrEnum):
     LOG_FORKED = "log_forked"
     LOG_RESTARTED = "log_restarted"
     KEY_REFUSED = "key_refused"
+
+
+class Resolution(StrEnum):
+    """What has ended an alert that nobody had acknowledged, or that somebody had."""
+
+    HEARD = "heard"  # of the vehicle, its box or the logger again
+    RECEIVED = "received"  # the consignment has arrived
+    RECOVERED = "recovered"  # the verdict is no worse than it was
+    DECIDED = "decided"  # somebody has decided about the item, with this verdict before their eyes
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAlert:
+    """An alert that waits. `about` is its document."""
+
+    id: int
+    kind: AlertKind
+    about: Mapping[str, Any]
+    created_at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +116,27 @@ def mark_sent(connection: Connection, alert: Alert, now_ms: int) -> None:
     if changed.rowcount:
         told = {"id": alert.id, "kind": alert.kind, "breach": alert.breach_id, **msgspec.json.decode(alert.document)}
         tell(connection, "alert", told, now_ms)
+
+
+def read_open(connection: Connection, kind: AlertKind) -> list[OpenAlert]:
+    """Return what waits of one kind, oldest first, at most OPEN_MAX."""
+    wanted = select(alerts).where(alerts.c.kind == kind.value, OPEN).order_by(alerts.c.id).limit(OPEN_MAX)
+    return [to_open(row) for row in connection.execute(wanted)]
+
+
+def resolve_alerts(connection: Connection, ids: Iterable[int], why: Resolution, now_ms: int) -> int:
+    """Say that what alerts told of is over; return of how many. What still waits to leave for them stays here."""
+    ended = 0
+    for number in sorted(ids):
+        changed = connection.execute(
+            update(alerts).where(alerts.c.id == number, OPEN).values(resolved_at_ms=now_ms, resolution=why.value)
+        )
+        if changed.rowcount:
+            ended += 1
+            tell(connection, "alert_settled", {"id": number, "how": why.value}, now_ms)
+    return ended
+
+
+def to_open(row: Row[tuple[object, ...]]) -> OpenAlert:
+    """Return the value of a row."""
+    return OpenAlert(row.id, AlertKind(row.kind), msgspec.json.decode(row.document), row.created_at_ms)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 
 from gateway.hub.api import (
     accounts,
+    alerts,
     audit,
     breaches,
     consignments,
@@ -48,7 +49,19 @@ def create_app(rooms: Rooms) -> FastAPI:
     app.state.rooms = rooms
     app.state.flag_rates = Rates(breaches.FLAGS_AT_ONCE, breaches.FLAG_EACH_S, time.monotonic)
     interface = APIRouter(prefix="/api/v1", responses=documented(422))
-    for part in (consignments, breaches, reviews, decisions, live, registry, enrolments, accounts, audit, notification):
+    for part in (
+        consignments,
+        breaches,
+        alerts,
+        reviews,
+        decisions,
+        live,
+        registry,
+        enrolments,
+        accounts,
+        audit,
+        notification,
+    ):
         interface.include_router(part.router)
     app.include_router(interface)
     install_pages(app)

@@ -26,6 +26,7 @@ from gateway.hub.generations import open_witness
 from gateway.hub.hub_key import load_hub_key
 from gateway.hub.ingest import Ingest
 from gateway.hub.registry import Registry
+from gateway.hub.review.alerts import AlertDesk
 from gateway.hub.review.choices import Choices
 from gateway.hub.review.decisions import Decisions
 from gateway.hub.review.desk import ReviewDesk
@@ -69,6 +70,7 @@ class Rooms:
     ingest: Ingest
     watch: Watch
     reviews: ReviewDesk
+    alerts: AlertDesk
     decisions: Decisions
     choices: Choices
     key: SigningKey
@@ -113,6 +115,7 @@ def _open_around(store: Store, settings: HubSettings) -> Rooms:
         ingest=Ingest(store, clock.now_ms, open_witness(store, settings.data_dir, clock.now_ms()), archive),
         watch=Watch(store, archive, registry, configurations, clock),
         reviews=ReviewDesk(store, clock.now_ms),
+        alerts=AlertDesk(store, clock.now_ms),
         decisions=Decisions(store, clock.now_ms),
         choices=Choices(store, clock.now_ms),
         key=key,

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, or_, select
 
 from gateway.core.configuration import Box
 from gateway.core.standby import alerts_in
-from gateway.hub.alerts import AlertKind, raise_alert
+from gateway.hub.alerts import AlertKind, Resolution, raise_alert, read_open, resolve_alerts
 from gateway.hub.importing import IMPORTER
 from gateway.hub.index import HOUR_MS
 from gateway.hub.schema import alerts, assignments, boxes, carriages, consignments, epochs, gateways, logger_hours
@@ -63,6 +63,37 @@ def tell_silences(
                 "silent_since_ms": several[0].since_ms,
             }
             raise_alert(connection, AlertKind.VEHICLE_SILENT, document, now_ms, key=key, source=several[0].gateway)
+
+
+def settle_silences(connection: Connection, is_heard_since: Callable[[Left], bool], now_ms: int) -> None:
+    """End the alerts of vehicles, or boxes, that are heard again, and of consignments that have arrived."""
+    for alert in read_open(connection, AlertKind.VEHICLE_SILENT):
+        gateway, since_ms = str(alert.about["gateway"]), int(alert.about["silent_since_ms"])
+        code = str(alert.about["consignment"])
+        if _is_received(connection, code):
+            resolve_alerts(connection, [alert.id], Resolution.RECEIVED, now_ms)
+        elif _has_sent(connection, gateway, since_ms) or any(
+            is_heard_since(Left(gateway, since_ms, code, box, logger))
+            for box in alert.about["boxes"]
+            for logger in loggers_in(connection, box)
+        ):
+            resolve_alerts(connection, [alert.id], Resolution.HEARD, now_ms)
+
+
+def loggers_in(connection: Connection, box: str) -> list[str]:
+    """Return the loggers that are in a box now."""
+    wanted = select(assignments.c.logger).where(assignments.c.box == box, assignments.c.until_ms.is_(None))
+    return list(connection.execute(wanted.order_by(assignments.c.logger)).scalars())
+
+
+def _has_sent(connection: Connection, gateway: str, since_ms: int) -> bool:
+    received_at_ms = connection.execute(select(gateways.c.received_at_ms).where(gateways.c.name == gateway)).scalar()
+    return received_at_ms is not None and received_at_ms > since_ms
+
+
+def _is_received(connection: Connection, code: str) -> bool:
+    wanted = select(consignments.c.received_at_ms).where(consignments.c.code == code)
+    return connection.execute(wanted).scalar() is not None
 
 
 def _left_with(connection: Connection, gateway: str, since_ms: int, now_ms: int) -> Iterable[Left]:

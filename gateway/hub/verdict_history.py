@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
 
 from gateway.core.verdicts import Judgement, Reason, Verdict
-from gateway.hub.alerts import AlertKind, raise_alert
+from gateway.hub.alerts import AlertKind, Resolution, raise_alert, read_open, resolve_alerts
 from gateway.hub.events import tell
 from gateway.hub.schema import audit, judgements
 
@@ -106,6 +106,8 @@ def save_judgement(connection: Connection, judgement: Judgement, now_ms: int, *,
     tell(connection, "judgement", told, now_ms)
     if received and current is not None and judgement.verdict.rank > Verdict(current.verdict).rank:
         _alert_worse(connection, judgement, told, now_ms)
+    elif received and current is not None:
+        _settle_better(connection, judgement, now_ms)
     return True
 
 
@@ -119,6 +121,28 @@ def _alert_worse(connection: Connection, judgement: Judgement, told: Mapping[str
     }
     key = f"verdict:{judgement.consignment}:{judgement.item}:{judgement.examination}:{told['version']}"
     raise_alert(connection, AlertKind.VERDICT_WORSENED, {**told, **who}, now_ms, key=key, source=judgement.consignment)
+
+
+def _settle_better(connection: Connection, judgement: Judgement, now_ms: int) -> None:
+    """End the alert of a verdict that is again no worse than it was before."""
+    ended = [
+        alert.id
+        for alert in read_open(connection, AlertKind.VERDICT_WORSENED)
+        if (alert.about["consignment"], alert.about["item"], alert.about["examination"])
+        == (judgement.consignment, judgement.item, judgement.examination)
+        and judgement.verdict.rank <= Verdict(alert.about["before"]).rank
+    ]
+    resolve_alerts(connection, ended, Resolution.RECOVERED, now_ms)
+
+
+def settle_decided(connection: Connection, consignment: str, item: str, now_ms: int) -> None:
+    """End the alerts of verdicts on an item, since somebody who saw them has decided about it."""
+    ended = [
+        alert.id
+        for alert in read_open(connection, AlertKind.VERDICT_WORSENED)
+        if (alert.about["consignment"], alert.about["item"]) == (consignment, item)
+    ]
+    resolve_alerts(connection, ended, Resolution.DECIDED, now_ms)
 
 
 def read_current(connection: Connection, consignment: str) -> list[VersionedJudgement]:

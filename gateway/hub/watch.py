@@ -38,7 +38,7 @@ from gateway.hub.quarantine import set_aside
 from gateway.hub.redating import Redating, read_redated, read_revision
 from gateway.hub.registry import Registry
 from gateway.hub.schema import hub_state
-from gateway.hub.silence import Left, find_left, tell_silences
+from gateway.hub.silence import Left, find_left, settle_silences, tell_silences
 from gateway.hub.store import Claim, Store
 from gateway.hub.verdict_history import read_rows, save_judgements
 from gateway.hub.vigils import renew_vigils
@@ -151,6 +151,7 @@ class Watch:
             if self._store.is_embedded or stands or _take_turn(connection, now_ms, self._patrol_ms):
                 mark_clean(connection, [*self._registry.under_way(), *renew_vigils(connection, now_ms)], now_ms)
                 tell_silences(connection, find_left(connection, now_ms), self._is_heard_since, now_ms)
+                settle_silences(connection, self._is_heard_since, now_ms)
         return self.judge_marked()
 
     def _is_heard_since(self, left: Left) -> bool:

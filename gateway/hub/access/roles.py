@@ -34,6 +34,7 @@ class Right(StrEnum):
     WRITE_PROFILES = "write_profiles"
     MANAGE_USERS = "manage_users"
     ACKNOWLEDGE = "acknowledge"
+    ACKNOWLEDGE_ALERTS = "acknowledge_alerts"
     REVIEW = "review"
     SIGN = "sign"
     DECIDE = "decide"
@@ -55,6 +56,7 @@ EXPLAINED: dict[Right, str] = {
     Right.WRITE_PROFILES: "register versions of profiles",
     Right.MANAGE_USERS: "make, change and disable accounts",
     Right.ACKNOWLEDGE: "acknowledge breaches of what the role takes care of, and comment on them",
+    Right.ACKNOWLEDGE_ALERTS: "acknowledge alerts that are no breach's: a silent vehicle, a log in two versions",
     Right.REVIEW: "investigate breaches: assign, find cause and corrective action, close",
     Right.SIGN: "sign closed breaches",
     Right.DECIDE: "decide what becomes of an item: receive, hold, reject",
@@ -75,18 +77,19 @@ _READS = frozenset(
 )
 _BENCH = _READS - {Right.READ_FLEET} | {Right.REGISTER, Right.RECEIVE}
 
-_EXPERT = _BENCH | {Right.WRITE_PROFILES, Right.ACKNOWLEDGE, Right.REVIEW, Right.SIGN, Right.DECIDE}
+_ACKNOWLEDGES = frozenset({Right.ACKNOWLEDGE, Right.ACKNOWLEDGE_ALERTS})
+_EXPERT = _BENCH | _ACKNOWLEDGES | {Right.WRITE_PROFILES, Right.REVIEW, Right.SIGN, Right.DECIDE}
 
 RIGHTS: dict[Role, frozenset[Right]] = {
-    Role.NURSE: frozenset({Right.LOOK_UP, Right.REGISTER, Right.READ_BOXES, Right.READ_PROFILES, Right.ACKNOWLEDGE}),
+    Role.NURSE: frozenset({Right.LOOK_UP, Right.REGISTER, Right.READ_BOXES, Right.READ_PROFILES}) | _ACKNOWLEDGES,
     Role.DRIVER: frozenset({Right.READ_BOXES}),
-    Role.RECEIVER: _BENCH | {Right.ACKNOWLEDGE, Right.DECIDE},
+    Role.RECEIVER: _BENCH | _ACKNOWLEDGES | {Right.DECIDE},
     Role.LABORATORY_DOCTOR: _EXPERT,
     Role.PHARMACIST: _EXPERT | {Right.DECIDE_MEDICINES},
     Role.QUALITY: _READS
+    | _ACKNOWLEDGES
     | {
         Right.WRITE_PROFILES,
-        Right.ACKNOWLEDGE,
         Right.REVIEW,
         Right.SIGN,
         Right.EDIT_CHOICES,
@@ -94,7 +97,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
     },
     Role.ADMINISTRATOR: _READS
     | {Right.REGISTER, Right.RECEIVE, Right.CONFIGURE, Right.WRITE_PROFILES, Right.MANAGE_USERS}
-    | {Right.EDIT_CHOICES, Right.READ_AUDIT},
+    | {Right.EDIT_CHOICES, Right.READ_AUDIT, Right.ACKNOWLEDGE_ALERTS},
     Role.INSPECTOR: _READS | {Right.READ_AUDIT},
 }
 

@@ -5,20 +5,16 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any
 
-import msgspec
 from fastapi import APIRouter, Body, HTTPException, Query, Request, Response
 from pydantic import BaseModel
-from sqlalchemy import select
 
 from gateway.core.flags import BreachFlag, breach_key
 from gateway.core.verdicts import BreachKind
 from gateway.hub.access.roles import Right
-from gateway.hub.alerts import AlertKind
 from gateway.hub.api.access import CallingGateway, HubRooms, needs
 from gateway.hub.api.bounds import After, Limit, Number, Word
 from gateway.hub.api.problems import documented
 from gateway.hub.breaches import StoredBreach, flag, read_breach, read_breaches
-from gateway.hub.schema import alerts
 
 router = APIRouter(tags=["breaches"])
 
@@ -59,17 +55,6 @@ class Accepted(BaseModel):
 
     id: int
     key: str
-
-
-class AlertOut(BaseModel):
-    """An alert. `sent_at_ms` is None until it has left."""
-
-    id: int
-    kind: AlertKind
-    breach: int | None
-    created_at_ms: int
-    sent_at_ms: int | None
-    about: dict[str, Any]
 
 
 @router.post("/breaches", status_code=201, responses={200: {"model": Accepted}, **documented(401, 403, 413, 422, 429)})
@@ -118,25 +103,3 @@ def show_breach(breach_id: Number, rooms: HubRooms) -> StoredBreach:
     if found is None:
         raise HTTPException(404, f"no breach {breach_id}")
     return found
-
-
-@router.get("/alerts", dependencies=needs(Right.READ_BREACHES), responses=documented(401, 403))
-def list_alerts(
-    rooms: HubRooms,
-    after: After = 0,
-    limit: Limit = 500,
-) -> list[AlertOut]:
-    """List alerts by ascending id."""
-    with rooms.store.read() as connection:
-        rows = connection.execute(select(alerts).where(alerts.c.id > after).order_by(alerts.c.id).limit(limit)).all()
-    return [
-        AlertOut(
-            id=row.id,
-            kind=row.kind,
-            breach=row.breach_id,
-            created_at_ms=row.created_at_ms,
-            sent_at_ms=row.sent_at_ms,
-            about=msgspec.json.decode(row.document),
-        )
-        for row in rows
-    ]

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 
 from gateway.core.errors import InputError
+from gateway.hub.review.alerts import UnknownAlertError
 from gateway.hub.review.competence import NotYoursError
 from gateway.hub.review.decisions import UnknownItemError
 from gateway.hub.review.desk import UnknownBreachError
@@ -98,6 +99,7 @@ def install_problems(app: FastAPI) -> None:
     async def _input(_request: Request, error: InputError) -> JSONResponse:
         return problem(422, f"{error.field}: {error.reason}", faults=[Fault(field=error.field, reason=error.reason)])
 
+    @app.exception_handler(UnknownAlertError)
     @app.exception_handler(UnknownBreachError)
     @app.exception_handler(UnknownItemError)
     async def _unknown(_request: Request, error: InputError) -> JSONResponse:

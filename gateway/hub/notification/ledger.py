@@ -270,24 +270,35 @@ _WITHDRAWN = (BreachState.NOT_CONFIRMED, BreachState.SUPERSEDED)
 
 
 def _is_dealt_with(connection: Connection, alert_id: int) -> bool:
-    """Whether somebody has acknowledged the alert's breach, or it was withdrawn."""
+    """Whether somebody has acknowledged the alert or its breach, or what it tells of is over or was withdrawn."""
     query = (
         select(alerts.c.id)
-        .join(breaches, breaches.c.id == alerts.c.breach_id)
+        .outerjoin(breaches, breaches.c.id == alerts.c.breach_id)
         .outerjoin(reviews, reviews.c.breach_id == breaches.c.id)
-        .where(alerts.c.id == alert_id, or_(reviews.c.state != "open", breaches.c.state.in_(_WITHDRAWN)))
+        .where(
+            alerts.c.id == alert_id,
+            or_(
+                reviews.c.state != "open",
+                breaches.c.state.in_(_WITHDRAWN),
+                alerts.c.acknowledged_at_ms.is_not(None),
+                alerts.c.resolved_at_ms.is_not(None),
+            ),
+        )
     )
     return connection.execute(query).first() is not None
 
 
 def _cancel_needless(connection: Connection, now_ms: int) -> None:
-    """Give up what is due and not needed any more: escalation of what was acknowledged, alerts of what is withdrawn."""
+    """Give up what is due and not needed any more: escalation of what was acknowledged, alerts of what is over."""
     told = (alerts.c.id == deliveries.c.alert_id) & (alerts.c.kind == AlertKind.BREACH)
     review = (reviews.c.breach_id == alerts.c.breach_id) & (reviews.c.state != "open")
     breach = (breaches.c.id == alerts.c.breach_id) & breaches.c.state.in_(_WITHDRAWN)
     acknowledged = select(alerts.c.id).join(reviews, review).where(told).correlate(deliveries).exists()
     withdrawn = select(alerts.c.id).join(breaches, breach).where(told).correlate(deliveries).exists()
-    needless = (acknowledged & (deliveries.c.step > 0)) | withdrawn
+    own = select(alerts.c.id).where(alerts.c.id == deliveries.c.alert_id).correlate(deliveries)
+    taken = own.where(alerts.c.acknowledged_at_ms.is_not(None)).exists()
+    over = own.where(alerts.c.resolved_at_ms.is_not(None)).exists()
+    needless = ((acknowledged | taken) & (deliveries.c.step > 0)) | withdrawn | over
     connection.execute(update(deliveries).where(_is_due(now_ms), needless).values(state=DeliveryState.CANCELLED))
 
 

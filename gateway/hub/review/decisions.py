@@ -29,7 +29,7 @@ from gateway.hub.review.lifecycle import NotNowError
 from gateway.hub.rows import read_registered, refuse_identities
 from gateway.hub.schema import decisions
 from gateway.hub.store import Store, inserted_id
-from gateway.hub.verdict_history import VersionedJudgement, fingerprint_of, read_current
+from gateway.hub.verdict_history import VersionedJudgement, fingerprint_of, read_current, settle_decided
 
 
 class Course(StrEnum):
@@ -143,6 +143,7 @@ class Decisions:
         record_act(connection, Act(who.name, "decide", subject, old, text, new.comment), now_ms)
         told = {"consignment": consignment, "item": item, "choice": new.choice, "who": who.name}
         tell(connection, "decision", told, now_ms)
+        settle_decided(connection, consignment, item, now_ms)
         return number
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from gateway.hub.access import passwords
 from gateway.hub.access.roles import Right, Role
+from gateway.hub.alerts import AlertKind, raise_alert
 from gateway.hub.api import breaches as breaches_api
 from gateway.hub.app import create_app
 from gateway.hub.audit import Act, hash_entry
@@ -187,3 +188,23 @@ async def test_a_storm_of_flags_is_told_to_wait_and_harms_no_other_gateway(
         assert int(late[0].headers["retry-after"]) >= 1
         assert late[0].headers["content-type"] == "application/problem+json"
         assert (await send("van-2", 2000)).status_code == 201
+
+
+async def test_alerts_that_are_no_breach_over_the_interface(desks: Desks) -> None:
+    with desks.rooms.store.write() as connection:
+        for _ in range(2):
+            raise_alert(connection, AlertKind.LOG_FORKED, {"gateway": "van-1"}, NOW_MS)
+    listed = (await desks.ask(Role.INSPECTOR, "GET", "/alerts?state=open")).json()
+    assert [told["kind"] for told in listed] == ["breach", "breach", "log_forked", "log_forked"]
+    number = listed[-1]["id"]
+    assert (await desks.ask(Role.INSPECTOR, "POST", f"/alerts/{number}/acknowledge")).status_code == 403
+    assert (await desks.ask(Role.NURSE, "POST", f"/alerts/{number}/acknowledge")).status_code == 403
+    done = await desks.ask(Role.ADMINISTRATOR, "POST", f"/alerts/{number}/acknowledge", {"reason": "a copied card"})
+    assert (done.status_code, done.json()["acknowledged_by"]) == (200, "administrator")
+    assert (await desks.ask(Role.ADMINISTRATOR, "POST", f"/alerts/{number}/acknowledge")).status_code == 409
+    assert (await desks.ask(Role.ADMINISTRATOR, "POST", "/alerts/99/acknowledge")).status_code == 404
+    assert (await desks.ask(Role.ADMINISTRATOR, "POST", "/alerts/1/acknowledge")).status_code == 422
+    assert (await desks.ask(Role.INSPECTOR, "GET", f"/alerts/{number}")).json()["reason"] == "a copied card"
+    bulk = {"ids": [number - 1], "reason": "the same card"}
+    assert (await desks.ask(Role.QUALITY, "POST", "/alerts/acknowledge", bulk)).status_code == 200
+    assert len((await desks.ask(Role.INSPECTOR, "GET", "/alerts?state=open")).json()) == 2
