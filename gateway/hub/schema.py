@@ -195,7 +195,8 @@ segments = Table(
     Column("config_version", Integer, nullable=False),
     # Only what stands in the contiguous, chained prefix of its epoch is indexed and read.
     Column("chained", Boolean, nullable=False),
-    # "readable"; "dropped": the vehicle had to let the payload go; "undecodable": see quarantine.
+    # "readable"; "dropped": the vehicle had to let the payload go; "undecodable": see quarantine;
+    # "removed": retention has removed the payload, and a removal says so.
     Column("content", String(16), nullable=False),
     UniqueConstraint("epoch_id", "position"),
     Index(
@@ -302,6 +303,16 @@ loggers = Table(
     Column("document", Text, nullable=False),
 )
 
+# Loggers that somebody has said are lost; found again, a row goes. The audit trail holds both.
+lost_loggers = Table(
+    "lost_loggers",
+    metadata,
+    Column("logger", Code, ForeignKey("loggers.address"), primary_key=True),
+    Column("at_ms", Milliseconds, nullable=False),
+    Column("who", Code, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
 # The documents' own statements, to find loggers by box and time. 0: from the beginning.
 assignments = Table(
     "assignments",
@@ -356,6 +367,8 @@ consignments = Table(
     Column("begins_ms", Milliseconds),
     Column("received_at_ms", Milliseconds, index=True),
     Column("registered_at_ms", Milliseconds, nullable=False),
+    # From then on it is not judged anew: its verdict stands, and what it rests on is gone.
+    Column("readings_removed_at_ms", Milliseconds),
     # The document's own statements, for queries.
     Column("receiver", Code),
     Column("vehicle", Code),
@@ -379,6 +392,7 @@ carriages = Table(
     Column("begins_ms", Milliseconds, nullable=False),
     Column("ends_ms", Milliseconds),
     Index("ix_carriages_box_begins_ms", "box", "begins_ms"),
+    Index("ix_carriages_box_ends_ms", "box", "ends_ms"),
 )
 
 # --- what was found -------------------------------------------------------------------------------------------------
@@ -641,6 +655,16 @@ heads = Table(
     Column("at_ms", Milliseconds, nullable=False),
     Column("document", Text, nullable=False),  # signed, exactly as it leaves
     Column("timestamp", Bytes),  # an authority's answer (RFC 3161) over the document
+)
+
+# What retention has removed, signed: so a chain that lacks it is still proven. Never removed itself.
+removals = Table(
+    "removals",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at_ms", Milliseconds, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("document", Text, nullable=False),
 )
 
 departures = Table(
