@@ -48,18 +48,19 @@ def users() -> None:
 @_SETTINGS
 @click.pass_context
 def list_users(context: click.Context, path: Path | None) -> None:
-    """List accounts, roles, and which are disabled or rest after wrong passwords."""
-    with _open_accounts(context, path) as accounts:
+    """List accounts, roles, who they are at the sign-on, and which are disabled or rest after wrong passwords."""
+    with _open_accounts(context, path) as (accounts, _):
         for account in accounts.accounts():
             roles = ", ".join(sorted(account.roles))
-            click.echo(f"{account.name:<16} {roles:<32} {account.printed_name}{_tell_state(account)}")
+            linked = "" if account.identity is None else f" = {account.identity.stored}"
+            click.echo(f"{account.name:<16} {roles:<32} {account.printed_name}{linked}{_tell_state(account)}")
 
 
 @users.command("add")
 @click.argument("name")
 @_ROLES
 @click.option("--printed-name", required=True, help="As a signature prints it.")
-@click.option("--subject", default="", help="Who the hospital's sign-on says it is; then no password is asked for.")
+@click.option("--subject", default="", help="Who it is at the single sign-on; then no password is asked for.")
 @_STDIN
 @_SETTINGS
 @click.pass_context
@@ -75,8 +76,9 @@ def add_user(
 ) -> None:
     """Make an account NAME."""
     password = "" if subject else _ask_password(from_stdin=password_stdin)
-    with _open_accounts(context, path) as accounts:
-        accounts.add(name, printed_name, map(Role, roles), WHO, password=password, subject=subject)
+    with _open_accounts(context, path) as (accounts, settings):
+        identity = settings.access.identity_of(subject) if subject else None
+        accounts.add(name, printed_name, map(Role, roles), WHO, password=password, identity=identity)
     click.echo(f"{name} may log in")
 
 
@@ -92,7 +94,7 @@ def change_user(
 ) -> None:
     """Change roles or printed name of NAME. The roles given are all that it has then; they count at once."""
     wanted = [Role(role) for role in roles] or None
-    with _open_accounts(context, path) as accounts:
+    with _open_accounts(context, path) as (accounts, _):
         account = accounts.change(name, WHO, roles=wanted, printed_name=printed_name, reason=reason)
     click.echo(f"{name}: {', '.join(sorted(account.roles))}")
 
@@ -105,7 +107,7 @@ def change_user(
 def set_password(context: click.Context, name: str, path: Path | None, *, password_stdin: bool) -> None:
     """Set a new password of NAME. Its sessions end."""
     password = _ask_password(from_stdin=password_stdin)
-    with _open_accounts(context, path) as accounts:
+    with _open_accounts(context, path) as (accounts, _):
         accounts.set_password(name, password, WHO)
     click.echo(f"{name} has a new password")
 
@@ -117,7 +119,7 @@ def set_password(context: click.Context, name: str, path: Path | None, *, passwo
 @click.pass_context
 def disable_user(context: click.Context, name: str, reason: str, path: Path | None) -> None:
     """Let nobody in by account NAME; its sessions and tokens end at once. `enable` undoes it."""
-    with _open_accounts(context, path) as accounts:
+    with _open_accounts(context, path) as (accounts, _):
         accounts.disable(name, WHO, reason)
     click.echo(f"{name} is disabled")
 
@@ -129,9 +131,34 @@ def disable_user(context: click.Context, name: str, reason: str, path: Path | No
 @click.pass_context
 def enable_user(context: click.Context, name: str, reason: str, path: Path | None) -> None:
     """Undo disable, or end the rest that NAME takes after wrong passwords."""
-    with _open_accounts(context, path) as accounts:
+    with _open_accounts(context, path) as (accounts, _):
         accounts.enable(name, WHO, reason)
     click.echo(f"{name} may log in")
+
+
+@users.command("link")
+@click.argument("name")
+@click.option("--subject", required=True, help="Who it is at the single sign-on; the page of a refused login says it.")
+@_REASON
+@_SETTINGS
+@click.pass_context
+def link_user(context: click.Context, name: str, subject: str, reason: str, path: Path | None) -> None:
+    """Let somebody of the single sign-on in by account NAME. It keeps its password, if it has one."""
+    with _open_accounts(context, path) as (accounts, settings):
+        account = accounts.link(name, settings.access.identity_of(subject), WHO, reason)
+    click.echo(f"{name} = {account.identity.stored if account.identity else ''}")
+
+
+@users.command("unlink")
+@click.argument("name")
+@_REASON
+@_SETTINGS
+@click.pass_context
+def unlink_user(context: click.Context, name: str, reason: str, path: Path | None) -> None:
+    """Let nobody of the single sign-on in by account NAME any more; its sessions end at once."""
+    with _open_accounts(context, path) as (accounts, _):
+        account = accounts.unlink(name, WHO, reason)
+    click.echo(f"{name} is linked no more{'' if account.has_password else ', and has no password'}")
 
 
 @users.command("roles")
@@ -186,7 +213,7 @@ def revoke_token(context: click.Context, number: int, path: Path | None) -> None
 
 
 @contextmanager
-def _open_accounts(context: click.Context, path: Path | None) -> Iterator[Accounts]:
+def _open_accounts(context: click.Context, path: Path | None) -> Iterator[tuple[Accounts, HubSettings]]:
     # Only a command that opens the store pays for loading it.
     from gateway.hub.access.accounts import Accounts  # noqa: PLC0415
     from gateway.hub.store import open_store  # noqa: PLC0415
@@ -194,7 +221,7 @@ def _open_accounts(context: click.Context, path: Path | None) -> Iterator[Accoun
     settings = _load(context, path)
     store = open_store(settings.database_url)
     try:
-        yield Accounts(store, open_clock(settings.clock).now_ms, real_ms)
+        yield Accounts(store, open_clock(settings.clock).now_ms, real_ms), settings
     finally:
         store.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +16,12 @@ from sqlalchemy.exc import DBAPIError
 from gateway.clock import Clock, open_clock
 from gateway.core.errors import InputError
 from gateway.hub.access.accounts import Accounts
+from gateway.hub.access.admission import Admission
 from gateway.hub.access.api_tokens import ApiTokens
+from gateway.hub.access.proofs import Proofs
+from gateway.hub.access.provider import Provider
 from gateway.hub.access.sessions import Sessions
+from gateway.hub.access.sign_on import BACK_PATH, SignOn
 from gateway.hub.archive import Archive
 from gateway.hub.configurations import Configurations, make_configurations
 from gateway.hub.enrolment import Enrolment
@@ -67,6 +72,8 @@ class Rooms:
     accounts: Accounts
     sessions: Sessions
     api_tokens: ApiTokens
+    proofs: Proofs
+    sign_on: SignOn | None
     ingest: Ingest
     watch: Watch
     reviews: ReviewDesk
@@ -100,6 +107,7 @@ def _open_around(store: Store, settings: HubSettings) -> Rooms:
     archive = Archive(store)
     registry = Registry(store, clock.now_ms)
     configurations = make_configurations(store, clock.now_ms, settings)
+    sessions, proofs = Sessions(store, secret, real_ms), Proofs(store, real_ms)
     return Rooms(
         settings=settings,
         clock=clock,
@@ -110,8 +118,10 @@ def _open_around(store: Store, settings: HubSettings) -> Rooms:
         fleet=Fleet(store, archive, clock.now_ms),
         enrolment=enrolment,
         accounts=Accounts(store, clock.now_ms, real_ms),
-        sessions=Sessions(store, secret, real_ms),
+        sessions=sessions,
         api_tokens=ApiTokens(store, clock.now_ms, real_ms),
+        proofs=proofs,
+        sign_on=_open_sign_on(settings, store, clock, sessions, proofs),
         ingest=Ingest(store, clock.now_ms, open_witness(store, settings.data_dir, clock.now_ms()), archive),
         watch=Watch(store, archive, registry, configurations, clock),
         reviews=ReviewDesk(store, clock.now_ms),
@@ -123,6 +133,17 @@ def _open_around(store: Store, settings: HubSettings) -> Rooms:
         bells=Bells(Bell(), Bell(), Bell()),
         closing=asyncio.Event(),
     )
+
+
+def _open_sign_on(
+    settings: HubSettings, store: Store, clock: Clock, sessions: Sessions, proofs: Proofs
+) -> SignOn | None:
+    oidc = settings.access.oidc
+    if oidc is None:
+        return None
+    provider = Provider(oidc, oidc.read_secret(), settings.http.public_url + BACK_PATH, time.monotonic)
+    admission = Admission(store, clock.now_ms, real_ms, creates=oidc.creates_accounts)
+    return SignOn(oidc, provider, store, admission, sessions, proofs, real_ms)
 
 
 @contextmanager

@@ -20,6 +20,9 @@ from pydantic import (
 
 from gateway.clock import ClockSettings
 from gateway.core.configuration import Code, CodeRule
+from gateway.core.errors import InputError
+from gateway.hub.access.identities import Identity, make_identity
+from gateway.hub.access.oidc_settings import OidcSettings, is_safe
 from gateway.hub.access.roles import Role
 from gateway.language import Language
 from gateway.mqtt import MqttSettings
@@ -52,14 +55,22 @@ class HttpSettings(BaseModel):
 
 
 class AccessSettings(BaseModel):
-    """Who gets in without logging in.
+    """Who gets in without a password.
 
     anonymous  roles of whoever reaches a hub that listens on this machine alone; for demonstrations and development
+    oidc       the hospital's single sign-on
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     anonymous: frozenset[Role] = frozenset()
+    oidc: OidcSettings | None = None
+
+    def identity_of(self, subject: str) -> Identity:
+        """Return the identity that the provider's subject stands for; raises InputError naming `subject`."""
+        if self.oidc is None:
+            raise InputError("subject", "the hub has no single sign-on: access.oidc is not set")
+        return make_identity(self.oidc.issuer, subject)
 
 
 class InfluxSettings(BaseModel):
@@ -207,6 +218,8 @@ class HubSettings(Settings):
     def _is_closed(self) -> Self:
         if self.access.anonymous and (not self.http.is_loopback or self.http.public_url):
             raise ValueError("access.anonymous is only for a hub that serves this machine alone: http.host is not it")
+        if self.access.oidc is not None and not is_safe(self.http.public_url):
+            raise ValueError("access.oidc needs http.public_url, with https: the provider sends people back there")
         return self
 
     @property

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from gateway.core.errors import ColdchainError, InputError
 from gateway.core.identifiers import refuse_identity_number
+from gateway.hub.access.identities import Identity, split_identity
 from gateway.hub.access.passwords import check_password, hash_password, is_outdated, is_password
 from gateway.hub.access.roles import Role
 from gateway.hub.audit import Act, begin_act, record_act
@@ -34,13 +35,15 @@ class Account:
     """A person's account. Moments are UTC in milliseconds, None for never.
 
     printed_name  what a signature prints
-    subject       who the hospital's own sign-on says it is, None where a password is used
+    identity      who the hospital's single sign-on says it is, None if it is not linked
+    has_password  whether there is one to log in and to sign with
     """
 
     name: str
     printed_name: str
     roles: frozenset[Role]
-    subject: str | None
+    identity: Identity | None
+    has_password: bool
     created_at_ms: int
     disabled_at_ms: int | None
     rests_until_ms: int | None
@@ -59,33 +62,39 @@ class Accounts:
         self._real_ms = real_ms
 
     def add(
-        self, name: str, printed_name: str, roles: Iterable[Role], who: str, *, password: str = "", subject: str = ""
+        self,
+        name: str,
+        printed_name: str,
+        roles: Iterable[Role],
+        who: str,
+        *,
+        password: str = "",
+        identity: Identity | None = None,
     ) -> Account:
-        """Make an account with a password, or with the subject of the sign-on; raises InputError naming the field."""
-        _check_name("name", name, NAME_MAX)
-        _check_name("printed_name", printed_name, PRINTED_NAME_MAX)
-        if not password and not subject:
-            raise InputError("password", "an account needs a password or a subject of the sign-on")
+        """Make an account with a password, or with an identity of the sign-on; raises InputError naming the field."""
+        check_name("name", name, NAME_MAX)
+        check_name("printed_name", printed_name, PRINTED_NAME_MAX)
+        if not password and identity is None:
+            raise InputError("password", "an account needs a password, or a subject of the single sign-on")
         if password:
             check_password(password, name)
         hashed = hash_password(password) if password else None
         with self._store.write() as connection:
             begin_act(connection)
-            if _read(connection, name) is not None:
+            if read_account(connection, name) is not None:
                 raise InputError("name", f"there is an account {name} already")
-            if subject and connection.execute(select(users.c.name).where(users.c.subject == subject)).first():
-                raise InputError("subject", "another account has it")
+            _check_free(connection, identity)
             connection.execute(
                 insert(users).values(
                     name=name,
                     printed_name=printed_name,
                     roles=_pack(roles),
                     password_hash=hashed,
-                    subject=subject or None,
+                    subject=identity and identity.stored,
                     created_at_ms=self._real_ms(),
                 )
             )
-            return self._note(connection, name, "add_user", who, None, "")
+            return note_change(connection, name, "add_user", who, None, self._now_ms())
 
     def change(
         self,
@@ -99,7 +108,7 @@ class Accounts:
         """Change roles or the printed name."""
         values: dict[str, object] = {} if roles is None else {"roles": _pack(roles)}
         if printed_name is not None:
-            _check_name("printed_name", printed_name, PRINTED_NAME_MAX)
+            check_name("printed_name", printed_name, PRINTED_NAME_MAX)
             values["printed_name"] = printed_name
         return self._update(name, "change_user", who, reason, values)
 
@@ -112,6 +121,28 @@ class Accounts:
         values = {"disabled_at_ms": None, "rests_until_ms": None, "failures": 0}
         return self._update(name, "enable_user", who, reason, values)
 
+    def link(self, name: str, identity: Identity, who: str, reason: str = "") -> Account:
+        """Let in by this account whoever the sign-on says this is; raises InputError if either is linked already."""
+        with self._store.write() as connection:
+            begin_act(connection)
+            before = _require(connection, name)
+            if before.identity is not None:
+                raise InputError("subject", f"{name} is linked already: unlink it first")
+            _check_free(connection, identity)
+            connection.execute(update(users).where(users.c.name == name).values(subject=identity.stored))
+            return note_change(connection, name, "link_user", who, before, self._now_ms(), reason)
+
+    def unlink(self, name: str, who: str, reason: str = "") -> Account:
+        """End what link has begun, and the account's sessions. Without a password nobody gets in then."""
+        with self._store.write() as connection:
+            begin_act(connection)
+            before = _require(connection, name)
+            if before.identity is None:
+                raise InputError("subject", f"{name} is not linked")
+            connection.execute(update(users).where(users.c.name == name).values(subject=None))
+            connection.execute(delete(sessions).where(sessions.c.account == name))
+            return note_change(connection, name, "unlink_user", who, before, self._now_ms(), reason)
+
     def set_password(self, name: str, password: str, who: str) -> Account:
         """Set a new password; other sessions of the account end."""
         check_password(password, name)
@@ -121,7 +152,7 @@ class Accounts:
             before = _require(connection, name)
             connection.execute(update(users).where(users.c.name == name).values(**values))
             connection.execute(delete(sessions).where(sessions.c.account == name))
-            return self._note(connection, name, "set_password", who, before, "")
+            return note_change(connection, name, "set_password", who, before, self._now_ms())
 
     def check(self, name: str, password: str) -> Account:
         """Return whose name and password these are; raises LoginRefusedError."""
@@ -145,14 +176,6 @@ class Accounts:
                 )
         return to_account(row)
 
-    def find_subject(self, subject: str) -> Account:
-        """Return the account of somebody whom the sign-on has named; raises LoginRefusedError."""
-        with self._store.read() as connection:
-            row = connection.execute(select(users).where(users.c.subject == subject)).first()
-        if row is None or row.disabled_at_ms is not None:
-            raise LoginRefusedError
-        return to_account(row)
-
     def accounts(self) -> list[Account]:
         """Return all accounts by name."""
         with self._store.read() as connection:
@@ -161,7 +184,7 @@ class Accounts:
     def account(self, name: str) -> Account | None:
         """Return one account."""
         with self._store.read() as connection:
-            return _read(connection, name)
+            return read_account(connection, name)
 
     def _update(self, name: str, act: str, who: str, reason: str, values: Mapping[str, object]) -> Account:
         with self._store.write() as connection:
@@ -172,15 +195,7 @@ class Accounts:
             connection.execute(update(users).where(users.c.name == name).values(**values))
             if "disabled_at_ms" in values:
                 connection.execute(delete(sessions).where(sessions.c.account == name))
-            return self._note(connection, name, act, who, before, reason)
-
-    def _note(
-        self, connection: Connection, name: str, act: str, who: str, before: Account | None, reason: str
-    ) -> Account:
-        after = _require(connection, name)
-        old = None if before is None else _describe(before)
-        record_act(connection, Act(who, act, f"user {name}", old, _describe(after), reason), self._now_ms())
-        return after
+            return note_change(connection, name, act, who, before, self._now_ms(), reason)
 
     def _count_failure(self, name: str, now_ms: int) -> None:
         with self._store.write() as connection:
@@ -204,27 +219,46 @@ def to_account(row: Row[tuple[object, ...]]) -> Account:
         name=row.name,
         printed_name=row.printed_name,
         roles=frozenset(Role(role) for role in msgspec.json.decode(row.roles)),
-        subject=row.subject,
+        identity=split_identity(row.subject),
+        has_password=row.password_hash is not None,
         created_at_ms=row.created_at_ms,
         disabled_at_ms=row.disabled_at_ms,
         rests_until_ms=row.rests_until_ms,
     )
 
 
+def note_change(
+    connection: Connection, name: str, act: str, who: str, before: Account | None, now_ms: int, reason: str = ""
+) -> Account:
+    """Enter into the audit trail what has become of an account, and return it as it is now."""
+    after = _require(connection, name)
+    old = None if before is None else _describe(before)
+    record_act(connection, Act(who, act, f"user {name}", old, _describe(after), reason), now_ms)
+    return after
+
+
 def _is_many(failures: int) -> bool:
     return failures >= FAILURES_FREE
 
 
-def _read(connection: Connection, name: str) -> Account | None:
+def read_account(connection: Connection, name: str) -> Account | None:
+    """Return one account."""
     row = connection.execute(select(users).where(users.c.name == name)).first()
     return None if row is None else to_account(row)
 
 
 def _require(connection: Connection, name: str) -> Account:
-    account = _read(connection, name)
+    account = read_account(connection, name)
     if account is None:
         raise InputError("name", f"there is no account {name}")
     return account
+
+
+def _check_free(connection: Connection, identity: Identity | None) -> None:
+    if identity is None:
+        return
+    if connection.execute(select(users.c.name).where(users.c.subject == identity.stored)).first():
+        raise InputError("subject", "another account has it")
 
 
 def _pack(roles: Iterable[Role]) -> str:
@@ -238,13 +272,14 @@ def _describe(account: Account) -> str:
     described = {
         "printed_name": account.printed_name,
         "roles": sorted(account.roles),
-        "by": "password" if account.subject is None else "sign-on",
+        "by": "password" if account.identity is None else "sign-on",
         "disabled": account.disabled_at_ms is not None,
-    }
+    } | ({} if account.identity is None else {"issuer": account.identity.issuer, "subject": account.identity.subject})
     return msgspec.json.encode(described).decode()
 
 
-def _check_name(field: str, text: str, length: int) -> None:
+def check_name(field: str, text: str, length: int) -> None:
+    """Raise InputError unless it can be a name: printable, and no identity number."""
     if not text.strip() or len(text) > length or not text.isprintable() or text != text.strip():
         raise InputError(field, f"1 to {length} printable characters, no blanks at its ends")
     refuse_identity_number(field, text)

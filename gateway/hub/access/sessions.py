@@ -43,8 +43,8 @@ class Sessions:
         self._secret = secret
         self._real_ms = real_ms
 
-    def open(self, account: Account) -> Opened:
-        """Open a session for somebody who has shown who they are."""
+    def open(self, account: Account, *, signed_on: bool = False) -> Opened:
+        """Open a session for somebody who has shown who they are, here or at the single sign-on."""
         secret, now_ms = secrets.token_urlsafe(32), self._real_ms()
         with self._store.write() as connection:
             connection.execute(
@@ -67,6 +67,7 @@ class Sessions:
                     opened_at_ms=now_ms,
                     used_at_ms=now_ms,
                     expires_at_ms=now_ms + LONGEST_MS,
+                    signed_on=signed_on,
                 )
             )
         return Opened(secret, self._to_caller(account, secret))
@@ -92,10 +93,13 @@ class Sessions:
                 connection.execute(update(sessions).where(sessions.c.secret_hash == hashed).values(used_at_ms=now_ms))
         return self._to_caller(to_account(row), secret)
 
-    def end(self, secret: str) -> None:
-        """End a session; of an unknown one nothing happens."""
+    def end(self, secret: str) -> bool:
+        """End a session; of an unknown one nothing happens. Say whether the single sign-on had opened it."""
         with self._store.write() as connection:
-            connection.execute(delete(sessions).where(sessions.c.secret_hash == hash_secret(secret)))
+            ended = (
+                delete(sessions).where(sessions.c.secret_hash == hash_secret(secret)).returning(sessions.c.signed_on)
+            )
+            return bool(connection.execute(ended).scalar())
 
     def is_csrf(self, given: str, secret: str) -> bool:
         """Whether a form or a script of this session's own pages sent it."""

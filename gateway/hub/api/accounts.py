@@ -32,7 +32,7 @@ class Self(Model):
 
 
 class NewAccount(Model):
-    """An account to be made, with a password or with the subject of the hospital's sign-on."""
+    """An account to be made, with a password or with its subject at the hospital's single sign-on."""
 
     name: Name
     printed_name: Annotated[str, Field(max_length=120, examples=["Kari Nordmann"])]
@@ -42,11 +42,12 @@ class NewAccount(Model):
 
 
 class Changes(Model):
-    """What to change of an account; what is left out stays."""
+    """What to change of an account; what is left out stays. `subject`: at the single sign-on, "" for none any more."""
 
     roles: Annotated[list[Role], Field(min_length=1, max_length=len(Role))] | None = None
     printed_name: Annotated[str, Field(max_length=120)] | None = None
     password: SecretStr | None = None
+    subject: Annotated[str, Field(max_length=255)] | None = None
     is_disabled: bool | None = None
     reason: Reason = ""
 
@@ -95,18 +96,23 @@ def add_account(new: NewAccount, rooms: HubRooms, who: ManagingUsers) -> Account
         new.roles,
         who.name,
         password=new.password.get_secret_value(),
-        subject=new.subject,
+        identity=rooms.settings.access.identity_of(new.subject) if new.subject else None,
     )
 
 
 @router.patch("/accounts/{name}", responses=_WRITES)
 def change_account(name: str, changes: Changes, rooms: HubRooms, who: ManagingUsers) -> Account:
-    """Change an account. Disabled, or with a new password, its sessions end at once."""
+    """Change an account. Disabled, unlinked or with a new password, its sessions end at once."""
+    identity = rooms.settings.access.identity_of(changes.subject) if changes.subject else None
     account = rooms.accounts.change(
         name, who.name, roles=changes.roles, printed_name=changes.printed_name, reason=changes.reason
     )
     if changes.password is not None:
         account = rooms.accounts.set_password(name, changes.password.get_secret_value(), who.name)
+    if identity is not None:
+        account = rooms.accounts.link(name, identity, who.name, changes.reason)
+    elif changes.subject is not None:
+        account = rooms.accounts.unlink(name, who.name, changes.reason)
     if changes.is_disabled is not None:
         act = rooms.accounts.disable if changes.is_disabled else rooms.accounts.enable
         account = act(name, who.name, changes.reason)
