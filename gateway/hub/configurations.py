@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 
 from pydantic import ValidationError
 from sqlalchemy import Connection, func, insert, or_, select
@@ -42,7 +43,7 @@ AFTER_RECEIPT_MS = 24 * 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """All that is needed to judge one consignment. `identity` changes when any of it does."""
+    """All that is needed to judge one consignment. `identity` is a hash of it."""
 
     consignment: Consignment
     configuration: Configuration
@@ -81,7 +82,8 @@ class Configurations:
                 loggers=tuple(loggers),
                 profiles=read_profiles(connection, [known.consignment], ()),
             )
-        return Case(known.consignment, configuration, configuration.model_dump_json() + f"#{known.version}")
+        documents = f"{configuration.model_dump_json()}{known.consignment.model_dump_json()}#{known.version}"
+        return Case(known.consignment, configuration, sha256(documents.encode()).hexdigest())
 
     def refresh(self) -> list[Configuration]:
         """Give each gateway whose configuration would now differ a new version; return the newest of every gateway."""

@@ -12,18 +12,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, update
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from gateway.clock import Clock
-from gateway.core.configuration import Configuration, Consignment
+from gateway.core.configuration import Consignment
+from gateway.core.errors import ForgottenError
 from gateway.core.exposure import to_ms
 from gateway.core.judgement import ConsignmentJudge
-from gateway.core.observations import Observation
 from gateway.core.standby import counted, is_vigil
 from gateway.core.verdicts import Judgement
 from gateway.hub.archive import Archive
@@ -32,10 +31,10 @@ from gateway.hub.breaches import HUB, lock_breaches, read_covered, read_known, r
 from gateway.hub.configurations import Case, Configurations
 from gateway.hub.dirty import MARGIN_MS, Mark, clear_mark, mark_clean, read_marks, read_marks_of
 from gateway.hub.events import Bell
-from gateway.hub.index import Places, join, overlaps
+from gateway.hub.folds import Folds, MakeJudge, prune_folds
 from gateway.hub.patience import keep_trying
 from gateway.hub.quarantine import set_aside
-from gateway.hub.redating import Redating, read_redated, read_revision
+from gateway.hub.redating import Redating
 from gateway.hub.registry import Registry
 from gateway.hub.schema import hub_state
 from gateway.hub.silence import Left, find_left, settle_silences, tell_silences
@@ -58,29 +57,7 @@ LOOKED_AT = 500
 BATCH = 50
 """Consignments judged between two commits; a commit's cost is shared, and a stop waits for no more."""
 CASES_KEPT = 500
-"""Consignments whose fold is kept in memory; others are read from the archive again when something new comes."""
-
-
-class Judge(Protocol):
-    """What judges one consignment; see gateway.core.judgement."""
-
-    def add(self, observations: Iterable[Observation]) -> None:
-        """Take observations."""
-
-    def judgements(self, now_ms: int) -> tuple[Judgement, ...]:
-        """Say how things stand."""
-
-
-MakeJudge = Callable[[Consignment, Configuration], Judge]
-
-
-@dataclass(slots=True)
-class _Folded:
-    """A consignment as far as it has been judged."""
-
-    identity: str
-    judge: Judge
-    seen: Places = field(default_factory=dict)
+"""Consignments whose documents are kept in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +90,10 @@ class Watch:
         self._registry = registry
         self._configurations = configurations
         self._clock = clock
-        self._make_judge = make_judge
-        self._folded: OrderedDict[str, _Folded] = OrderedDict()
+        self._folds = Folds(make_judge)
         self._cases: OrderedDict[str, tuple[int, Case]] = OrderedDict()
         self._patrolled_at_ms: int | None = None
         self._redating = Redating(store, archive, clock.now_ms)
-        self._dated_revision = 0
         self.is_behind = False
 
     async def run(self, work: Bell, done: Bell) -> None:
@@ -152,6 +127,7 @@ class Watch:
                 mark_clean(connection, [*self._registry.under_way(), *renew_vigils(connection, now_ms)], now_ms)
                 tell_silences(connection, find_left(connection, now_ms), self._is_heard_since, now_ms)
                 settle_silences(connection, self._is_heard_since, now_ms)
+                prune_folds(connection, now_ms)
         return self.judge_marked()
 
     def _is_heard_since(self, left: Left) -> bool:
@@ -160,8 +136,8 @@ class Watch:
     def judge_marked(self) -> int:
         """Judge the consignments marked longest; return how many. Times that became known are put right first."""
         self._redating.work()
-        self._forget_redated()
         with self._store.read() as connection:
+            self._folds.forget_redated(connection)
             waiting = [mark.consignment for mark in read_marks(connection, LOOKED_AT)]
         self.is_behind = False
         if not waiting:
@@ -170,6 +146,7 @@ class Watch:
             with self._store.read() as connection:
                 # Another process may have judged some between the two looks.
                 marks = read_marks_of(connection, claim.names)
+                self._folds.prepare(connection, claim.names)
             self._judge(marks, claim)
         # What was marked that long ago has not been judged since: no need to wait for the spacing.
         spacing_ms = SPACING_S * 1000 * self._clock.rate
@@ -212,6 +189,8 @@ class Watch:
                         data=code.encode(),
                         now_ms=now_ms,
                     )
+            received = [finding.mark.consignment for finding in findings if finding.received]
+            self._folds.save(connection, codes, received, now_ms)
             for finding in sorted(findings, key=lambda finding: finding.mark.consignment):
                 clear_mark(connection, finding.mark)
 
@@ -222,10 +201,22 @@ class Watch:
         case = self._case(mark.consignment, acts)
         if case is None:  # a gateway flagged something that is not registered here (yet)
             return _Finding(mark, (), covered, received=False)
-        folded = self._fold(case)
-        self._feed(folded, case)
-        judgements = tuple(map(counted, folded.judge.judgements(self._clock.now_ms())))
-        return _Finding(mark, judgements, covered, received=case.consignment.received_at is not None)
+        try:
+            found = self._go_on(case)
+        except ForgottenError:  # something is late: all of it again
+            self._folds.forget(mark.consignment)
+            found = self._go_on(case)
+        return _Finding(mark, tuple(map(counted, found)), covered, received=case.consignment.received_at is not None)
+
+    def _go_on(self, case: Case) -> tuple[Judgement, ...]:
+        folded = self._folds.find(case)
+        now_ms = self._clock.now_ms()
+        span = carried_span(case.consignment, now_ms)
+        if span is not None:
+            loggers = {logger.address for logger in case.configuration.loggers}
+            news = self._archive.news(loggers, span[0] - MARGIN_MS, span[1] + MARGIN_MS, folded.seen)
+            folded.take(news.observations, news.places)
+        return folded.judge.judgements(now_ms)
 
     def _case(self, code: str, acts: int) -> Case | None:
         """Return what is needed to judge; read again only if anybody has acted since: an act may change anything."""
@@ -249,39 +240,8 @@ class Watch:
             raise
         except Exception as error:  # one consignment that cannot be judged must not keep the others from it
             log.exception("consignment %s cannot be judged", mark.consignment)
-            self._folded.pop(mark.consignment, None)
+            self._folds.forget(mark.consignment)
             return _Finding(mark, (), frozenset(), received=False, fault=f"{type(error).__name__}: {error}")
-
-    def _fold(self, case: Case) -> _Folded:
-        code = case.consignment.code
-        folded = self._folded.get(code)
-        if folded is None or folded.identity != case.identity:
-            folded = _Folded(case.identity, self._make_judge(case.consignment, case.configuration))
-            self._folded[code] = folded
-        self._folded.move_to_end(code)
-        if len(self._folded) > CASES_KEPT:
-            self._folded.popitem(last=False)
-        return folded
-
-    def _forget_redated(self) -> None:
-        """Fold again what was folded with times that have been corrected since, here or by another process."""
-        with self._store.read() as connection:
-            revision = read_revision(connection)
-            if revision == self._dated_revision:
-                return
-            redated = read_redated(connection, self._dated_revision) if self._folded else {}
-        self._dated_revision = revision
-        for code in [code for code, folded in self._folded.items() if overlaps(folded.seen, redated)]:
-            del self._folded[code]
-
-    def _feed(self, folded: _Folded, case: Case) -> None:
-        span = carried_span(case.consignment, self._clock.now_ms())
-        if span is None:
-            return
-        loggers = {logger.address for logger in case.configuration.loggers}
-        news = self._archive.news(loggers, span[0] - MARGIN_MS, span[1] + MARGIN_MS, folded.seen)
-        folded.judge.add(news.observations)
-        join(folded.seen, news.places)
 
 
 def _take_turn(connection: Connection, now_ms: int, every_ms: int) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
@@ -56,6 +57,12 @@ class FakeJudge:
 
     def add(self, observations: Iterable[Observation]) -> None:
         self.temperatures += [observation.temperature_mc / 1000 for observation in observations]
+
+    def keep(self) -> bytes:
+        return json.dumps(self.temperatures).encode()
+
+    def resume(self, kept: bytes) -> None:
+        self.temperatures = json.loads(kept)
 
     def judgements(self, now_ms: int) -> tuple[Judgement, ...]:
         if 99.0 in self.temperatures:
