@@ -331,23 +331,33 @@ class MqttClient:
         self._reading = True
         loop = asyncio.get_running_loop()
         loop.add_reader(sock, self._read, sock)
-        if isinstance(sock, ssl.SSLSocket) and sock.pending():  # decrypted bytes wake no selector
+        if self._is_more_at_hand(sock):
             loop.call_soon(self._read, sock)
 
+    def _is_more_at_hand(self, sock: paho.SocketLike) -> bool:
+        """Whether there are bytes that wake no selector: taken ahead, or decrypted."""
+        return self._paho.has_read_ahead or (isinstance(sock, ssl.SSLSocket) and sock.pending() > 0)
+
     def _read(self, sock: paho.SocketLike) -> None:
-        if sock is not self._socket or not self._reading:
-            return
-        self._paho.loop_read()
-        if sock is not self._socket:
-            return
-        if self._paho.is_flooded:
-            self._give_up(f"the broker sends a packet of more than {PACKET_BYTES_MAX} bytes")
-            return
-        if self._inbox.qsize() >= INBOX:
-            self._reading = False
-            asyncio.get_running_loop().remove_reader(sock)
-        elif isinstance(sock, ssl.SSLSocket) and sock.pending():
-            asyncio.get_running_loop().call_soon(self._read, sock)
+        for _ in range(INBOX):  # then others have their turn
+            if sock is not self._socket or not self._reading:
+                return
+            was_connected = self._connected
+            self._paho.loop_read()
+            if sock is not self._socket:
+                return
+            if self._paho.is_flooded:
+                self._give_up(f"the broker sends a packet of more than {PACKET_BYTES_MAX} bytes")
+                return
+            if self._inbox.qsize() >= INBOX:
+                self._reading = False
+                asyncio.get_running_loop().remove_reader(sock)
+                return
+            if not self._is_more_at_hand(sock):
+                return
+            if self._connected and not was_connected:
+                break  # who waits for the link sees it, even if the next packet ends it
+        asyncio.get_running_loop().call_soon(self._read, sock)
 
     # --- what paho tells; always in the loop's thread
 
