@@ -14,7 +14,7 @@ from gateway.core.configuration import Calibration
 from gateway.core.errors import InputError
 from gateway.core.exposure import to_ms
 from gateway.hub.configurations import make_configurations
-from gateway.hub.recalibrations import find_changes
+from gateway.hub.recalibrations import find_changes, find_riders
 from gateway.hub.settings import HubSettings
 from gateway.hub.store import open_existing_store
 from gateway.settings import load_settings
@@ -44,6 +44,7 @@ def command(logger: str, settings: Path, offset: float, uncertainty: float, sinc
     store = open_existing_store(loaded.database_url)
     clock = open_clock(loaded.clock)
     configurations = make_configurations(store, clock.now_ms, loaded)
+    since_ms = None if since is None else to_ms(since.replace(tzinfo=UTC))
     try:
         with show_progress("consignments") as progress:
             changes = list(
@@ -52,7 +53,7 @@ def command(logger: str, settings: Path, offset: float, uncertainty: float, sinc
                     configurations,
                     logger,
                     found,
-                    since_ms=None if since is None else to_ms(since.replace(tzinfo=UTC)),
+                    codes=sorted(find_riders(store, logger, since_ms=since_ms)),
                     now_ms=clock.now_ms(),
                     progress=progress,
                 )

@@ -52,6 +52,12 @@ class Fleet:
             hours = {logger.address: _newest_hour(connection, logger.address) for logger in loggers}
         return [self._state(logger, hours[logger.address], faults.get(logger.address, {}), now) for logger in loggers]
 
+    def state(self, logger: Logger) -> LoggerState:
+        """Return how one logger stands."""
+        with self._store.read() as connection:
+            faults, hour = read_faults(connection).get(logger.address, {}), _newest_hour(connection, logger.address)
+        return self._state(logger, hour, faults, to_datetime(self._now_ms()))
+
     def needs(self) -> Counter[Need]:
         """Count the loggers in boxes that need something."""
         return Counter(need for state in self.states() for need in state.needs)

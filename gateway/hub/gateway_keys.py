@@ -33,6 +33,28 @@ class Ring:
     revoked: list[bytes] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class KeyState:
+    """A key of a gateway (hexadecimal). Moments in UTC milliseconds, None for what has not happened."""
+
+    public_key: str
+    enrolled_at_ms: int
+    retired_at_ms: int | None
+    revoked_at_ms: int | None
+
+
+def read_keys(connection: Connection, gateway: str) -> list[KeyState]:
+    """Return the keys of a gateway, newest first."""
+    rows = connection.execute(
+        select(gateway_keys)
+        .where(gateway_keys.c.gateway == gateway)
+        .order_by(gateway_keys.c.enrolled_at_ms.desc(), gateway_keys.c.public_key)
+    )
+    return [
+        KeyState(bytes(row.public_key).hex(), row.enrolled_at_ms, row.retired_at_ms, row.revoked_at_ms) for row in rows
+    ]
+
+
 def read_rings(connection: Connection, names: Iterable[str]) -> dict[str, Ring]:
     """Return the keys of each of the gateways; those without any are left out."""
     rows = connection.execute(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from sqlalchemy import select
 
@@ -18,17 +18,8 @@ from gateway.hub.store import Store
 from gateway.hub.watch import carried_span
 
 
-def find_changes(
-    store: Store,
-    configurations: Configurations,
-    address: str,
-    found: Calibration,
-    *,
-    since_ms: int | None,
-    now_ms: int,
-    progress: Callable[[int], None] | None = None,
-) -> Iterator[Change]:
-    """Yield what would change for the consignments that rode with the logger since its last good calibration.
+def find_riders(store: Store, address: str, *, since_ms: int | None) -> list[str]:
+    """Return the consignments that rode with a logger since its last good calibration, those that set out last first.
 
     `since_ms` None takes the date of the calibration on record, or all of them where there is none. Raises InputError
     if the logger is not enrolled.
@@ -48,10 +39,24 @@ def find_changes(
                 carriages.c.ends_ms.is_(None) | (carriages.c.ends_ms > assignments.c.from_ms),
                 assignments.c.until_ms.is_(None) | (carriages.c.begins_ms < assignments.c.until_ms),
             )
+            .order_by(carriages.c.begins_ms.desc(), carriages.c.consignment)
         )
         if begins_ms is not None:
             wanted = wanted.where((carriages.c.ends_ms.is_(None)) | (carriages.c.ends_ms >= begins_ms))
-        codes = sorted(set(connection.execute(wanted).scalars()))
+        return list(dict.fromkeys(connection.execute(wanted).scalars()))
+
+
+def find_changes(
+    store: Store,
+    configurations: Configurations,
+    address: str,
+    found: Calibration,
+    *,
+    codes: Iterable[str],
+    now_ms: int,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[Change]:
+    """Yield what would change for consignments that rode with a logger, had it been as `found` all along."""
     archive = Archive(store)
     for place, code in enumerate(codes, start=1):
         case = configurations.case(code)
