@@ -12,6 +12,7 @@ from gateway.core.errors import InputError
 from gateway.core.segments import Check
 from gateway.core.verification import Finding
 from gateway.hub.exports import verify_export
+from gateway.hub.reports.proof import is_report, verify_report
 from gateway.hub.settings import HubSettings
 from gateway.hub.statements import Kept, read_kept
 from gateway.hub.store import open_existing_store
@@ -42,7 +43,7 @@ NOT_PROVEN = 1
     "hub_keys",
     metavar="HEX",
     multiple=True,
-    help="The hub's public key, as pinned: needed for an export and for heads. May be repeated, for earlier keys.",
+    help="The hub's public key, as pinned: needed for an export, a report, heads. May be repeated, for earlier keys.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write the report as JSON.")
 def command(
@@ -58,7 +59,8 @@ def command(
 ) -> int:
     """Prove that a record is complete, in order, unaltered and signed by enrolled keys.
 
-    With --settings the hub's own store is verified; with EXPORT a file that `coldchain export` wrote, offline.
+    With --settings the hub's own store is verified; with EXPORT a file that `coldchain export` or `coldchain report`
+    wrote, offline. Of a report any change is found: of its pages, of what is attached, of its seal.
     Exit status 0: proven; 1: not, and every place is named; 2: wrong input.
 
     \b
@@ -67,6 +69,7 @@ def command(
       coldchain verify --settings hub.toml --consignment C-17
       coldchain verify --settings hub.toml --heads /mnt/heads --tsa-ca authority.pem --hub-key 3f9a…
       coldchain verify C-17.zip --hub-key 3f9a…
+      coldchain verify C-17.pdf --hub-key 3f9a…
     """  # noqa: D301  \b is click's mark for "keep these lines", not an escape
     if (export is None) == (settings is None):
         raise InputError("EXPORT", "name an export, or the hub's store with --settings, one of the two")
@@ -79,8 +82,13 @@ def command(
     with show_progress("segments") as progress:
         if export is not None:
             if check is None:
-                raise InputError("--hub-key", "an export is verified with the hub's public key, as you pinned it")
-            report = verify_export(export, check, progress=progress)
+                raise InputError(
+                    "--hub-key", "an export or a report is verified with the hub's public key, as you pinned it"
+                )
+            if is_report(export):
+                report = verify_report(export, check)
+            else:
+                report = verify_export(export, check, progress=progress)
         else:
             store = open_existing_store(load_settings(HubSettings, settings).database_url)
             try:
@@ -129,6 +137,7 @@ def _print_report(report: Report, *, as_json: bool) -> None:
             "records": tally.records,
             "dropped_payloads": tally.dropped_payloads,
             "acts": report.acts,
+            "files": report.files,
             "heads": report.heads,
             "stamps": report.stamps,
             "notes": [*report.notes, *tally.resealed],
@@ -153,6 +162,8 @@ def _print_report(report: Report, *, as_json: bool) -> None:
     if report.wrong > len(report.findings):
         click.echo(f"... and {report.wrong - len(report.findings)} more")
     checked = f"{tally.segments} segments in {report.epochs} epochs, {tally.records} records"
+    if report.files:
+        checked = f"seal, pages, {report.files} attached files"
     if tally.dropped_payloads:
         checked += f", {tally.dropped_payloads} with their payload dropped by the vehicle"
     if report.acts:

@@ -1,4 +1,4 @@
-"""Statements that the hub signs and that leave it: the heads of all chains each day, and the manifest of an export.
+"""Statements that the hub signs and that leave it: each day the heads of all chains; what an export or a report holds.
 
 Once outside, they keep even the hub's administrator from cutting a tail or rewriting history unseen.
 """
@@ -82,7 +82,33 @@ class Manifest(Model):
     files: dict[str, Hex]
 
 
-M = TypeVar("M", Heads, Manifest)
+class ReportManifest(Model):
+    """What a hub vouches for in a report: a file, what is attached to it, and the logs that its readings stand in.
+
+    at_ms    the newest moment among the report's facts
+    printer  hash of what decided how the pages look: the same one prints the same pages from the same data
+    printed  SHA-256 of the file without its seal
+    files    attached file → SHA-256
+    parts    as in an export; `file` is empty
+    changes  SHA-256 of the changes of the hub's key that stand behind the signature
+    """
+
+    kind: Literal["report"] = "report"
+    format: Literal[1] = 1
+    number: str
+    consignment: str
+    language: str
+    at_ms: int
+    generation: int
+    hub_public_key: Hex
+    printer: Hex
+    printed: Hex
+    files: dict[str, Hex]
+    parts: tuple[Part, ...]
+    changes: Hex
+
+
+M = TypeVar("M", Heads, Manifest, ReportManifest)
 _CONTEXT = b"coldchain attestation 1\x00"
 
 
@@ -93,7 +119,7 @@ class Signed(Model):
     signature: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2})+$", max_length=16_384)]
 
 
-def sign_statement(statement: Heads | Manifest, sign: Sign) -> str:
+def sign_statement(statement: Heads | Manifest | ReportManifest, sign: Sign) -> str:
     """Return the JSON text that leaves the hub."""
     text = statement.model_dump_json()
     return Signed(statement=text, signature=sign(_CONTEXT + text.encode()).hex()).model_dump_json(indent=1)
@@ -111,3 +137,11 @@ def read_statement(model: type[M], text: str | bytes, check: Check, *, where: st
     if not check(bytes.fromhex(signed.signature), _CONTEXT + signed.statement.encode()):
         raise InputError("signature", "not signed by the hub's key, or altered since", where=where)
     return statement
+
+
+def is_canonical(text: str) -> bool:
+    """Say whether a signed statement is written just as `sign_statement` writes it, to the last blank."""
+    try:
+        return Signed.model_validate_json(text).model_dump_json(indent=1) == text
+    except ValidationError:
+        return False

@@ -18,6 +18,7 @@ from gateway.hub.api import (
     live,
     notification,
     registry,
+    reports,
     reviews,
 )
 from gateway.hub.api.limits import BodyLimit
@@ -51,6 +52,7 @@ def create_app(rooms: Rooms) -> FastAPI:
     interface = APIRouter(prefix="/api/v1", responses=documented(422))
     for part in (
         consignments,
+        reports,
         breaches,
         alerts,
         reviews,

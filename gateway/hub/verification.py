@@ -40,6 +40,7 @@ FINDINGS_MAX = 1000
 class Report:
     """What was verified, and what is wrong. `findings` is bounded; `wrong` counts all.
 
+    files   of a report: what is attached to it
     heads   places that heads kept elsewhere stated; stamps: how many of those documents an authority's timestamp proves
     notes   what is in order but good to know, bounded too
     """
@@ -48,6 +49,7 @@ class Report:
     epochs: int = 0
     tally: Tally = field(default_factory=Tally)
     acts: int = 0
+    files: int = 0
     heads: int = 0
     stamps: int = 0
     wrong: int = 0

@@ -98,6 +98,11 @@ def guard_cell(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
+def unguard_cell(text: str) -> str:
+    """Return what `guard_cell` was given."""
+    return text[1:] if text.startswith(tuple(f"'{mark}" for mark in _FORMULA)) else text
+
+
 @contextmanager
 def _delimited(file: Sink, zone: tzinfo, *, for_excel: bool) -> Iterator[Take]:
     text = io.TextIOWrapper(cast("BinaryIO", file), encoding="utf-8-sig" if for_excel else "utf-8", newline="")

@@ -19,6 +19,7 @@ from gateway.language.speech import N_
 
 WIDTH, HEIGHT = 960, 300
 LEFT, RIGHT, TOP, BOTTOM = 62, 28, 14, 46
+FONT = "system-ui, sans-serif"
 NEAR_C = 12
 """A limit further than this from every reading is named in the text but does not squeeze the picture."""
 PADDING_C = 1.0
@@ -34,7 +35,7 @@ _PLOT = {"y": TOP, "height": _PLOT_BOTTOM - TOP}
 _INK, _GRID, _GREEN, _RED, _BLUE = "#4a4f57", "#d7dbe0", "#1d6b3f", "#8c1d18", "#14488c"
 
 
-def draw_trace(trace: Trace, speech: Speech, *, name: str, title: str) -> Markup:
+def draw_trace(trace: Trace, speech: Speech, *, name: str, title: str, font: str = FONT) -> Markup:
     """Return the SVG. `name` makes its ids unique in a page."""
     time = Axis(trace.from_ms, trace.to_ms, LEFT, _PLOT_RIGHT)
     low_c, high_c = _range(trace)
@@ -74,7 +75,7 @@ def draw_trace(trace: Trace, speech: Speech, *, name: str, title: str) -> Markup
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         role="img",
         aria_labelledby=f"{name}-title {name}-desc",
-        font_family="system-ui, sans-serif",
+        font_family=font,
         font_size=12,
     )
 

@@ -1,0 +1,401 @@
+"""An item of a report in words: for each examination verdict, reasons, rules, figures, gaps and the trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from gateway.core.configuration import Consignment, Examination, Item
+from gateway.core.exposure import to_ms
+from gateway.core.profiles import (
+    AlternativeLife,
+    ClockLife,
+    Forbidden,
+    IndependentLife,
+    Life,
+    Limit,
+    ModelLife,
+    NestedLife,
+    Profile,
+    SequentialLife,
+)
+from gateway.core.verdicts import Excursion, Judgement, Verdict
+from gateway.hub.reports import blocks
+from gateway.hub.reports.blocks import Block
+from gateway.hub.reports.document import Judged, ReportDocument
+from gateway.hub.trips import Trip
+from gateway.hub.web.drawing import draw_trace
+from gateway.hub.web.trace import describe_trace, plan_trace
+from gateway.language import Speech
+from gateway.language.reasons import life_title, say_reason
+from gateway.language.speech import N_
+from gateway.language.verdicts import say_kind, say_meaning, say_verdict
+
+FONT = "Libertinus Serif"
+MINUTE_MS = 60_000
+EXCURSIONS_SHOWN = 60
+"""Rows of one examination; of more the document that is attached has all."""
+
+
+class Pictures:
+    """Traces of the items, each drawn once: items with the same way and profile share one."""
+
+    def __init__(self, trips: Sequence[Trip], speech: Speech) -> None:
+        self._trips = trips
+        self._speech = speech
+        self._drawn: dict[object, int] = {}
+
+    def show(
+        self, consignment: Consignment, item: Item, profile: Profile | None, excursions: Sequence[Excursion]
+    ) -> Block | None:
+        """Return the trace, a reference to it where it was shown before, None if the item was in no box."""
+        trips = self._trips_of(consignment, item)
+        trace = plan_trace(trips, profile, excursions)
+        if trace is None:
+            return None
+        say = self._speech.gettext
+        spans = tuple((trip.logger, trip.from_ms, trip.to_ms) for trip in trips)
+        known = (spans, None if profile is None else (profile.id, profile.version), tuple(excursions))
+        if known in self._drawn:
+            return blocks.text(say(N_("Its trace is that of figure {n}.")).format(n=self._drawn[known]))
+        number = self._drawn[known] = len(self._drawn) + 1
+        title = say(N_("Figure {n}: temperature of {item}")).format(n=number, item=item.code)
+        svg = draw_trace(trace, self._speech, name=f"trace-{number}", title=title, font=FONT)
+        said = describe_trace(trace, self._speech)
+        return blocks.figure(str(svg), f"{title}. {said}", f"{title}. {said}")
+
+    def _trips_of(self, consignment: Consignment, item: Item) -> list[Trip]:
+        """Return the rides as far as the item was in them."""
+        found = []
+        for carriage in consignment.carriage_of(item):
+            begins_ms = to_ms(carriage.begins)
+            for trip in self._trips:
+                ends_ms = trip.to_ms if carriage.ends is None else min(trip.to_ms, to_ms(carriage.ends))
+                if trip.box == carriage.box and max(begins_ms, trip.from_ms) < ends_ms:
+                    found.append(_clip(trip, max(begins_ms, trip.from_ms), ends_ms))
+        return sorted(found, key=lambda trip: (trip.from_ms, trip.logger))
+
+
+def _clip(trip: Trip, from_ms: int, to_ms_: int) -> Trip:
+    if (from_ms, to_ms_) == (trip.from_ms, trip.to_ms):
+        return trip
+    readings = tuple(reading for reading in trip.readings if from_ms <= reading.at_ms < to_ms_)
+    return Trip(trip.logger, trip.box, from_ms, to_ms_, readings, trip.repeated, trip.conflicts)
+
+
+def word_item(
+    document: ReportDocument, consignment: Consignment, item: Item, pictures: Pictures, speech: Speech
+) -> Iterator[Block]:
+    """Yield all about one item."""
+    yield blocks.heading(f"{say_kind(item.kind, speech)} {item.code}")
+    stated = list(_item_facts(item, speech))
+    if stated:
+        yield blocks.facts(stated)
+    for examination in item.examinations:
+        judged = next(
+            (
+                one
+                for one in document.judgements
+                if (one.judgement.item, one.judgement.examination) == (item.code, examination.code)
+            ),
+            None,
+        )
+        yield from _word_examination(document, consignment, item, examination, judged, pictures, speech)
+
+
+def _item_facts(item: Item, speech: Speech) -> Iterator[tuple[str, str]]:
+    say = speech.gettext
+    moments = (
+        (N_("Collected at"), item.collected_at),
+        (N_("Prepared at"), item.prepared_at),
+        (N_("First use"), item.first_use_at),
+        (N_("Use before"), item.use_before),
+        (N_("Latest arrival"), item.latest_arrival),
+    )
+    yield from ((say(name), speech.moment(to_ms(at))) for name, at in moments if at is not None)
+    for declared in item.declared:
+        form = say(N_("by {by}: {begins} – {ends}, {low} to {high}"))
+        told = form.format(
+            by=declared.by,
+            begins=speech.moment(to_ms(declared.begins)),
+            ends=speech.moment(to_ms(declared.ends)),
+            low=speech.threshold(declared.low_c),
+            high=speech.threshold(declared.high_c),
+        )
+        yield say(N_("Declared")), told
+    if item.irreplaceable:
+        yield say(N_("Remark")), say(N_("It cannot be taken again: do not discard, call the requester."))
+
+
+def _word_examination(
+    document: ReportDocument,
+    consignment: Consignment,
+    item: Item,
+    examination: Examination,
+    judged: Judged | None,
+    pictures: Pictures,
+    speech: Speech,
+) -> Iterator[Block]:
+    say = speech.gettext
+    verdict = None if judged is None else judged.judgement.verdict
+    profile = None if judged is None else document.profile_of(judged.judgement)
+    title = examination.code if profile is None else f"{examination.code}: {profile.title}"
+    meaning = "" if verdict is None else say_meaning(verdict, speech)
+    yield blocks.heading(title, 3)
+    yield blocks.verdict(verdict, say_verdict(verdict, speech, item.kind), "", meaning)
+    if judged is None:
+        return
+    judgement = judged.judgement
+    if judgement.urgent:
+        yield blocks.notice(say(N_("Urgent: latest arrival passed")))
+    if judgement.reasons:
+        yield blocks.points(_say_why(judgement, speech))
+    else:
+        yield blocks.text(say(N_("Nothing to remark.")))
+    picture = pictures.show(consignment, item, profile, judgement.excursions)
+    if picture is not None:
+        yield picture
+    yield blocks.facts(_figures(judged, profile, speech))
+    if profile is not None:
+        yield blocks.facts(_profile_facts(profile, speech))
+        yield from _word_rules(profile, judgement, speech)
+        yield from _word_lives(profile, judgement, speech)
+    yield from _word_excursions(judgement, speech)
+    yield from _word_gaps(judgement, speech)
+
+
+def _say_why(judgement: Judgement, speech: Speech) -> Iterator[str]:
+    for reason in judgement.reasons:
+        leads = "" if reason.verdict is Verdict.ACCEPT else f" ({say_verdict(reason.verdict, speech)})"
+        yield say_reason(reason, speech) + leads
+
+
+def _figures(judged: Judged, profile: Profile | None, speech: Speech) -> Iterator[tuple[str, str]]:
+    say, figures = speech.gettext, judged.judgement.figures
+
+    def at(value: float | None, at_ms: int | None) -> str:
+        return speech.celsius(value) + ("" if at_ms is None else f", {speech.moment(at_ms)}")
+
+    yield say(N_("Lowest")), at(figures.min_c, figures.min_at_ms)
+    yield say(N_("Highest")), at(figures.max_c, figures.max_at_ms)
+    yield say(N_("Mean")), speech.celsius(figures.mean_c)
+    form = say(N_("{mkt} with ΔH {energy} kJ/mol; it informs and decides nothing"))
+    energy = "–" if profile is None else speech.number(profile.mkt_activation_energy_kj_mol)
+    yield say(N_("Mean kinetic temperature")), form.format(mkt=speech.celsius(figures.mkt_c), energy=energy)
+    form = say(N_("{share}; not monitored for {duration}"))
+    duration = speech.duration(figures.unmonitored_ms / MINUTE_MS)
+    monitored = speech.percent(figures.monitored_fraction)
+    yield say(N_("Share monitored")), form.format(share=monitored, duration=duration)
+    form = "{all}" if not figures.backfilled else say(N_("{all}, {later} of them fetched later from the logger"))
+    yield say(N_("Readings")), form.format(all=figures.readings, later=figures.backfilled)
+    form = say(N_("{n} readings with a time that cannot be relied upon; largest error {error}"))
+    error = speech.duration(figures.time_error_ms / MINUTE_MS)
+    yield say(N_("Clock")), form.format(n=figures.untrusted, error=error)
+    form = say(N_("to {moment}, version {version}"))
+    through = speech.moment(judged.judgement.through_ms)
+    yield say(N_("Judged")), form.format(moment=through, version=judged.version)
+
+
+def _profile_facts(profile: Profile, speech: Speech) -> Iterator[tuple[str, str]]:
+    say = speech.gettext
+    form = say(N_("{name}, version {version}"))
+    yield say(N_("Profile")), form.format(name=profile.id, version=profile.version)
+    if profile.approval is None or profile.status != "approved":
+        yield say(N_("Status")), say(N_("example figures, not approved for clinical use"))
+    else:
+        form = say(N_("approved by {by} ({role}), {moment}"))
+        role = say(_ROLES[profile.approval.role])
+        moment = speech.moment(to_ms(profile.approval.at))
+        yield say(N_("Status")), form.format(by=profile.approval.by, role=role, moment=moment)
+    yield say(N_("Source")), profile.source
+    yield say(N_("Start delay")), speech.duration(profile.start_delay / MINUTE_MS)
+    bands = [_say_band(band.from_c, band.to_c, speech) for band in profile.bands]
+    if bands:
+        yield (
+            say(N_("Temperature bands")),
+            "; ".join(f"{band.name}: {words}" for band, words in zip(profile.bands, bands, strict=True)),
+        )
+
+
+def _say_band(from_c: float | None, to_c: float | None, speech: Speech) -> str:
+    if from_c is not None and to_c is not None:
+        form = speech.gettext(N_("{low} to {high}"))
+        return form.format(low=speech.threshold(from_c), high=speech.threshold(to_c))
+    if from_c is not None:
+        return speech.gettext(N_("not below {limit}")).format(limit=speech.threshold(from_c))
+    return speech.gettext(N_("not above {limit}")).format(limit=speech.threshold(to_c or 0.0))
+
+
+def _word_rules(profile: Profile, judgement: Judgement, speech: Speech) -> Iterator[Block]:
+    say = speech.gettext
+    rules: list[Limit | Forbidden] = [*profile.limits, *profile.forbidden]
+    if not rules:
+        return
+    yield blocks.heading(say(N_("Rules")), 4)
+    head = [
+        say(N_("Rule")),
+        say(N_("Limit")),
+        say(N_("Status")),
+        say(N_("Began")),
+        say(N_("Broken at")),
+        say(N_("In all beyond")),
+    ]
+    yield blocks.table(head, (_rule_row(rule, judgement, speech) for rule in rules), (3, 5, 4, 4, 4, 2))
+
+
+def _rule_row(rule: Limit | Forbidden, judgement: Judgement, speech: Speech) -> Sequence[str]:
+    say = speech.gettext
+    broken = [breach for breach in judgement.breaches if breach.rule == rule.name]
+    excursions = [excursion for excursion in judgement.excursions if excursion.rule == rule.name]
+    certainties = {
+        str(reason.parameters.get("certainty", "proven"))
+        for reason in judgement.reasons
+        if reason.parameters.get("rule") == rule.name and reason.verdict is not Verdict.ACCEPT
+    }
+    if any(breach.proven for breach in broken):
+        status = N_("broken")
+    elif broken or "within_uncertainty" in certainties:
+        status = N_("broken within the measurement uncertainty")
+    elif "gap" in certainties:
+        status = N_("cannot be ruled out: gaps")
+    else:
+        status = N_("beyond the limit, within what is allowed") if excursions else N_("kept")
+    moments = [*(one.started_at_ms for one in broken), *(one.started_at_ms for one in excursions)]
+    began = min(moments, default=None)
+    triggered = min((breach.triggered_at_ms for breach in broken), default=None)
+    minutes = judgement.cumulative_minutes.get(rule.name, sum(one.minutes for one in excursions))
+    return (
+        rule.name,
+        _say_limit(rule, speech),
+        say(status),
+        "–" if began is None else speech.moment(began),
+        "–" if triggered is None else speech.moment(triggered),
+        speech.duration(minutes),
+    )
+
+
+def _say_limit(rule: Limit | Forbidden, speech: Speech) -> str:
+    say = speech.gettext
+    if rule.above_c is not None:
+        side = N_("at {limit} or above") if rule.inclusive else N_("above {limit}")
+        beyond = say(side).format(limit=speech.threshold(rule.above_c))
+    else:
+        side = N_("at {limit} or below") if rule.inclusive else N_("below {limit}")
+        beyond = say(side).format(limit=speech.threshold(rule.below_c or 0.0))
+    if isinstance(rule, Forbidden):
+        if not rule.dwell:
+            return say(N_("{beyond}: never")).format(beyond=beyond)
+        allowed = [say(N_("less than {duration} in one stretch")).format(duration=_duration(rule.dwell, speech))]
+    else:
+        forms = (
+            (N_("less than {duration} in one stretch"), rule.single),
+            (N_("less than {duration} in all"), rule.cumulative),
+        )
+        allowed = [
+            say(form).format(duration=_duration(limit_ms, speech)) for form, limit_ms in forms if limit_ms is not None
+        ]
+    return f"{beyond}: {', '.join(allowed)}"
+
+
+def _duration(duration_ms: float, speech: Speech) -> str:
+    return speech.duration(duration_ms / MINUTE_MS)
+
+
+def _word_lives(profile: Profile, judgement: Judgement, speech: Speech) -> Iterator[Block]:
+    say = speech.gettext
+    if not judgement.lives:
+        return
+    stated = {life.name: life for life in profile.lives}
+    head = [say(N_("Shelf life")), say(N_("Allowed")), say(N_("Used")), say(N_("Used at worst")), say(N_("Ends"))]
+    rows = (
+        (
+            life_title(life.name, speech),
+            _say_life(stated[life.name], speech) if life.name in stated else "–",
+            speech.percent(life.spent),
+            speech.percent(life.spent_possible),
+            "–" if life.expires_at_ms is None else speech.moment(life.expires_at_ms),
+        )
+        for life in judgement.lives
+    )
+    yield blocks.heading(say(N_("Shelf life")), 4)
+    yield blocks.table(head, rows, (4, 6, 2, 3, 4))
+
+
+def _say_life(life: Life, speech: Speech) -> str:
+    say = speech.gettext
+    match life:
+        case AlternativeLife():
+            return say(N_(" or ")).join(f"{one.band} {_duration(one.life, speech)}" for one in life.allowances)
+        case SequentialLife():
+            return say(N_(", then ")).join(f"{one.band} {_duration(one.life, speech)}" for one in life.steps)
+        case IndependentLife():
+            return say(N_(" and also ")).join(f"{one.band} {_duration(one.life, speech)}" for one in life.allowances)
+        case NestedLife():
+            within = ", ".join(f"{one.band} {_duration(one.life, speech)}" for one in life.within)
+            total = f"{', '.join(life.bands)} {_duration(life.total, speech)}"
+            return say(N_("{total}, of which at most {within}")).format(total=total, within=within) if within else total
+        case ModelLife():
+            law = f"Q10 {life.q10:g}" if life.q10 is not None else f"Arrhenius {life.activation_energy_kj_mol:g} kJ/mol"
+            at = f"{_duration(life.reference_life, speech)}, {speech.threshold(life.reference_c)}"
+            return f"{at} ({law})"
+        case ClockLife():
+            since = say(_SINCE[life.since.value])
+            return say(N_("{duration} from when it was {event}")).format(
+                duration=_duration(life.life, speech), event=since
+            )
+
+
+def _word_excursions(judgement: Judgement, speech: Speech) -> Iterator[Block]:
+    say, excursions = speech.gettext, judgement.excursions
+    if not excursions:
+        return
+    yield blocks.heading(say(N_("Excursions")), 4)
+    head = [
+        say(N_("Rule")),
+        say(N_("From")),
+        say(N_("Broken at")),
+        say(N_("To")),
+        say(N_("Duration")),
+        say(N_("Extreme")),
+    ]
+    rows = (
+        (
+            one.rule,
+            speech.moment(one.started_at_ms),
+            "–" if one.triggered_at_ms is None else speech.moment(one.triggered_at_ms),
+            say(N_("lasts")) if one.ended_at_ms is None else speech.moment(one.ended_at_ms),
+            speech.duration(one.minutes),
+            speech.celsius(one.extreme_c),
+        )
+        for one in excursions[:EXCURSIONS_SHOWN]
+    )
+    yield blocks.table(head, rows, (3, 4, 4, 4, 2, 2))
+    yield from _word_rest(len(excursions) - EXCURSIONS_SHOWN, speech)
+
+
+def _word_gaps(judgement: Judgement, speech: Speech) -> Iterator[Block]:
+    say = speech.gettext
+    if not judgement.gaps:
+        return
+    yield blocks.heading(say(N_("Gaps: not monitored")), 4)
+    head = [say(N_("From")), say(N_("To")), say(N_("Duration"))]
+    yield blocks.table(
+        head,
+        (
+            (
+                speech.moment(gap.begins_ms),
+                speech.moment(gap.ends_ms),
+                _duration(gap.ends_ms - gap.begins_ms, speech),
+            )
+            for gap in judgement.gaps
+        ),
+        (4, 4, 3),
+    )
+
+
+def _word_rest(more: int, speech: Speech) -> Iterable[Block]:
+    if more > 0:
+        yield blocks.text(speech.ngettext("and {n} more", "and {n} more", more).format(n=more))
+
+
+_ROLES = {"laboratory_doctor": N_("laboratory doctor"), "pharmacist": N_("pharmacist")}
+_SINCE = {"collected": N_("collected"), "prepared": N_("prepared"), "first_use": N_("first used")}
