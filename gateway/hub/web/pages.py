@@ -18,6 +18,8 @@ from gateway.hub.api.rates import Rates
 from gateway.hub.web import arrivals, labels, languages, login, receiving, registration
 from gateway.hub.web.headers import SecurityHeaders
 from gateway.hub.web.languages import Reader, speech_for
+from gateway.hub.web.quality import acts as quality_acts
+from gateway.hub.web.quality import queue as quality_queue
 from gateway.hub.web.reference import list_operations
 from gateway.hub.web.rendering import render
 from gateway.hub.web.setup import boxes, certificates, gateways, loggers, parts
@@ -26,6 +28,7 @@ LOGINS_AT_ONCE = 20
 LOGIN_EACH_S = 6.0
 """Of one address: a ward's computers behind one address, after a shift change, against who guesses."""
 _HERE = Path(__file__).parent
+QUALITY = (quality_queue, quality_acts)
 SET_UP = (parts, boxes, loggers, certificates, gateways)
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -35,7 +38,7 @@ def install_pages(app: FastAPI) -> None:
     """Add the pages, what they load, and their security headers to an application."""
     app.state.login_rates = Rates(LOGINS_AT_ONCE, LOGIN_EACH_S, time.monotonic)
     app.include_router(router)
-    for part in (arrivals, labels, login, languages, receiving, registration, *SET_UP):
+    for part in (arrivals, labels, login, languages, receiving, registration, *SET_UP, *QUALITY):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
     app.add_middleware(SecurityHeaders)
