@@ -124,6 +124,14 @@ def read_queue(store: Store, wanted: Filter, order: Order = Order.NEWEST, page: 
     return Queue(lines, found, waiting, shown)
 
 
+def read_queued(store: Store, breach_id: int) -> QueuedBreach | None:
+    """Return one breach as it stands in the queue, None if there is none of that number. Blocking."""
+    with store.read() as connection:
+        rows = connection.execute(_joined(*_COLUMNS).where(breaches.c.id == breach_id)).all()
+        lines = _to_lines(connection, rows, _kinds_of_profiles(connection))
+    return lines[0] if lines else None
+
+
 def read_similar(store: Store, wanted: Filter, other_than: int, limit: int) -> tuple[Sequence[QueuedBreach], int]:
     """Return the newest breaches that match, and how many there are, without one of them. Blocking."""
     with store.read() as connection:
