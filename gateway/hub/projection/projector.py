@@ -18,6 +18,7 @@ from gateway.core.observations import Observation
 from gateway.hub.archive import Archive
 from gateway.hub.breaches import read_breach
 from gateway.hub.index import Place
+from gateway.hub.locks import wait_for_locks
 from gateway.hub.projection import marks, portions
 from gateway.hub.projection.hours import HOUR_MS, summarise
 from gateway.hub.projection.marks import Subject, Waiting
@@ -43,6 +44,8 @@ Progress = Callable[[int], None]
 
 log = logging.getLogger(__name__)
 
+_MAKING = "projection"
+"""The lock under which things are ticked off, and under which everything is to be made anew."""
 MARKS_MAX = 500
 HOURS_MAX = 100
 """Hours in one step; each is read from the archive, about 120 readings."""
@@ -59,6 +62,8 @@ class Batch:
     portions: Sequence[Portion]
     marks: Sequence[Waiting]
     hours: frozenset[tuple[str, int]]
+    whole: int = 0
+    """In which making of the whole projection it was read."""
 
     @property
     def segments(self) -> int:
@@ -92,6 +97,7 @@ class Projector:
     def prepare(self, now_ms: int) -> Batch | None:
         """Read what waits; None if nothing does."""
         with self.store.read() as connection:
+            whole = marks.read_whole(connection)
             waiting = portions.read_portions(connection, self._after_epoch)
             loggers = {logger.address: logger for logger in read_loggers(connection)}
             found = marks.read_waiting(connection, Subject.BREACH, now_ms, MARKS_MAX)
@@ -113,7 +119,7 @@ class Projector:
             lines += reading_lines(change.logger, change.settled)
         lines += _record_lines(waiting)
         long_lines = [self._hour_line(one, loggers) for one in hours]
-        return Batch(lines, long_lines, waiting, [*found, *hours], frozenset(_hours_of(changes)))
+        return Batch(lines, long_lines, waiting, [*found, *hours], frozenset(_hours_of(changes)), whole)
 
     def write(self, batch: Batch) -> list[Refused]:
         """Write a batch; return what the server refused for good. Raises InfluxError if it cannot take it now."""
@@ -121,11 +127,16 @@ class Projector:
         return refused + deliver(self.writer, self.settings.long_bucket_name, batch.long_lines)
 
     def finish(self, batch: Batch, refused: Sequence[Refused], now_ms: int) -> None:
-        """Tick off what the server has, and set aside what it refused, in one transaction."""
+        """Tick off what the server has, and set aside what it refused, in one transaction.
+
+        Nothing is ticked off that was read before everything was to be made anew: its points may have been removed.
+        """
         fresh = batch.hours - self._marked_hours
         with self.store.write() as connection:
-            portions.advance(connection, batch.portions)
-            marks.clear(connection, batch.marks)
+            wait_for_locks(connection, _MAKING, [""])
+            if marks.read_whole(connection) == batch.whole:
+                portions.advance(connection, batch.portions)
+                marks.clear(connection, batch.marks)
             due_ms = {f"{logger} {begins_ms}": begins_ms + HOUR_MS + HOUR_LATE_MS for logger, begins_ms in fresh}
             marks.mark_all(connection, Subject.HOUR, due_ms)
             for one in refused:
@@ -172,6 +183,7 @@ def project_all(projector: Projector, now_ms: Callable[[], int], progress: Progr
 def restart(store: Store) -> int:
     """Let everything be projected anew; return how many segments that is."""
     with store.write() as connection:
+        wait_for_locks(connection, _MAKING, [""])
         portions.rewind(connection)
         marks.mark_everything(connection)
         return int(connection.execute(select(func.coalesce(func.sum(epochs.c.next_offset), 0))).scalar_one())
