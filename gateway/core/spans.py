@@ -200,7 +200,9 @@ class SpanBuilder:
             if self._is_gap(ends_ms - begins_ms, reading.interval_s * 1000):
                 self._lose(cursor, (begins_ms, begins_ms, ends_ms), cursor.known_c, reached_c, spans)
             else:
-                spans.append(self._silent(cursor, begins_ms, ends_ms, _hull(cursor.known_c or reached_c, reached_c)))
+                spans.append(
+                    self._silent(cursor, begins_ms, ends_ms, _hull(self._known(cursor) or reached_c, reached_c))
+                )
             return
         if not self._is_gap(ends_ms - cursor.at_ms, cursor.interval_ms):
             spans.append(self._measured(cursor, begins_ms, ends_ms, reading.temperature_c))
@@ -224,8 +226,20 @@ class SpanBuilder:
             return None
         if until_ms > begins_ms:
             anything_c = (self._policy.ambient_low_c, self._policy.ambient_high_c)
-            spans.append(self._silent(cursor, begins_ms, until_ms, known_c or anything_c))
+            silent_c = self._known(cursor) if cursor.at_ms is None else known_c
+            spans.append(self._silent(cursor, begins_ms, until_ms, silent_c or anything_c))
         return known_c
+
+    def _known(self, cursor: Cursor) -> Range | None:
+        """What is known where the stretch began, less the logger's uncertainty where that has no part in it.
+
+        The uncertainty is added to whatever the stretch's spans hold; a range that was declared stays as declared.
+        """
+        if cursor.known_c is None or self._exposure[cursor.stretch - 1].range_c is None:
+            return cursor.known_c
+        low_c, high_c = cursor.known_c
+        uncertainty_c = self._uncertainty_micro[cursor.stretch] / _MICRO
+        return low_c + uncertainty_c, high_c - uncertainty_c
 
     def _is_gap(self, duration_ms: int, interval_ms: int) -> bool:
         return duration_ms > self._never_a_gap_ms and duration_ms > self._policy.threshold_ms(interval_ms)

@@ -99,7 +99,7 @@ async def assemble(trip: Trip, scenario: Path, timing: Timing, folder: Path, see
         # A socket's path may have 107 characters; the folder may be anywhere.
         sockets = Path(stack.enter_context(TemporaryDirectory(prefix="coldchain-")))
         bus = f"unix:path={sockets / 'bus'}"
-        hub = _hub(folder, timing)
+        hub = _hub(folder, timing, trip)
         simulator = _simulator(folder, timing, scenario, bus, seed)
         stack.push_async_callback(hub.stop)
         stack.push_async_callback(simulator.stop)
@@ -122,7 +122,7 @@ async def assemble(trip: Trip, scenario: Path, timing: Timing, folder: Path, see
         yield company
 
 
-def _hub(folder: Path, timing: Timing) -> Child:
+def _hub(folder: Path, timing: Timing, trip: Trip) -> Child:
     hub = {
         "data_dir": str(folder / "hub"),
         "demonstration": True,
@@ -132,7 +132,9 @@ def _hub(folder: Path, timing: Timing) -> Child:
     }
     _write_toml(folder / "hub.toml", hub)
     command = _gateway("hub", "--settings", str(folder / "hub.toml"))
-    return Child("hub", command, timing.gateway_environment(), folder)
+    rules = [rule.model_dump(mode="json") for rule in trip.demo.code_rules]
+    environment = {**timing.gateway_environment(), "COLDCHAIN_CODE_RULES": json.dumps(rules)}
+    return Child("hub", command, environment, folder)
 
 
 def _simulator(folder: Path, timing: Timing, scenario: Path, bus: str, seed: int) -> Child:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from gateway.core.configuration import Box, Calibration, Code, Consignment, Logger
+from gateway.core.configuration import Box, Calibration, Code, CodeRule, Consignment, Logger
 from gateway.core.errors import ColdchainError, InputError
 from gateway.core.profiles import Model, Profile
 from gateway.core.verdicts import Verdict
@@ -95,11 +95,15 @@ class Certificate(Model):
 
 
 class Stage(Model):
-    """The table `demo`: what the day needs besides physics, radio and goods."""
+    """The table `demo`: what the day needs besides physics, radio and goods.
+
+    code_rules  what codes are that somebody may scan on the vehicle's screen, though nobody registered them
+    """
 
     gateway: Code = "VAN-1"
     calibration: Certificate | None = None
     labels: Mapping[str, str] = {}
+    code_rules: tuple[CodeRule, ...] = ()
     expected: tuple[Expectation, ...] = ()
 
 

@@ -242,6 +242,15 @@ def test_a_declared_range_is_at_its_worst_for_the_item() -> None:
         assert declared.judgement(now=120).verdict is verdict
 
 
+@pytest.mark.parametrize(("course", "now"), [(steady(20, 60.5, 120), 120), ([], 60.5)], ids=["read", "not yet read"])
+def test_the_loggers_uncertainty_widens_nothing_that_was_declared(course: Course, now: float) -> None:
+    """Packed from a room of 15 to 25 °C: until the box's first reading it is no further from that than it was."""
+    logger = Logger(address=LOGGER, box=BOX, calibration=calibrated(0.3))
+    trip = replace(carry(make_profile(bands=[ROOM]), course), rides=(ride(60),), loggers=(logger,))
+    judgement = replace(trip, declared=(vouch(0, 60, 15, 25),)).judgement(now=now)
+    assert not {"outside_bands", "life_unstated"} & codes(judgement), judgement.reasons
+
+
 def test_declared_time_needs_no_reading() -> None:
     trip = replace(carry(LIFE, []), rides=(), declared=(vouch(0, 60, 4, 6),))
     assert trip.judgement(now=60).verdict is Verdict.ACCEPT

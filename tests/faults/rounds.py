@@ -27,9 +27,11 @@ WAIT_S = 240
 
 
 @asynccontextmanager
-async def begun(folder: Path, prepare: Callable[[Path, AsyncExitStack], None]) -> AsyncIterator[Company]:
+async def begun(
+    folder: Path, prepare: Callable[[Path, AsyncExitStack], None], scenario: Path = ROUND
+) -> AsyncIterator[Company]:
     """Start a round in `folder`; `prepare` is called with the folder that the processes get, before they start."""
-    trip = await load_trip(ROUND)
+    trip = await load_trip(scenario)
     for attempt, lead_s in enumerate(LEADS_S):
         async with AsyncExitStack() as stack:
             attempted = folder / f"attempt-{attempt}"
@@ -37,7 +39,7 @@ async def begun(folder: Path, prepare: Callable[[Path, AsyncExitStack], None]) -
             prepare(attempted, stack)
             timing = Timing.ahead(trip.clock.start, trip.clock.stop, trip.clock.rate, lead_s)
             try:
-                company = await stack.enter_async_context(assemble(trip, ROUND, timing, attempted, 1))
+                company = await stack.enter_async_context(assemble(trip, scenario, timing, attempted, 1))
             except TooLateError:
                 continue
             yield company
