@@ -30,12 +30,14 @@ class AlertKind(StrEnum):
     LOG_FORKED = "log_forked"
     LOG_RESTARTED = "log_restarted"
     KEY_REFUSED = "key_refused"
+    LOGGER_LOST = "logger_lost"
 
 
 class Resolution(StrEnum):
     """What has ended an alert that nobody had acknowledged, or that somebody had."""
 
     HEARD = "heard"  # of the vehicle, its box or the logger again
+    ENDED = "ended"  # what it was about: the breach, or the doubt
     RECEIVED = "received"  # the consignment has arrived
     RECOVERED = "recovered"  # the verdict is no worse than it was
     DECIDED = "decided"  # somebody has decided about the item, with this verdict before their eyes

@@ -35,6 +35,7 @@ from gateway.hub.review.alerts import AlertDesk
 from gateway.hub.review.choices import Choices
 from gateway.hub.review.decisions import Decisions
 from gateway.hub.review.desk import ReviewDesk
+from gateway.hub.review.losses import Losses
 from gateway.hub.settings import HubSettings
 from gateway.hub.store import Store, open_store
 from gateway.hub.times import real_ms
@@ -78,6 +79,7 @@ class Rooms:
     watch: Watch
     reviews: ReviewDesk
     alerts: AlertDesk
+    losses: Losses
     decisions: Decisions
     choices: Choices
     key: SigningKey
@@ -126,6 +128,7 @@ def _open_around(store: Store, settings: HubSettings) -> Rooms:
         watch=Watch(store, archive, registry, configurations, clock),
         reviews=ReviewDesk(store, clock.now_ms),
         alerts=AlertDesk(store, clock.now_ms),
+        losses=Losses(store, archive, clock.now_ms),
         decisions=Decisions(store, clock.now_ms),
         choices=Choices(store, clock.now_ms),
         key=key,

@@ -23,6 +23,7 @@ from gateway.core.configuration import Consignment
 from gateway.core.errors import ForgottenError
 from gateway.core.exposure import to_ms
 from gateway.core.judgement import ConsignmentJudge
+from gateway.core.observations import Observation
 from gateway.core.standby import counted, is_vigil
 from gateway.core.verdicts import Judgement
 from gateway.hub.archive import Archive
@@ -32,6 +33,7 @@ from gateway.hub.configurations import Case, Configurations
 from gateway.hub.dirty import MARGIN_MS, Mark, clear_mark, mark_clean, read_marks, read_marks_of
 from gateway.hub.events import Bell
 from gateway.hub.folds import Folds, MakeJudge, prune_folds
+from gateway.hub.losses import settle_losses, tell_losses
 from gateway.hub.patience import keep_trying
 from gateway.hub.quarantine import set_aside
 from gateway.hub.redating import Redating
@@ -128,10 +130,15 @@ class Watch:
                 tell_silences(connection, find_left(connection, now_ms), self._is_heard_since, now_ms)
                 settle_silences(connection, self._is_heard_since, now_ms)
                 prune_folds(connection, now_ms)
+                tell_losses(connection, self._observed, now_ms)
+                settle_losses(connection, self._observed, now_ms)
         return self.judge_marked()
 
     def _is_heard_since(self, left: Left) -> bool:
-        return bool(self._archive.observations(left.logger, left.since_ms + 1, self._clock.now_ms()))
+        return bool(self._observed(left.logger, left.since_ms + 1))
+
+    def _observed(self, logger: str, since_ms: int) -> Sequence[Observation]:
+        return self._archive.observations(logger, since_ms, self._clock.now_ms() + 1)
 
     def judge_marked(self) -> int:
         """Judge the consignments marked longest; return how many. Times that became known are put right first."""

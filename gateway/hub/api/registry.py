@@ -12,12 +12,14 @@ from gateway.core.configuration import Box, Code, Logger, Site
 from gateway.core.errors import InputError
 from gateway.core.profiles import Identifier, Profile
 from gateway.hub.access.roles import Right
+from gateway.hub.api import losses
 from gateway.hub.api.access import Configuring, HubRooms, WritingProfiles, needs
 from gateway.hub.api.problems import documented
 from gateway.hub.fleet import LoggerState
 from gateway.hub.rooms import Rooms
 
 router = APIRouter(tags=["registry"])
+router.include_router(losses.router)
 
 
 class Swapped(BaseModel):

@@ -21,6 +21,7 @@ _SUBJECTS = {
     AlertKind.RETRACTION: Subject.RETRACTION,
     AlertKind.VERDICT_WORSENED: Subject.WORSENED,
     AlertKind.VEHICLE_SILENT: Subject.MISSING,
+    AlertKind.LOGGER_LOST: Subject.MISSING,
 }
 _TIMES = frozenset({BreachKind.LIFE.value, BreachKind.DEADLINE.value})
 

@@ -138,6 +138,9 @@ def _temperature(story: Story, speech: Speech) -> list[str]:
 
 
 def _missing(story: Story, speech: Speech) -> list[str]:
+    if story.kind == AlertKind.LOGGER_LOST:
+        said = speech.gettext(N_("The logger in {box} says nothing since {moment}, and a breach runs: is it lost?"))
+        return [said.format(box=story.about.get("box"), moment=speech.moment(story.about["silent_since_ms"]))]
     boxes = [str(box) for box in story.about.get("boxes") or ()]
     said = speech.gettext(N_("Nothing was heard of the vehicle {gateway} since {moment}."))
     lines = [said.format(gateway=story.about.get("gateway"), moment=speech.moment(story.about["silent_since_ms"]))]

@@ -19,6 +19,8 @@ from gateway.hub.rows import refuse_identities
 from gateway.hub.schema import choices
 from gateway.hub.store import Store, replace_row
 
+LOGGER_LOST = "logger_lost"
+"""The ending that is stated for whatever runs when somebody says that its logger is lost."""
 CHOICES_MAX = 100
 """Entries in one list: more, and nobody finds the right one."""
 
@@ -72,7 +74,7 @@ DEFAULTS: dict[ChoiceList, dict[str, Choice]] = {
         ("case", "Nonconformity report filed in the quality system", "Avviksmelding skrevet i kvalitetssystemet"),
     ),
     ChoiceList.ENDING: _list(
-        ("logger_lost", "The logger is lost or broken: nothing more will come", "Temperaturloggeren er tapt"),
+        (LOGGER_LOST, "The logger is lost or broken: nothing more will come", "Temperaturloggeren er tapt"),
         ("box_emptied", "The box was emptied", "Boksen ble tømt"),
         ("item_discarded", "The item was discarded", "Prøven eller dosen ble kassert"),
         ("used", "The item was used", "Prøven eller dosen ble brukt"),

@@ -18,10 +18,11 @@ from gateway.hub.access.callers import Caller
 from gateway.hub.audit import Act, begin_act, record_act
 from gateway.hub.breaches import StoredBreach, lock_breaches, read_breach
 from gateway.hub.events import tell
-from gateway.hub.review.choices import ChoiceList, check_choice
+from gateway.hub.losses import is_loss_suggested
+from gateway.hub.review.choices import LOGGER_LOST, ChoiceList, check_choice
 from gateway.hub.review.competence import NotYoursError, check_acknowledger, kind_of
-from gateway.hub.review.lifecycle import NotNowError, ReviewEvent, possible_events
-from gateway.hub.review.records import Author, Record, Standing, apply_event, read_records, read_standing
+from gateway.hub.review.lifecycle import NotNowError, ReviewEvent, ReviewState, possible_events
+from gateway.hub.review.records import Author, Record, Standing, apply_event, ending_of, read_records, read_standing
 from gateway.hub.review.signing import Meaning, Signature, hash_content, read_signatures, signed_at
 from gateway.hub.schema import consignments, review_records, users
 from gateway.hub.store import Store
@@ -45,6 +46,8 @@ class Review:
 
     running     its excursion lasts, as far as is known
     kind        what kind of item it is about, None if unknown; it decides who acknowledges
+    ending      the code of why nothing more will come of it, if that was stated
+    suggested   the code of the ending that closing offers: its logger is, or may be, lost
     possible    what the state allows next
     hash        of all that a signature would bind
     """
@@ -52,6 +55,8 @@ class Review:
     breach: StoredBreach
     standing: Standing
     running: bool
+    ending: str | None
+    suggested: str | None
     kind: Kind | None
     possible: Sequence[ReviewEvent]
     records: Sequence[Record]
@@ -73,7 +78,7 @@ class ReviewDesk:
     def review(self, breach_id: int) -> Review:
         """Return all about one breach."""
         with self._store.read() as connection:
-            return _read(connection, breach_id)
+            return _read(connection, breach_id, self._now_ms())
 
     def acknowledge(self, breach_id: int, who: Caller, comment: str = "") -> Review:
         """Say that the breach is seen and taken care of."""
@@ -128,7 +133,7 @@ class ReviewDesk:
                 raise NotNowError("state cause and corrective action first")
             if ending:
                 check_choice(connection, "ending", ChoiceList.ENDING, ending)
-            elif _is_running(connection, breach):
+            elif _is_running(connection, breach, read_records(connection, breach_id)):
                 raise InputError("ending", "the breach still runs: say why nothing more will come of it")
 
         document = ({"ending": ending} if ending else {}) | ({"text": _text("text", text)} if text else {})
@@ -154,7 +159,7 @@ class ReviewDesk:
                 "signed_at": signed_at(now_ms).isoformat(),
             }
             _act(connection, breach, ReviewEvent.SIGN, who, document, now_ms)
-            return _read(connection, breach_id)
+            return _read(connection, breach_id, self._now_ms())
 
     def _acknowledge(self, breach_ids: Sequence[int], who: Caller, document: Mapping[str, object]) -> list[Review]:
         with self._store.write() as connection:
@@ -164,7 +169,7 @@ class ReviewDesk:
             for breach in known:
                 check_acknowledger(who, kind_of(connection, breach.consignment, breach.item, breach.profile))
                 _act(connection, breach, ReviewEvent.ACKNOWLEDGE, who, document, self._now_ms())
-            return [_read(connection, breach_id) for breach_id in breach_ids]
+            return [_read(connection, breach_id, self._now_ms()) for breach_id in breach_ids]
 
     def _do(
         self,
@@ -183,7 +188,7 @@ class ReviewDesk:
             if check is not None:
                 check(connection, breach)
             _act(connection, breach, event, who, document, self._now_ms(), corrects=corrects)
-            return _read(connection, breach_id)
+            return _read(connection, breach_id, self._now_ms())
 
 
 def _begin(connection: Connection, breach_id: int) -> StoredBreach:
@@ -222,15 +227,20 @@ def _act(
     tell(connection, "review", {"breach": breach.id, "event": event, "state": state, "who": who.name}, now_ms)
 
 
-def _read(connection: Connection, breach_id: int) -> Review:
+def _read(connection: Connection, breach_id: int, now_ms: int) -> Review:
     breach, standing = _require(connection, breach_id), read_standing(connection, breach_id)
     if standing is None:
         raise UnknownBreachError(breach_id)
     records = read_records(connection, breach_id)
+    running, ending = _is_running(connection, breach, records), ending_of(records)
+    is_open = standing.state is not ReviewState.CLOSED
+    is_suggested = is_open and is_loss_suggested(connection, breach.id, breach.consignment, now_ms)
     return Review(
         breach=breach,
         standing=standing,
-        running=_is_running(connection, breach),
+        running=running,
+        ending=None if ending is None else ending[1],
+        suggested=LOGGER_LOST if is_suggested else None,
         kind=kind_of(connection, breach.consignment, breach.item, breach.profile),
         possible=possible_events(standing.state),
         records=records,
@@ -264,8 +274,8 @@ def _newest(records: Sequence[Record], event: ReviewEvent) -> Record | None:
     return next((record for record in reversed(records) if record.event is event), None)
 
 
-def _is_running(connection: Connection, breach: StoredBreach) -> bool:
-    return breach.ended_at_ms is None and not _is_received(connection, breach)
+def _is_running(connection: Connection, breach: StoredBreach, records: Sequence[Record]) -> bool:
+    return breach.ended_at_ms is None and ending_of(records) is None and not _is_received(connection, breach)
 
 
 def _is_received(connection: Connection, breach: StoredBreach) -> bool:

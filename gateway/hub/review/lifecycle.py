@@ -16,10 +16,13 @@ sign                                                    closed
 reopen                                                  in_review
 withdraw      closed        closed        in_review     closed
 restore       open          open          in_review     open
+lose          closed        closed        in_review     closed
+find          open          acknowledged  in_review     open
 ============  ============  ============  ============  ============
 
 `withdraw` and `restore` come from the watch: late data has removed the breach, or brought it back. Somebody who is
-at it meanwhile keeps it and closes it.
+at it meanwhile keeps it and closes it. `lose` and `find` come with what somebody says of the logger: nothing more will
+come of it, or it is found again.
 """
 
 from __future__ import annotations
@@ -51,6 +54,8 @@ class ReviewEvent(StrEnum):
     REOPEN = "reopen"
     WITHDRAW = "withdraw"
     RESTORE = "restore"
+    LOSE = "lose"
+    FIND = "find"
 
 
 class NotNowError(ColdchainError):
@@ -69,7 +74,13 @@ _NEXT: dict[ReviewEvent, dict[ReviewState, ReviewState]] = {
     ReviewEvent.REOPEN: {_C: _R},
     ReviewEvent.WITHDRAW: {_O: _C, _A: _C, _R: _R, _C: _C},
     ReviewEvent.RESTORE: {_O: _O, _A: _O, _R: _R, _C: _O},
+    ReviewEvent.LOSE: {_O: _C, _A: _C, _R: _R, _C: _C},
+    ReviewEvent.FIND: {_O: _O, _A: _A, _R: _R, _C: _O},
 }
+
+
+_INDIRECT = frozenset({ReviewEvent.WITHDRAW, ReviewEvent.RESTORE, ReviewEvent.LOSE, ReviewEvent.FIND})
+"""What nobody does to a breach directly."""
 
 
 def next_state(state: ReviewState, event: ReviewEvent) -> ReviewState:
@@ -82,5 +93,4 @@ def next_state(state: ReviewState, event: ReviewEvent) -> ReviewState:
 
 def possible_events(state: ReviewState) -> tuple[ReviewEvent, ...]:
     """Return what people can do in a state."""
-    watched = (ReviewEvent.WITHDRAW, ReviewEvent.RESTORE)
-    return tuple(event for event in ReviewEvent if event not in watched and state in _NEXT[event])
+    return tuple(event for event in ReviewEvent if event not in _INDIRECT and state in _NEXT[event])

@@ -82,11 +82,13 @@ def apply_event(
             values |= {"acknowledged_by": author.name, "acknowledged_at_ms": now_ms}
         case ReviewEvent.ASSIGN:
             values |= {"assigned_to": document["to"]}
-        case ReviewEvent.CLOSE | ReviewEvent.WITHDRAW if state is ReviewState.CLOSED and row.closed_at_ms is None:
+        case ReviewEvent.CLOSE | ReviewEvent.WITHDRAW | ReviewEvent.LOSE if (
+            state is ReviewState.CLOSED and row.closed_at_ms is None
+        ):
             values |= {"closed_at_ms": now_ms}
         case ReviewEvent.REOPEN:
             values |= {"closed_at_ms": None}
-        case ReviewEvent.RESTORE if state is ReviewState.OPEN:
+        case ReviewEvent.RESTORE | ReviewEvent.FIND if state is ReviewState.OPEN:
             values |= {"closed_at_ms": None, "acknowledged_by": None, "acknowledged_at_ms": None}
     connection.execute(update(reviews).where(reviews.c.breach_id == breach_id).values(**values))
     return inserted_id(
@@ -110,6 +112,16 @@ def read_records(connection: Connection, breach_id: int) -> list[Record]:
         select(review_records).where(review_records.c.breach_id == breach_id).order_by(review_records.c.id)
     )
     return [to_record(row) for row in rows]
+
+
+def ending_of(records: Sequence[Record]) -> tuple[ReviewEvent, str] | None:
+    """Return what has said that nothing more will come of a breach, and why; None where nothing has, or no longer."""
+    for record in reversed(records):
+        if record.event in {ReviewEvent.REOPEN, ReviewEvent.FIND, ReviewEvent.RESTORE}:
+            return None
+        if record.event in {ReviewEvent.CLOSE, ReviewEvent.LOSE} and record.document.get("ending"):
+            return record.event, str(record.document["ending"])
+    return None
 
 
 def to_record(row: Row[tuple[object, ...]]) -> Record:

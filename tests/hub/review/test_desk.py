@@ -132,7 +132,7 @@ def test_what_still_runs_is_closed_with_a_stated_reason(store: Store) -> None:
     with pytest.raises(InputError, match="ending"):
         ward.desk.close(1, QUALITY, "nonsense")
     review = ward.desk.close(1, QUALITY, "logger_lost")
-    assert (review.standing.state, review.running) == (ReviewState.CLOSED, True)
+    assert (review.standing.state, review.running, review.ending) == (ReviewState.CLOSED, False, "logger_lost")
     assert review.records[-1].document == {"ending": "logger_lost"}
 
 

@@ -29,6 +29,14 @@ TABLE = {
     (ReviewEvent.RESTORE, SEEN): OPEN,
     (ReviewEvent.RESTORE, WORK): WORK,
     (ReviewEvent.RESTORE, DONE): OPEN,
+    (ReviewEvent.LOSE, OPEN): DONE,
+    (ReviewEvent.LOSE, SEEN): DONE,
+    (ReviewEvent.LOSE, WORK): WORK,
+    (ReviewEvent.LOSE, DONE): DONE,
+    (ReviewEvent.FIND, OPEN): OPEN,
+    (ReviewEvent.FIND, SEEN): SEEN,
+    (ReviewEvent.FIND, WORK): WORK,
+    (ReviewEvent.FIND, DONE): OPEN,
 }
 
 
@@ -44,5 +52,5 @@ def test_every_event_in_every_state(event: ReviewEvent, state: ReviewState) -> N
 
 @pytest.mark.parametrize("state", list(ReviewState))
 def test_what_is_offered_is_what_is_possible_for_people(state: ReviewState) -> None:
-    watched = {ReviewEvent.WITHDRAW, ReviewEvent.RESTORE}
+    watched = {ReviewEvent.WITHDRAW, ReviewEvent.RESTORE, ReviewEvent.LOSE, ReviewEvent.FIND}
     assert set(possible_events(state)) == {event for event, of in TABLE if of is state} - watched

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.core.configuration import Logger
 from gateway.hub.access import passwords
 from gateway.hub.access.roles import Right, Role
 from gateway.hub.alerts import AlertKind, raise_alert
@@ -208,3 +209,15 @@ async def test_alerts_that_are_no_breach_over_the_interface(desks: Desks) -> Non
     bulk = {"ids": [number - 1], "reason": "the same card"}
     assert (await desks.ask(Role.QUALITY, "POST", "/alerts/acknowledge", bulk)).status_code == 200
     assert len((await desks.ask(Role.INSPECTOR, "GET", "/alerts?state=open")).json()) == 2
+
+
+async def test_a_logger_is_lost_and_found_over_the_interface(desks: Desks) -> None:
+    desks.rooms.registry.put_logger(Logger(address="L-1", box="BOX-1"), "test")
+    why = {"reason": "left at the ward"}
+    assert (await desks.ask(Role.RECEIVER, "POST", "/loggers/L-1/lost", why)).status_code == 403
+    assert (await desks.ask(Role.QUALITY, "POST", "/loggers/L-2/lost", why)).status_code == 404
+    assert (await desks.ask(Role.QUALITY, "POST", "/loggers/L-1/lost", why)).json()["who"] == "quality"
+    assert (await desks.ask(Role.QUALITY, "POST", "/loggers/L-1/lost", why)).status_code == 409
+    assert [lost["logger"] for lost in (await desks.ask(Role.INSPECTOR, "GET", "/loggers/lost")).json()] == ["L-1"]
+    assert (await desks.ask(Role.QUALITY, "POST", "/loggers/L-1/found", why)).status_code == 200
+    assert (await desks.ask(Role.INSPECTOR, "GET", "/loggers/lost")).json() == []
