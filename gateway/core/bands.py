@@ -66,6 +66,10 @@ class BandTable:
             self._latest_from_c = math.nextafter(self._uppers_c[first - 1], math.inf) if first else -math.inf
         return touched
 
+    def bounds_c(self, slot: int) -> tuple[float, float]:
+        """Return what a slot's temperatures are above, and their highest."""
+        return (self._uppers_c[slot - 1] if slot else -math.inf), self._uppers_c[slot]
+
     def _touched(self, slots: range) -> Touched:
         met = [self.band_of_slot[slot] for slot in slots]
         only = slots.start if len(slots) == 1 else -1

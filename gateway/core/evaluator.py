@@ -7,7 +7,8 @@ has a late one folds again from the start (see `judgement`). Folding incremental
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -18,7 +19,7 @@ from gateway.core.laws import Modelled
 from gateway.core.lives import Life, LifeState, begin_life, lives_of, spend_life
 from gateway.core.profiles import Profile
 from gateway.core.readings import Reading
-from gateway.core.spans import Cursor, Span, SpanBuilder, SpanKind, Taken
+from gateway.core.spans import MICRO, Cursor, Span, SpanBuilder, SpanKind, Taken
 from gateway.core.surroundings import Surroundings, note_reading, pass_time
 from gateway.core.thresholds import Threshold, ThresholdState
 from gateway.core.tracks import TRACKS, Track, range_seen
@@ -96,6 +97,7 @@ class Evaluator:
         self._calm_below_c = min((high for _, high in calm_ranges_c), default=math.inf)
         self._gauge = Gauge(profile.mkt_activation_energy_kj_mol, calibration_by_box)
         self._limits_surroundings = profile.light_lux is not None or profile.shock_g is not None
+        self._asks_each = bool(self._laws) or self._limits_surroundings
         self._builder = SpanBuilder(
             self.exposure,
             profile.gap,
@@ -115,16 +117,57 @@ class Evaluator:
             outside=[0] * len(TRACKS),
         )
 
-    def push(self, state: State, box: str, readings: Iterable[Reading]) -> None:
+    def push(self, state: State, box: str, readings: Sequence[Reading]) -> None:
         """Fold the next readings of a box, in order of time."""
-        for reading in readings:
-            spans, taken = self._builder.push(state.cursor, box, reading)
-            for span in spans:
-                self._step(state, span)
-            if taken is Taken.WITHIN:
-                self._gauge.note(state.measured, box, reading)
-            if taken is not Taken.NOT and self._limits_surroundings:
-                note_reading(self.profile, state.surroundings, reading)
+        place = self._pass_calm(state, box, readings, 0)
+        while place < len(readings):
+            self._push_one(state, box, readings[place])
+            place = self._pass_calm(state, box, readings, place + 1)
+
+    def _push_one(self, state: State, box: str, reading: Reading) -> None:
+        spans, taken = self._builder.push(state.cursor, box, reading)
+        for span in spans:
+            self._step(state, span)
+        if taken is Taken.WITHIN:
+            self._gauge.note(state.measured, box, reading)
+        if taken is not Taken.NOT and self._limits_surroundings:
+            note_reading(self.profile, state.surroundings, reading)
+
+    def _pass_calm(self, state: State, box: str, readings: Sequence[Reading], first: int) -> int:
+        """Fold as many readings as stay calm, from a place on; return the place of the next.
+
+        What `_push_one` does with each of them, without the span that nobody would look at: see `_stays_calm`.
+        """
+        cursor, calm = state.cursor, state.calm
+        plain = None if calm.slot < 0 or self._asks_each else self._builder.plain(cursor, box)
+        if plain is None or cursor.at_ms is None:
+            return first
+        above_c, highest_c = self._bands.bounds_c(calm.slot)
+        above_c, below_c = max(above_c, self._calm_above_c), self._calm_below_c
+        until_ms = min(plain.until_ms, calm.begins_ms + calm.left_ms)
+        at_ms, last_c, interval_s = cursor.at_ms, cursor.last_c, -1
+        apart_ms, place = plain.apart_ms(cursor.interval_ms), first
+        for reading in islice(readings, first, None):
+            at_micro = round(last_c * MICRO)
+            high_c = (at_micro + plain.uncertainty_micro) / MICRO
+            if (
+                not at_ms < reading.at_ms < until_ms
+                or reading.at_ms - at_ms > apart_ms
+                or (at_micro - plain.uncertainty_micro) / MICRO <= above_c
+                or high_c > highest_c
+                or high_c >= below_c
+            ):
+                break
+            at_ms, last_c = reading.at_ms, reading.temperature_c
+            if reading.interval_s != interval_s:
+                interval_s = reading.interval_s
+                apart_ms = plain.apart_ms(interval_s * 1000)
+            place += 1
+        if place > first:
+            self._gauge.pass_run(state.measured, box, cursor.at_ms, cursor.last_c, readings[first:place])
+            calm.ends_ms = cursor.covered_ms = cursor.at_ms = at_ms
+            cursor.last_c, cursor.interval_ms = last_c, interval_s * 1000
+        return place
 
     def close(self, state: State, until_ms: int) -> State:
         """Return a copy of the state with the exposure covered up to `until_ms`; the state itself goes on."""

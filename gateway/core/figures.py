@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -93,6 +93,24 @@ class Gauge:
             measured.silent_ms += duration_ms
         else:
             measured.unmonitored_ms += duration_ms
+
+    def pass_run(
+        self, measured: Measured, box: str, at_ms: int, temperature_c: float, readings: Sequence[Reading]
+    ) -> None:
+        """Let readings follow one at `at_ms`, each ending the span of the one before: `pass_span` and `note` in one."""
+        began_ms, weighted_c, kinetic = at_ms, measured.weighted_c, measured.kinetic
+        begin = self._kinetic(temperature_c)
+        for reading in readings:
+            duration_ms = reading.at_ms - at_ms
+            weighted_c += duration_ms * temperature_c
+            at_ms, temperature_c = reading.at_ms, reading.temperature_c
+            end = self._kinetic(temperature_c)
+            kinetic += duration_ms * (begin + end) / 2
+            begin = end
+            self.note(measured, box, reading)
+        measured.weighted_c, measured.kinetic = weighted_c, kinetic
+        measured.monitored_ms += at_ms - began_ms
+        measured.kinetic_ms += at_ms - began_ms
 
     def note(self, measured: Measured, box: str, reading: Reading) -> None:
         """Count a reading within the exposure."""

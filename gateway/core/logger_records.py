@@ -18,12 +18,16 @@ from gateway.core.errors import ForgottenError
 from gateway.core.observations import Observation, Source
 from gateway.core.readings import HALF_WRAP_MS, Reading, add_memory, merge_counted, merge_order, to_reading
 
+NEWS_MAX = 1000
+"""Readings told as they are; of more, as after days offline, all are unpacked again: that takes no memory meanwhile."""
 LATE_MAX = 1000
 """Observations out of order that wait for being merged, unless somebody asks before."""
 COUNTED_MIN = 256
 """Numbers remembered before the first are forgotten."""
 TAIL = 64
 """Observations kept to go on from: what a second gateway repeats is within the last half hour, or is late anyway."""
+KINDS_PLAIN = 16
+"""Kinds kept without looking which of them are needed. A logger that measures light has one for each value."""
 RUN_MS = 3_600_000
 """The longest run of numbers: a counter comes round to them after a day, by when they must be known to be old."""
 RUNS_MAX = 32
@@ -74,6 +78,8 @@ class PackedObservations:
         self._rows = bytearray(rows)
         self._kind_at = list(kinds)
         self._kinds = {kind: number for number, kind in enumerate(self._kind_at)}
+        self._latest: _Kind | None = None  # most are of the kind of the one before
+        self._latest_bits = 0
         self.newest_ms = self._time_at(len(self) - 1) if rows else _NONE
         """Of the latest; far in the past while there is none."""
 
@@ -109,6 +115,8 @@ class PackedObservations:
 
     def tail(self, first: int) -> tuple[bytes, list[_Kind]]:
         """Return what is packed from a place on, with the kinds that it refers to."""
+        if len(self._kind_at) <= KINDS_PLAIN:
+            return bytes(self._rows[first * _ROW.size :]), self._kind_at
         rows = list(self._rows_from(first))
         used = sorted({number >> 1 for *_, number in rows})
         renumbered = {number: place for place, number in enumerate(used)}
@@ -133,15 +141,16 @@ class PackedObservations:
             observation.light_lux,
             observation.shock_mg,
         )
-        number = self._kinds.setdefault(kind, len(self._kind_at))
-        if number == len(self._kind_at):
-            self._kind_at.append(kind)
+        if kind != self._latest:
+            number = self._kinds.setdefault(kind, len(self._kind_at))
+            if number == len(self._kind_at):
+                self._kind_at.append(kind)
+            self._latest, self._latest_bits = kind, number << 1
+        at_ms = observation.measured_at_ms
         counter = _NONE if observation.counter is None else observation.counter
-        self._rows += _ROW.pack(
-            observation.measured_at_ms, observation.temperature_mc, counter, number << 1 | is_reading
-        )
+        self._rows += _ROW.pack(at_ms, observation.temperature_mc, counter, self._latest_bits | is_reading)
         self._logger = observation.logger
-        self.newest_ms = max(self.newest_ms, observation.measured_at_ms)
+        self.newest_ms = max(self.newest_ms, at_ms)
 
     def _rows_from(self, first: int) -> Iterator[tuple[int, int, int, int]]:
         rows = self._rows if first == 0 else self._rows[first * _ROW.size :]
@@ -213,6 +222,7 @@ class LoggerRecord:
             self._older = list(kept.older)
             self._number()
         self._told: int | None = len(self._packed)  # so many have been told; None: all must be read again
+        self._news: list[Reading] | None = []  # since then; None: too many
 
     def add(self, observation: Observation) -> None:
         """Take an observation; one that is here already changes nothing."""
@@ -222,7 +232,12 @@ class LoggerRecord:
             return
         if not self._is_repeated(observation):
             self._packed.append(observation, is_reading=True)
-            self._note_number(observation, len(self._packed) - 1)
+            if observation.counter is not None:
+                self._note_number(observation.counter, observation.measured_at_ms, len(self._packed) - 1)
+            if self._news is not None:
+                self._news.append(to_reading(observation, self._offset_c))
+                if len(self._news) > NEWS_MAX:
+                    self._news = None
 
     @property
     def conflicts(self) -> Sequence[int]:
@@ -241,9 +256,14 @@ class LoggerRecord:
         """Return the readings appended since the last call; None if all must be read again."""
         self._settle()
         told, self._told = self._told, len(self._packed)
+        news, self._news = self._news, []
         if told is None:
             return None
-        return [to_reading(observation, self._offset_c) for observation in self._packed.readings(told)]
+        return (
+            news
+            if news is not None
+            else [to_reading(observation, self._offset_c) for observation in self._packed.readings(told)]
+        )
 
     def keep(self, logger: str) -> Kept:
         """Return what is needed to go on from here."""
@@ -259,8 +279,8 @@ class LoggerRecord:
 
     def _is_next(self, observation: Observation) -> bool:
         """Whether appending gives what merging would: live, later than all, and not near a memory record."""
-        beyond_ms = max(self._packed.newest_ms, self._covered_ms)
-        return observation.source is Source.LIVE and observation.measured_at_ms > beyond_ms
+        at_ms = observation.measured_at_ms
+        return observation.source is Source.LIVE and at_ms > self._packed.newest_ms and at_ms > self._covered_ms
 
     def _take_late(self, observation: Observation) -> None:
         if self._is_part:
@@ -292,13 +312,11 @@ class LoggerRecord:
         ):
             raise ForgottenError("whether a number was borne before")
 
-    def _note_number(self, observation: Observation, place: int) -> None:
-        if observation.counter is None:
-            return
-        self._counted[observation.counter] = place
+    def _note_number(self, number: int, at_ms: int, place: int) -> None:
+        self._counted[number] = place
         if len(self._counted) > self._counted_max:
             # Half a wrap old, a number can be borne again; nothing that is still to be appended is older.
-            first = self._packed.place_after(observation.measured_at_ms - self._half_wrap_ms)
+            first = self._packed.place_after(at_ms - self._half_wrap_ms)
             self._counted = {number: place for number, place in self._counted.items() if place >= first}
             self._counted_max = max(COUNTED_MIN, len(self._counted) * 5 // 4)
 
@@ -306,8 +324,9 @@ class LoggerRecord:
         """Note all numbers of what is packed."""
         self._counted, self._counted_max = {}, COUNTED_MIN
         for place in self._packed.reading_places():
-            if (observation := self._packed[place]).source is Source.LIVE:
-                self._note_number(observation, place)
+            observation = self._packed[place]
+            if observation.source is Source.LIVE and observation.counter is not None:
+                self._note_number(observation.counter, observation.measured_at_ms, place)
 
     def _settle(self) -> None:
         """Merge again what came late."""
@@ -325,7 +344,7 @@ class LoggerRecord:
         covered = (o.measured_at_ms + o.interval_s * 500 for o in kept if o.source is Source.MEMORY)
         self._covered_ms = max(covered, default=_NONE)
         self._older, self._older_end = [], 0
-        self._told = None
+        self._told, self._news = None, []
 
 
 def _note_older(runs: list[Numbers], number: int, at_ms: int) -> None:

@@ -11,14 +11,15 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from gateway.core.observations import Observation, Source
 
 HALF_WRAP_MS = 11 * 3_600_000
 """Half the time in which a RuuviTag's 16-bit counter wraps (65,535 × 1.285 s = 23.4 h), rounded down."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """One measurement of one logger.
 
     at_ms          UTC in milliseconds

@@ -10,8 +10,10 @@ A builder takes the readings of the carried stretches in order and yields spans 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,7 +22,7 @@ from gateway.core.exposure import Stretch
 from gateway.core.profiles import GapPolicy
 from gateway.core.readings import Reading
 
-_MICRO = 1_000_000
+MICRO = 1_000_000
 """Temperatures meet their uncertainty in millionths: 2.3 less 0.3 is 2.0, whatever binary fractions make of it."""
 
 
@@ -78,6 +80,14 @@ class Cursor(msgspec.Struct, array_like=True):
     known_c: Range | None = None
 
 
+class Plain(NamedTuple):
+    """A time in which readings follow each other: until when, how far they may be apart, with which uncertainty."""
+
+    until_ms: float
+    apart_ms: Callable[[int], float]
+    uncertainty_micro: int
+
+
 class SpanBuilder:
     """Turns readings into spans. Its whole memory is its cursor, which can be stored and resumed."""
 
@@ -98,8 +108,7 @@ class SpanBuilder:
             stretch.ends_ms if stretch.phase in muted_phases else begins_ms + start_delay_ms for stretch in exposure
         ]
         self._uncertainty_micro = [
-            round(_uncertainty_of(stretch, uncertainty_by_box_c, default_uncertainty_c) * _MICRO)
-            for stretch in exposure
+            round(_uncertainty_of(stretch, uncertainty_by_box_c, default_uncertainty_c) * MICRO) for stretch in exposure
         ]
         self._never_a_gap_ms = policy.minimum
 
@@ -146,6 +155,19 @@ class SpanBuilder:
         cursor.last_c = reading.temperature_c
         cursor.interval_ms = reading.interval_s * 1000
         return spans, Taken.WITHIN if is_within else Taken.BEFORE
+
+    def plain(self, cursor: Cursor, box: str) -> Plain | None:
+        """Return until when each reading of a box does no more than end the span of the one before; None: not even one.
+
+        That holds while no reading is later than the gap policy allows after the one before it.
+        """
+        if cursor.at_ms is None or cursor.covered_ms != cursor.at_ms or cursor.stretch >= len(self._exposure):
+            return None
+        stretch = self._exposure[cursor.stretch]
+        if stretch.box != box or cursor.at_ms < stretch.begins_ms:
+            return None
+        until_ms = math.inf if stretch.ends_ms is None else stretch.ends_ms
+        return Plain(until_ms, self._policy.threshold_ms, self._uncertainty_micro[cursor.stretch])
 
     def close(self, cursor: Cursor, until_ms: int) -> list[Span]:
         """Return the rest of the exposure up to `until_ms`."""
@@ -238,7 +260,7 @@ class SpanBuilder:
         if cursor.known_c is None or self._exposure[cursor.stretch - 1].range_c is None:
             return cursor.known_c
         low_c, high_c = cursor.known_c
-        uncertainty_c = self._uncertainty_micro[cursor.stretch] / _MICRO
+        uncertainty_c = self._uncertainty_micro[cursor.stretch] / MICRO
         return low_c + uncertainty_c, high_c - uncertainty_c
 
     def _is_gap(self, duration_ms: int, interval_ms: int) -> bool:
@@ -266,15 +288,15 @@ class SpanBuilder:
 
     def _measured(self, cursor: Cursor, begins_ms: int, ends_ms: int, end_c: float | None) -> Span:
         at_c, uncertainty_micro = cursor.last_c, self._uncertainty_micro[cursor.stretch]
-        at_micro = round(at_c * _MICRO)
+        at_micro = round(at_c * MICRO)
         return Span(
             begins_ms,
             ends_ms,
             SpanKind.MEASURED,
             at_c,
             end_c,
-            (at_micro - uncertainty_micro) / _MICRO,
-            (at_micro + uncertainty_micro) / _MICRO,
+            (at_micro - uncertainty_micro) / MICRO,
+            (at_micro + uncertainty_micro) / MICRO,
             self._limits_from(cursor, begins_ms, ends_ms),
         )
 
@@ -306,8 +328,8 @@ class SpanBuilder:
             kind,
             (low_c + high_c) / 2,
             None,
-            (round(low_c * _MICRO) - uncertainty_micro) / _MICRO,
-            (round(high_c * _MICRO) + uncertainty_micro) / _MICRO,
+            (round(low_c * MICRO) - uncertainty_micro) / MICRO,
+            (round(high_c * MICRO) + uncertainty_micro) / MICRO,
             self._limits_from(cursor, begins_ms, ends_ms),
         )
 

@@ -102,13 +102,13 @@ def lock_breaches(connection: Connection, consignments: Iterable[str]) -> None:
     wait_for_locks(connection, "breaches", consignments)
 
 
-def read_covered(connection: Connection, consignment: str) -> frozenset[int]:
+def read_covered(connection: Connection, *consignments: str) -> frozenset[int]:
     """Return the provisional breaches whose sealed trigger the archive holds. Read it before the observations."""
     rows = connection.execute(
         select(breaches.c.id)
         .join(epochs, (epochs.c.gateway == breaches.c.gateway) & (epochs.c.epoch == breaches.c.epoch))
         .where(
-            breaches.c.consignment == consignment,
+            breaches.c.consignment.in_(consignments),
             breaches.c.state == BreachState.PROVISIONAL,
             epochs.c.next_offset > breaches.c.position,
         )

@@ -66,7 +66,6 @@ CASES_KEPT = 500
 class _Finding:
     mark: Mark
     judgements: Sequence[Judgement]
-    covered: frozenset[int]
     received: bool
     fault: str = ""
 
@@ -94,6 +93,7 @@ class Watch:
         self._clock = clock
         self._folds = Folds(make_judge)
         self._cases: OrderedDict[str, tuple[int, Case]] = OrderedDict()
+        self._acts = 0
         self._patrolled_at_ms: int | None = None
         self._redating = Redating(store, archive, clock.now_ms)
         self.is_behind = False
@@ -154,7 +154,9 @@ class Watch:
                 # Another process may have judged some between the two looks.
                 marks = read_marks_of(connection, claim.names)
                 self._folds.prepare(connection, claim.names)
-            self._judge(marks, claim)
+                covered = read_covered(connection, *claim.names)
+                self._acts = count_acts(connection)
+            self._judge(marks, covered, claim)
         # What was marked that long ago has not been judged since: no need to wait for the spacing.
         spacing_ms = SPACING_S * 1000 * self._clock.rate
         self.is_behind = len(marks) == BATCH and self._clock.now_ms() - marks[-1].marked_at_ms > spacing_ms
@@ -164,7 +166,7 @@ class Watch:
     def _patrol_ms(self) -> int:
         return round(1000 * max(PATROL_S, PATROL_REAL_S * self._clock.rate))
 
-    def _judge(self, marks: Sequence[Mark], claim: Claim) -> None:
+    def _judge(self, marks: Sequence[Mark], covered: frozenset[int], claim: Claim) -> None:
         findings = [self._find_safely(mark) for mark in marks]
         now_ms = self._clock.now_ms()
         if not findings:
@@ -184,7 +186,7 @@ class Watch:
                 for judgement in finding.judgements:
                     subject = (judgement.consignment, judgement.item, judgement.examination)
                     if judgement.breaches or subject in known:
-                        reconcile(connection, judgement, finding.covered, now_ms)
+                        reconcile(connection, judgement, covered, now_ms)
                 if finding.fault:
                     code = finding.mark.consignment
                     set_aside(
@@ -202,18 +204,15 @@ class Watch:
                 clear_mark(connection, finding.mark)
 
     def _find(self, mark: Mark) -> _Finding:
-        with self._store.read() as connection:
-            covered = read_covered(connection, mark.consignment)
-            acts = count_acts(connection)
-        case = self._case(mark.consignment, acts)
+        case = self._case(mark.consignment)
         if case is None:  # a gateway flagged something that is not registered here (yet)
-            return _Finding(mark, (), covered, received=False)
+            return _Finding(mark, (), received=False)
         try:
             found = self._go_on(case)
         except ForgottenError:  # something is late: all of it again
             self._folds.forget(mark.consignment)
             found = self._go_on(case)
-        return _Finding(mark, tuple(map(counted, found)), covered, received=case.consignment.received_at is not None)
+        return _Finding(mark, tuple(map(counted, found)), received=case.consignment.received_at is not None)
 
     def _go_on(self, case: Case) -> tuple[Judgement, ...]:
         folded = self._folds.find(case)
@@ -225,16 +224,16 @@ class Watch:
             folded.take(news.observations, news.places)
         return folded.judge.judgements(now_ms)
 
-    def _case(self, code: str, acts: int) -> Case | None:
+    def _case(self, code: str) -> Case | None:
         """Return what is needed to judge; read again only if anybody has acted since: an act may change anything."""
         known = self._cases.get(code)
-        if known is not None and known[0] == acts and not is_vigil(code):  # a vigil is renewed by nobody's act
+        if known is not None and known[0] == self._acts and not is_vigil(code):  # a vigil is renewed by nobody's act
             return known[1]
         case = self._configurations.case(code)
         if case is None:
             self._cases.pop(code, None)
             return None
-        self._cases[code] = (acts, case)
+        self._cases[code] = (self._acts, case)
         self._cases.move_to_end(code)
         if len(self._cases) > CASES_KEPT:
             self._cases.popitem(last=False)
@@ -248,7 +247,7 @@ class Watch:
         except Exception as error:  # one consignment that cannot be judged must not keep the others from it
             log.exception("consignment %s cannot be judged", mark.consignment)
             self._folds.forget(mark.consignment)
-            return _Finding(mark, (), frozenset(), received=False, fault=f"{type(error).__name__}: {error}")
+            return _Finding(mark, (), received=False, fault=f"{type(error).__name__}: {error}")
 
 
 def _take_turn(connection: Connection, now_ms: int, every_ms: int) -> bool:
