@@ -6,8 +6,6 @@ import re
 import smtplib
 import ssl
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate
 from functools import cache
@@ -17,32 +15,17 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 import msgspec
 
-from gateway.core.errors import ColdchainError, InputError
+from gateway.core.errors import InputError
 from gateway.hub.destinations import connect_mail
 from gateway.hub.notification.guard import check_host, guarded, refused_address
+from gateway.hub.notification.outgoing import TIMEOUT_S, DeliveryError, Outgoing
 from gateway.hub.notification.recipients import Channel
 from gateway.hub.notification.signing import ID, SIGNATURE, TIMESTAMP, key_of, sign
 from gateway.hub.settings import MailServerSettings, NotificationSettings
 
-TIMEOUT_S = 10.0
-"""For each step: an alert that is later than that is better tried again."""
 _MAIL = "mailto:"
 _ADDRESS = re.compile(r"[^@\s,;:<>\"]+@[^@\s,;:<>\"]+")
 _WEBHOOKS = frozenset({"https", "http"})
-
-
-class DeliveryError(ColdchainError):
-    """A channel did not take a message. Says why, and nothing of the channel's address."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """What leaves. `uid` is the same however often it is sent; `document` is for programs."""
-
-    uid: str
-    title: str
-    text: str
-    document: Mapping[str, object]
 
 
 class Carrier(Protocol):

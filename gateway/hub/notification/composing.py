@@ -6,8 +6,8 @@ import secrets
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
-from gateway.hub.notification.channels import Outgoing
 from gateway.hub.notification.facts import Story
+from gateway.hub.notification.outgoing import Outgoing
 from gateway.hub.notification.recipients import Recipient
 from gateway.hub.notification.wording import say, say_test
 from gateway.language import Speech, speech_of

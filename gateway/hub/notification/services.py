@@ -11,8 +11,8 @@ from apprise import AppriseAsset
 from apprise.plugins.base import NotifyBase
 
 from gateway.core.errors import InputError
-from gateway.hub.notification.channels import TIMEOUT_S, DeliveryError, Outgoing
 from gateway.hub.notification.guard import check_host
+from gateway.hub.notification.outgoing import TIMEOUT_S, DeliveryError, Outgoing
 
 PUBLIC = frozenset(
     {

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from gateway.clock import Clock
 from gateway.core.errors import ColdchainError
 from gateway.hub.events import Bell
-from gateway.hub.notification.channels import Outgoing, open_channel
+from gateway.hub.notification.channels import open_channel
 from gateway.hub.notification.composing import compose, compose_test, make_uid
 from gateway.hub.notification.ledger import (
     Message,
@@ -27,6 +27,7 @@ from gateway.hub.notification.ledger import (
     read_contents,
     read_due,
 )
+from gateway.hub.notification.outgoing import Outgoing
 from gateway.hub.notification.recipients import Channel, Recipient
 from gateway.hub.patience import call_apart, keep_trying
 from gateway.hub.rooms import Rooms

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, func, select
 from gateway.clock import SystemClock
 from gateway.hub.events import Bell
 from gateway.hub.notification import worker
-from gateway.hub.notification.channels import Carrier, Outgoing, open_channel
+from gateway.hub.notification.channels import Carrier, open_channel
+from gateway.hub.notification.outgoing import Outgoing
 from gateway.hub.notification.recipients import Channel
 from gateway.hub.schema import alerts, messages, notices
 from gateway.hub.settings import HubSettings, NotificationSettings

@@ -8,7 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from gateway.core.errors import InputError
-from gateway.hub.notification.channels import DeliveryError, Guarded, Outgoing, open_channel, shown
+from gateway.hub.notification.channels import Guarded, open_channel, shown
+from gateway.hub.notification.outgoing import DeliveryError, Outgoing
 from gateway.hub.notification.recipients import Channel
 from gateway.hub.notification.services import open_service
 from gateway.hub.settings import NotificationSettings
