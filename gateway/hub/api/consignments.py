@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, HTTPException, Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from gateway.core.configuration import Code, Consignment
 from gateway.core.errors import InputError
+from gateway.core.observations import Source
 from gateway.core.profiles import Model
 from gateway.core.verdicts import Verdict, worst
 from gateway.hub.api.access import HubRooms, Listing, LookingUp, Receiving, Registering
@@ -18,7 +19,7 @@ from gateway.hub.rooms import Rooms
 from gateway.hub.rows import Registered
 from gateway.hub.stops import StopSeen, read_stops
 from gateway.hub.times import to_datetime
-from gateway.hub.trips import Trip, behind_ms, read_trips, until_ms
+from gateway.hub.trips import behind_ms, read_trips, until_ms
 from gateway.hub.verdict_history import VersionedJudgement, read_current, read_versions
 from gateway.hub.watch import carried_span
 
@@ -69,6 +70,36 @@ class ConsignmentState(BaseModel):
     behind_ms: int
     judgements: list[VersionedJudgement]
     breaches: list[StoredBreach]
+
+
+class ReadingSeen(BaseModel):
+    """One measurement; see gateway.core.readings."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    at_ms: int
+    temperature_c: float
+    interval_s: int
+    source: Source
+    clock_trusted: bool
+    counter: int | None
+    light_lux: int | None
+    shock_g: float | None
+    time_error_ms: int
+
+
+class TripSeen(BaseModel):
+    """One logger's part: readings with calibration applied, in order of time, within [from_ms, to_ms)."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    logger: str
+    box: str
+    from_ms: int
+    to_ms: int
+    readings: list[ReadingSeen]
+    repeated: int
+    conflicts: int
 
 
 class Receipt(Model):
@@ -174,13 +205,14 @@ def list_judgements(
 
 
 @router.get("/consignments/{code}/readings", responses=documented(401, 403, 404))
-def list_readings(code: str, rooms: HubRooms, _who: LookingUp) -> list[Trip]:
+def list_readings(code: str, rooms: HubRooms, _who: LookingUp) -> list[TripSeen]:
     """List the readings of each of the consignment's loggers while it was carried."""
     known = _known(code, rooms)
     case = rooms.configurations.case(code)
     loggers = () if case is None else case.configuration.loggers
     carried = [carriage for item in known.consignment.items for carriage in known.consignment.carriage_of(item)]
-    return read_trips(rooms.archive, carried, loggers, until_ms(known.consignment, rooms.clock.now_ms()))
+    trips = read_trips(rooms.archive, carried, loggers, until_ms(known.consignment, rooms.clock.now_ms()))
+    return [TripSeen.model_validate(trip) for trip in trips]
 
 
 @router.get("/consignments/{code}/stops", responses=documented(401, 403, 404))
