@@ -16,6 +16,7 @@ from gateway.hub.api import (
     decisions,
     enrolments,
     live,
+    manifests,
     notification,
     registry,
     reports,
@@ -52,6 +53,7 @@ def create_app(rooms: Rooms) -> FastAPI:
     interface = APIRouter(prefix="/api/v1", responses=documented(422))
     for part in (
         consignments,
+        manifests,
         reports,
         breaches,
         alerts,

@@ -52,6 +52,17 @@ from gateway.hub.vigils import follow_boxes
 LISTED_MAX = 500
 
 
+def is_alike(known: Consignment, given: Consignment) -> bool:
+    """Whether two say the same but for what only the way of a consignment tells: whether it has arrived, and late."""
+    on_its_way = {"received_at": None, "registered_late": False}
+    return known.model_copy(update=on_its_way) == given.model_copy(update=on_its_way)
+
+
+def _refuse_other(known: Consignment, given: Consignment) -> None:
+    if not is_alike(known, given):
+        raise InputError("code", f"{given.code} is registered already, and says something else")
+
+
 class Registry:
     """Reads and acts. Blocking: call it from a thread."""
 
@@ -133,15 +144,28 @@ class Registry:
         """
         with self._store.write() as connection:
             begin_act(connection)
-            if is_vigil(consignment.code):
-                raise InputError("code", f"codes that begin with {PREFIX} are the hub's own")
-            self._check_references(connection, consignment)
-            known = read_registered(connection, consignment.code)
-            if known is not None and consignment.received_at is None:
-                consignment = consignment.model_copy(update={"received_at": known.consignment.received_at})
-            if known is not None and known.consignment == consignment:
-                return known
-            return self._save(connection, consignment, known, who, "register")
+            return self._put(connection, consignment, who)
+
+    def add_consignments(self, consignments: Sequence[Consignment], who: str) -> int:
+        """Register consignments, all of them or none; return how many are new.
+
+        What is registered already and says the same stays as it is. Raises InputError, `consignments[place].field`, for
+        the first that cannot be taken: it says something else than what is registered, or names what is unknown.
+        """
+        added = 0
+        with self._store.write() as connection:
+            begin_act(connection)
+            for place, consignment in enumerate(consignments):
+                known = read_registered(connection, consignment.code)
+                try:
+                    if known is None:
+                        self._put(connection, consignment, who)
+                        added += 1
+                    else:
+                        _refuse_other(known.consignment, consignment)
+                except InputError as error:
+                    raise InputError(f"consignments[{place}].{error.field}", error.reason) from error
+        return added
 
     def follow_vehicle(self, connection: Connection, consignment: Consignment, who: str) -> None:
         """Register what a vehicle's log tells of a consignment, within the caller's act. Raises InputError."""
@@ -225,6 +249,17 @@ class Registry:
             return read_codes_under_way(connection, self._now_ms())
 
     # --- parts of acts
+
+    def _put(self, connection: Connection, consignment: Consignment, who: str) -> Registered:
+        if is_vigil(consignment.code):
+            raise InputError("code", f"codes that begin with {PREFIX} are the hub's own")
+        self._check_references(connection, consignment)
+        known = read_registered(connection, consignment.code)
+        if known is not None and consignment.received_at is None:
+            consignment = consignment.model_copy(update={"received_at": known.consignment.received_at})
+        if known is not None and known.consignment == consignment:
+            return known
+        return self._save(connection, consignment, known, who, "register")
 
     def _save_loggers(
         self,

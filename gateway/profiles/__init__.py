@@ -8,6 +8,7 @@ from __future__ import annotations
 from gateway.profiles.library import (
     find,
     find_faults,
+    find_text_faults,
     is_path,
     load,
     load_all,
@@ -16,5 +17,19 @@ from gateway.profiles.library import (
     read_profile,
     text_of,
 )
+from gateway.profiles.writing import with_version, write_toml
 
-__all__ = ["find", "find_faults", "is_path", "load", "load_all", "load_file", "names", "read_profile", "text_of"]
+__all__ = [
+    "find",
+    "find_faults",
+    "find_text_faults",
+    "is_path",
+    "load",
+    "load_all",
+    "load_file",
+    "names",
+    "read_profile",
+    "text_of",
+    "with_version",
+    "write_toml",
+]

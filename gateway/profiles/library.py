@@ -47,6 +47,7 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_sources()))
 
 
+@cache
 def load(name: str) -> Profile:
     """Return a profile of the library; raises InputError for a name that it does not have."""
     return read_profile(text_of(name), f"{name}.toml")
@@ -98,6 +99,14 @@ def find_faults(path: Path) -> list[InputError]:
     where = str(path)
     try:
         text = _read(path)
+    except InputError as error:
+        return [error]
+    return find_text_faults(text, where)
+
+
+def find_text_faults(text: str, where: str) -> list[InputError]:
+    """Return every fault of a TOML text, in the order of its lines; empty if it is a profile."""
+    try:
         document = _parse(text, where)
     except InputError as error:
         return [error]

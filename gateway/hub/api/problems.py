@@ -12,11 +12,13 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 
 from gateway.core.errors import InputError
+from gateway.hub.manifests.importing import ManifestError, where_of
 from gateway.hub.review.alerts import UnknownAlertError
 from gateway.hub.review.competence import NotYoursError
 from gateway.hub.review.decisions import UnknownItemError
 from gateway.hub.review.desk import UnknownBreachError
 from gateway.hub.review.lifecycle import NotNowError
+from gateway.language import ENGLISH
 
 MEDIA_TYPE = "application/problem+json"
 FAULTS_SHOWN = 20
@@ -94,6 +96,11 @@ def problem(
 
 def install_problems(app: FastAPI) -> None:
     """Have every error in what was sent answered as a problem."""
+
+    @app.exception_handler(ManifestError)
+    async def _manifest(_request: Request, error: ManifestError) -> JSONResponse:
+        faults = [Fault(field=where_of(fault), reason=fault.say(ENGLISH)) for fault in error.faults]
+        return problem(422, f"{error.field}: {error.reason}", faults=faults)
 
     @app.exception_handler(InputError)
     async def _input(_request: Request, error: InputError) -> JSONResponse:

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
-from gateway.hub.times import OSLO
+from gateway.hub.times import OSLO, read_local
 
-
-def read_local(text: str) -> datetime:
-    """Return the moment of a `datetime-local` field in Norwegian time. Raises ValueError for what is none.
-
-    Of an hour that comes twice, in autumn, the first is meant: what has lasted longer is judged more strictly. An hour
-    that is left out, in spring, is refused.
-    """
-    given = datetime.fromisoformat(text)
-    local = given.replace(tzinfo=OSLO) if given.tzinfo is None else given
-    if given.tzinfo is None and local.astimezone(UTC).astimezone(OSLO).replace(tzinfo=None) != given:
-        raise ValueError("this hour is left out")
-    return local
+__all__ = ["read_local", "write_local"]
 
 
 def write_local(at_ms: int) -> str:

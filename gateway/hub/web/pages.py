@@ -22,14 +22,14 @@ from gateway.hub.web.quality import acts as quality_acts
 from gateway.hub.web.quality import queue as quality_queue
 from gateway.hub.web.reference import list_operations
 from gateway.hub.web.rendering import render
-from gateway.hub.web.setup import boxes, certificates, gateways, loggers, parts
+from gateway.hub.web.setup import boxes, certificates, consignments, gateways, loggers, parts
 
 LOGINS_AT_ONCE = 20
 LOGIN_EACH_S = 6.0
 """Of one address: a ward's computers behind one address, after a shift change, against who guesses."""
 _HERE = Path(__file__).parent
 QUALITY = (quality_queue, quality_acts)
-SET_UP = (parts, boxes, loggers, certificates, gateways)
+SET_UP = (parts, boxes, loggers, certificates, gateways, consignments)
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 

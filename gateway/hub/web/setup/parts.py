@@ -36,6 +36,7 @@ PARTS = (
     Part("/setup/boxes", N_("Boxes"), N_("Codes, states, and what a driver does at a breach."), Right.READ_BOXES),
     Part("/setup/loggers", N_("Loggers"), N_("Where they are, batteries, calibration certificates."), Right.READ_FLEET),
     Part("/setup/gateways", N_("Gateways"), N_("Vehicles: link, clock, keys, codes for new ones."), Right.READ_FLEET),
+    Part("/setup/consignments", N_("Consignments"), N_("Registered by a form, or many by a file."), Right.REGISTER),
 )
 
 

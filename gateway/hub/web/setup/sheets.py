@@ -81,6 +81,7 @@ async def read_sheet(request: Request) -> Sheet:
             values.setdefault(name, []).append(value.strip())
         elif value.filename:
             files[name] = await value.read()
+            await value.close()
     return Sheet({name: tuple(found) for name, found in values.items()}, {}, files)
 
 
