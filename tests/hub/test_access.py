@@ -24,7 +24,10 @@ from gateway.hub.web.paths import to_own_path
 from gateway.settings import load_settings
 
 PASSWORD = "ni rolige elger"
-OPEN = {("POST", "/api/v1/enrolments"), ("GET", "/login"), ("POST", "/login"), ("POST", "/language")}
+OPEN = {
+    *{("POST", "/api/v1/enrolments"), ("GET", "/login"), ("POST", "/login"), ("POST", "/language")},
+    *{("GET", "/login/sign-on"), ("GET", "/login/sign-on/back"), ("GET", "/logged-out")},
+}
 """What nobody needs to be known for: each has its own secret, is the way to one, or concerns the reader alone."""
 ANYBODY = {("GET", "/"), ("GET", "/api/docs"), ("POST", "/logout"), ("GET", "/api/v1/me")}
 """What everybody may do who is known."""

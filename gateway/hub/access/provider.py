@@ -177,7 +177,7 @@ class Provider:
         if not self._places.acquire(blocking=False):
             raise ProviderError("too many logins wait for it")
         try:
-            return self._fetch(method, url, form, {"Accept": "application/json", **(headers or {})})
+            return self._fetch(method, url, form, _PLAIN | dict(headers or {}))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ProviderError(f"{type(error).__name__} at {_place(url)}") from error
         finally:
@@ -192,7 +192,7 @@ class Provider:
         ):
             if answer.status_code != httpx.codes.OK:
                 raise ProviderError(f"answers {answer.status_code} at {_place(url)}")
-            for chunk in answer.iter_bytes(4096):
+            for chunk in answer.iter_raw():  # as it comes: nothing is unpacked, and no byte waits for others
                 body += chunk
                 if len(body) > BYTES_MAX:
                     raise ProviderError(f"answers more than {BYTES_MAX // 1024} KiB at {_place(url)}")
@@ -205,6 +205,8 @@ class Provider:
             self._trusted = ssl.create_default_context(cafile=self._settings.ca_file)
         return self._trusted
 
+
+_PLAIN = {"Accept": "application/json", "Accept-Encoding": "identity"}
 
 D = TypeVar("D", bound=msgspec.Struct)
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Depends, HTTPException, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field, SecretStr
 
 from gateway.core.errors import InputError
 from gateway.core.profiles import Model
-from gateway.hub.access.accounts import LoginRefusedError
-from gateway.hub.access.callers import Caller, Way
+from gateway.hub.access.callers import Caller
 from gateway.hub.access.roles import Right
 from gateway.hub.api.access import HubRooms, Requirement, needs
 from gateway.hub.api.bounds import After, Limit, Number, Word, Words
 from gateway.hub.api.problems import documented
+from gateway.hub.api.signers import confirm_signer, signing_purpose
 from gateway.hub.breaches import StoredBreach, read_breach
 from gateway.hub.review.choices import Choice, ChoiceCode, ChoiceList
 from gateway.hub.review.desk import BULK_MAX, Review
@@ -97,9 +97,12 @@ class Reopening(Model):
 
 
 class NewSignature(Model):
-    """A signature: the signer's password, what it means, and the `hash` of the review that was read."""
+    """A signature: the signer's password, what it means, and the `hash` of the review that was read.
 
-    password: SecretStr
+    Without a password the signer has just logged in again for this, at /sign-in-again.
+    """
+
+    password: SecretStr = SecretStr("")
     meaning: Meaning
     hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -187,14 +190,10 @@ def reopen_breach(breach_id: Number, reopening: Reopening, rooms: HubRooms, who:
 
 
 @router.post("/breaches/{breach_id}/signatures", status_code=201, responses=_ACTS)
-def sign_breach(breach_id: Number, signature: NewSignature, rooms: HubRooms, who: Signing) -> Review:
-    """Sign a closed breach. Whoever signs is logged in, and gives the password again."""
-    if who.way is not Way.SESSION:
-        raise HTTPException(403, "people sign, logged in; programs do not")
-    try:
-        rooms.accounts.check(who.name, signature.password.get_secret_value())
-    except LoginRefusedError as error:
-        raise HTTPException(403, "this is not your password, or your account rests") from error
+def sign_breach(breach_id: Number, signature: NewSignature, request: Request, rooms: HubRooms, who: Signing) -> Review:
+    """Sign a closed breach. Whoever signs is logged in, and gives the password again or logs in again."""
+    purpose = signing_purpose(breach_id, signature.meaning, signature.hash)
+    confirm_signer(request, rooms, who, purpose, signature.password.get_secret_value())
     return _told(rooms, rooms.reviews.sign(breach_id, who, signature.meaning, signature.hash))
 
 

@@ -17,6 +17,7 @@ from gateway.hub.rooms import Rooms
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.paths import to_own_path
 from gateway.hub.web.rendering import render
+from gateway.language import Speech
 from gateway.language.speech import N_
 
 NEXT_MAX = 512
@@ -30,7 +31,7 @@ def show_login(
     rooms: HubRooms, reader: Reader, next_: Annotated[str, Query(alias="next", max_length=NEXT_MAX)] = "/"
 ) -> HTMLResponse:
     """Ask for name and password."""
-    return render("login.html", rooms, None, reader, next_path=to_own_path(next_), refused="", name="")
+    return _ask(rooms, reader, next_)
 
 
 @router.post("/login", response_model=None)
@@ -45,15 +46,11 @@ def log_in(
     """Open a session, or say that it did not work."""
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         raise HTTPException(403, "another site has caused this request")
-    address = request.client.host if request.client else ""
-    wait_s = request.app.state.login_rates.take(address)
-    if wait_s:
-        seconds = math.ceil(wait_s)
-        raise HTTPException(429, f"too many attempts: wait {seconds} s", headers={"Retry-After": str(seconds)})
+    check_rate(request)
     try:
         account = rooms.accounts.check(name.strip(), password)
     except LoginRefusedError:
-        page = render("login.html", rooms, None, reader, next_path=to_own_path(next_), refused=REFUSED, name=name)
+        page = _ask(rooms, reader, next_, refused=REFUSED, name=name)
         page.status_code = 401
         return page
     answer = RedirectResponse(to_own_path(next_), 303)
@@ -64,10 +61,18 @@ def log_in(
 @router.post("/logout")
 def log_out(rooms: HubRooms, request: Request, _who: AnyCaller) -> RedirectResponse:
     """End the session."""
-    rooms.sessions.end(session_secret_of(request, rooms))
-    answer = RedirectResponse("/login", 303)
+    was_signed_on = rooms.sessions.end(session_secret_of(request, rooms))
+    answer = RedirectResponse("/logged-out" if was_signed_on and rooms.sign_on is not None else "/login", 303)
     answer.delete_cookie(_cookie_name(rooms), path="/", secure=rooms.settings.http.is_secure, httponly=True)
     return answer
+
+
+def check_rate(request: Request) -> None:
+    """Count an attempt to log in; answers 429 for one too many from an address."""
+    wait_s = request.app.state.login_rates.take(request.client.host if request.client else "")
+    if wait_s:
+        seconds = math.ceil(wait_s)
+        raise HTTPException(429, f"too many attempts: wait {seconds} s", headers={"Retry-After": str(seconds)})
 
 
 def set_session(answer: RedirectResponse, rooms: Rooms, secret: str) -> None:
@@ -86,6 +91,12 @@ def set_session(answer: RedirectResponse, rooms: Rooms, secret: str) -> None:
 def to_login(path: str) -> RedirectResponse:
     """Return the way to the login and back."""
     return RedirectResponse("/login?" + urlencode({"next": path}), 303)
+
+
+def _ask(rooms: Rooms, reader: Speech, next_: str, *, refused: str = "", name: str = "") -> HTMLResponse:
+    known = {"next_path": to_own_path(next_), "refused": refused, "name": name}
+    sign_on = rooms.sign_on.settings.name if rooms.sign_on is not None else ""
+    return render("login.html", rooms, None, reader, sign_on=sign_on, **known)
 
 
 def _cookie_name(rooms: Rooms) -> str:
