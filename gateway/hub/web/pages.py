@@ -18,8 +18,7 @@ from gateway.hub.api.rates import Rates
 from gateway.hub.web import arrivals, labels, languages, login, receiving, registration, sign_on
 from gateway.hub.web.headers import SecurityHeaders
 from gateway.hub.web.languages import Reader, speech_for
-from gateway.hub.web.quality import acts as quality_acts
-from gateway.hub.web.quality import queue as quality_queue
+from gateway.hub.web.quality.pages import PAGES as QUALITY
 from gateway.hub.web.reference import list_operations
 from gateway.hub.web.rendering import render
 from gateway.hub.web.setup import boxes, certificates, consignments, gateways, loggers, parts
@@ -28,7 +27,6 @@ LOGINS_AT_ONCE = 20
 LOGIN_EACH_S = 6.0
 """Of one address: a ward's computers behind one address, after a shift change, against who guesses."""
 _HERE = Path(__file__).parent
-QUALITY = (quality_queue, quality_acts)
 SET_UP = (parts, boxes, loggers, certificates, gateways, consignments)
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)

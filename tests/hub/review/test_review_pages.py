@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from datetime import date, timedelta
 from html import unescape
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from gateway.hub.app import create_app
 from gateway.hub.review.lifecycle import ReviewState
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
+from gateway.hub.times import to_datetime, to_oslo
 from tests.hub.review.reviewing import QUALITY, Ward
+from tests.hub.samples import NOW_MS
 from tests.hub.vans import iso
 
 PASSWORD = "ni rolige elger"
@@ -181,3 +184,27 @@ async def test_norwegian_words(quality: Browser) -> None:
     quality.headers["Accept-Language"] = "nb"
     assert "2 brudd er ikke lukket." in words_of(await quality.get("/review"))
     assert "Bekreftet av målingene i sentralen." in words_of(await quality.get("/review/1"))
+
+
+async def test_indicators_as_a_page_and_as_csv(quality: Browser, rooms: Rooms) -> None:
+    rooms.registry.receive("C-1", to_datetime(NOW_MS), "receiver")
+    page = await quality.get("/indicators?by=box")
+    said = words_of(page)
+    assert page.status_code == 200
+    assert page.text.count('<svg class="shares"') == 4
+    assert "Fully monitored 0 % (0 of 1)" in said
+    assert "Box Fully monitored On time Transport in order Reviewed within 24 h BOX-1 0 % (0 of 1) –" in said
+    assert "Every logger in a box is calibrated and well." in said
+    table = await quality.get("/indicators.csv?by=box")
+    assert table.headers["content-type"] == "text/csv; charset=utf-8"
+    begins = f"{monday_of(NOW_MS)}T00:00:00+02:00"
+    assert f"{begins},week,box,BOX-1,accepted,0,1,0.000000\r\n" in table.text
+    too_long = await quality.get("/indicators?since=2020-01-01")
+    assert too_long.status_code == 422
+    assert "At most 53 weeks or months at once." in words_of(too_long)
+    assert (await quality.get("/indicators.csv?since=2020-01-01")).status_code == 422
+
+
+def monday_of(at_ms: int) -> date:
+    day = to_oslo(at_ms).date()
+    return day - timedelta(days=day.weekday())

@@ -1,0 +1,7 @@
+"""All pages for quality staff."""
+
+from __future__ import annotations
+
+from gateway.hub.web.quality import acts, indicators, queue
+
+PAGES = (queue, acts, indicators)
