@@ -25,13 +25,13 @@ def _answers(form: ReportForm) -> dict[int | str, dict[str, object]]:
     return {200: described, **documented(401, 403, 404, 409, 422)}
 
 
-@router.get("/consignments/{code}/report.pdf", response_class=Response, responses=_answers(ReportForm.PDF))
+@router.get("/consignments/{code:path}/report.pdf", response_class=Response, responses=_answers(ReportForm.PDF))
 def take_pdf(code: str, rooms: HubRooms, who: LookingUp, language: Spoken = None) -> Response:
     """Take the report as PDF/A-3a, sealed by the hub, with readings and data attached; `coldchain verify` proves it."""
     return _answer(rooms, code, ReportForm.PDF, language, who.name)
 
 
-@router.get("/consignments/{code}/report.csv", response_class=Response, responses=_answers(ReportForm.CSV))
+@router.get("/consignments/{code:path}/report.csv", response_class=Response, responses=_answers(ReportForm.CSV))
 def take_csv(
     code: str,
     rooms: HubRooms,
@@ -45,13 +45,13 @@ def take_csv(
     return _answer(rooms, code, form, None, who.name)
 
 
-@router.get("/consignments/{code}/report.json", response_class=Response, responses=_answers(ReportForm.JSON))
+@router.get("/consignments/{code:path}/report.json", response_class=Response, responses=_answers(ReportForm.JSON))
 def take_json(code: str, rooms: HubRooms, who: LookingUp) -> Response:
     """Take all that the report says as data; the same file is attached to the PDF. Readings are in the CSV."""
     return _answer(rooms, code, ReportForm.JSON, None, who.name)
 
 
-@router.get("/consignments/{code}/report.fhir.json", response_class=Response, responses=_answers(ReportForm.FHIR))
+@router.get("/consignments/{code:path}/report.fhir.json", response_class=Response, responses=_answers(ReportForm.FHIR))
 def take_fhir(code: str, rooms: HubRooms, who: LookingUp, language: Spoken = None) -> Response:
     """Take the report as a FHIR R4 Bundle of Specimens, Observations and Devices, without any patient."""
     return _answer(rooms, code, ReportForm.FHIR, language, who.name)

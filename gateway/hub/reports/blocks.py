@@ -14,7 +14,6 @@ WORD_MAX = 18
 _COVERED = (
     (0x20, 0x7E),
     (0xA0, 0x17F),  # Latin
-    (0x370, 0x373),
     (0x386, 0x38A),
     (0x38C, 0x38C),
     (0x38E, 0x3A1),
@@ -64,9 +63,9 @@ def points(items: Iterable[str]) -> Block:
     return {"is": "list", "items": [_fit(item) for item in items]}
 
 
-def facts(rows: Iterable[tuple[str, str]]) -> Block:
-    """Return names with what they are."""
-    return {"is": "facts", "rows": [[_fit(name), _fit(value)] for name, value in rows]}
+def facts(rows: Iterable[tuple[str, str]], *, stays: bool = False) -> Block:
+    """Return names with what they are; `stays` on the page of what follows."""
+    return {"is": "facts", "stays": stays, "rows": [[_fit(name), _fit(value)] for name, value in rows]}
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[float]) -> Block:

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
+
 from gateway.core.configuration import Consignment, Examination, Item
 from gateway.core.exposure import to_ms
-from gateway.core.profiles import (
-    AlternativeLife,
-    ClockLife,
-    Forbidden,
-    IndependentLife,
-    Life,
-    Limit,
-    ModelLife,
-    NestedLife,
-    Profile,
-    SequentialLife,
-)
+from gateway.core.profiles import Profile
 from gateway.core.verdicts import Excursion, Judgement, Verdict
 from gateway.hub.reports import blocks
 from gateway.hub.reports.blocks import Block
 from gateway.hub.reports.document import Judged, ReportDocument
+from gateway.hub.reports.rules import say_duration, word_lives, word_rules
 from gateway.hub.trips import Trip
 from gateway.hub.web.drawing import draw_trace
 from gateway.hub.web.trace import describe_trace, plan_trace
 from gateway.language import Speech
-from gateway.language.reasons import life_title, say_reason
+from gateway.language.reasons import say_reason
 from gateway.language.speech import N_
 from gateway.language.verdicts import say_kind, say_meaning, say_verdict
 
@@ -82,14 +74,36 @@ def _clip(trip: Trip, from_ms: int, to_ms_: int) -> Trip:
     return Trip(trip.logger, trip.box, from_ms, to_ms_, readings, trip.repeated, trip.conflicts)
 
 
+class Known:
+    """What was told of an examination before: thirty tubes of one box are told once, with thirty verdicts."""
+
+    def __init__(self) -> None:
+        self._told: dict[bytes, str] = {}
+
+    def tell(self, sections: Iterable[tuple[str, list[Block]]], of: str, speech: Speech) -> Iterator[Block]:
+        """Yield sections (title, blocks); of those that are the same as before only where they stand."""
+        as_before: dict[str, list[str]] = {}
+        for title, section in sections:
+            if not section:
+                continue
+            where = self._told.setdefault(msgspec.json.encode(section), of)
+            if where == of:
+                yield from section
+            else:
+                as_before.setdefault(where, []).append(title)
+        form = speech.gettext(N_("{sections}: the same as of {item}."))
+        for where, titles in as_before.items():
+            yield blocks.text(form.format(sections=", ".join(titles), item=where))
+
+
 def word_item(
-    document: ReportDocument, consignment: Consignment, item: Item, pictures: Pictures, speech: Speech
+    document: ReportDocument, consignment: Consignment, item: Item, pictures: Pictures, known: Known, speech: Speech
 ) -> Iterator[Block]:
     """Yield all about one item."""
     yield blocks.heading(f"{say_kind(item.kind, speech)} {item.code}")
     stated = list(_item_facts(item, speech))
     if stated:
-        yield blocks.facts(stated)
+        yield blocks.facts(stated, stays=True)
     for examination in item.examinations:
         judged = next(
             (
@@ -99,7 +113,7 @@ def word_item(
             ),
             None,
         )
-        yield from _word_examination(document, consignment, item, examination, judged, pictures, speech)
+        yield from _word_examination(document, consignment, item, examination, judged, pictures, known, speech)
 
 
 def _item_facts(item: Item, speech: Speech) -> Iterator[tuple[str, str]]:
@@ -133,6 +147,7 @@ def _word_examination(
     examination: Examination,
     judged: Judged | None,
     pictures: Pictures,
+    known: Known,
     speech: Speech,
 ) -> Iterator[Block]:
     say = speech.gettext
@@ -154,13 +169,18 @@ def _word_examination(
     picture = pictures.show(consignment, item, profile, judgement.excursions)
     if picture is not None:
         yield picture
-    yield blocks.facts(_figures(judged, profile, speech))
+    sections = [(say(N_("Figures")), [blocks.facts(_figures(judged, profile, speech))])]
     if profile is not None:
-        yield blocks.facts(_profile_facts(profile, speech))
-        yield from _word_rules(profile, judgement, speech)
-        yield from _word_lives(profile, judgement, speech)
-    yield from _word_excursions(judgement, speech)
-    yield from _word_gaps(judgement, speech)
+        sections += [
+            (say(N_("Profile")), [blocks.facts(_profile_facts(profile, speech))]),
+            (say(N_("Rules")), list(word_rules(profile, judgement, speech))),
+            (say(N_("Shelf life")), list(word_lives(profile, judgement, speech))),
+        ]
+    sections += [
+        (say(N_("Excursions")), list(_word_excursions(judgement, speech))),
+        (say(N_("Gaps: not monitored")), list(_word_gaps(judgement, speech))),
+    ]
+    yield from known.tell(sections, f"{item.code}, {examination.code}", speech)
 
 
 def _say_why(judgement: Judgement, speech: Speech) -> Iterator[str]:
@@ -225,125 +245,6 @@ def _say_band(from_c: float | None, to_c: float | None, speech: Speech) -> str:
     return speech.gettext(N_("not above {limit}")).format(limit=speech.threshold(to_c or 0.0))
 
 
-def _word_rules(profile: Profile, judgement: Judgement, speech: Speech) -> Iterator[Block]:
-    say = speech.gettext
-    rules: list[Limit | Forbidden] = [*profile.limits, *profile.forbidden]
-    if not rules:
-        return
-    yield blocks.heading(say(N_("Rules")), 4)
-    head = [
-        say(N_("Rule")),
-        say(N_("Limit")),
-        say(N_("Status")),
-        say(N_("Began")),
-        say(N_("Broken at")),
-        say(N_("In all beyond")),
-    ]
-    yield blocks.table(head, (_rule_row(rule, judgement, speech) for rule in rules), (3, 5, 4, 4, 4, 2))
-
-
-def _rule_row(rule: Limit | Forbidden, judgement: Judgement, speech: Speech) -> Sequence[str]:
-    say = speech.gettext
-    broken = [breach for breach in judgement.breaches if breach.rule == rule.name]
-    excursions = [excursion for excursion in judgement.excursions if excursion.rule == rule.name]
-    certainties = {
-        str(reason.parameters.get("certainty", "proven"))
-        for reason in judgement.reasons
-        if reason.parameters.get("rule") == rule.name and reason.verdict is not Verdict.ACCEPT
-    }
-    if any(breach.proven for breach in broken):
-        status = N_("broken")
-    elif broken or "within_uncertainty" in certainties:
-        status = N_("broken within the measurement uncertainty")
-    elif "gap" in certainties:
-        status = N_("cannot be ruled out: gaps")
-    else:
-        status = N_("beyond the limit, within what is allowed") if excursions else N_("kept")
-    moments = [*(one.started_at_ms for one in broken), *(one.started_at_ms for one in excursions)]
-    began = min(moments, default=None)
-    triggered = min((breach.triggered_at_ms for breach in broken), default=None)
-    minutes = judgement.cumulative_minutes.get(rule.name, sum(one.minutes for one in excursions))
-    return (
-        rule.name,
-        _say_limit(rule, speech),
-        say(status),
-        "–" if began is None else speech.moment(began),
-        "–" if triggered is None else speech.moment(triggered),
-        speech.duration(minutes),
-    )
-
-
-def _say_limit(rule: Limit | Forbidden, speech: Speech) -> str:
-    say = speech.gettext
-    if rule.above_c is not None:
-        side = N_("at {limit} or above") if rule.inclusive else N_("above {limit}")
-        beyond = say(side).format(limit=speech.threshold(rule.above_c))
-    else:
-        side = N_("at {limit} or below") if rule.inclusive else N_("below {limit}")
-        beyond = say(side).format(limit=speech.threshold(rule.below_c or 0.0))
-    if isinstance(rule, Forbidden):
-        if not rule.dwell:
-            return say(N_("{beyond}: never")).format(beyond=beyond)
-        allowed = [say(N_("less than {duration} in one stretch")).format(duration=_duration(rule.dwell, speech))]
-    else:
-        forms = (
-            (N_("less than {duration} in one stretch"), rule.single),
-            (N_("less than {duration} in all"), rule.cumulative),
-        )
-        allowed = [
-            say(form).format(duration=_duration(limit_ms, speech)) for form, limit_ms in forms if limit_ms is not None
-        ]
-    return f"{beyond}: {', '.join(allowed)}"
-
-
-def _duration(duration_ms: float, speech: Speech) -> str:
-    return speech.duration(duration_ms / MINUTE_MS)
-
-
-def _word_lives(profile: Profile, judgement: Judgement, speech: Speech) -> Iterator[Block]:
-    say = speech.gettext
-    if not judgement.lives:
-        return
-    stated = {life.name: life for life in profile.lives}
-    head = [say(N_("Shelf life")), say(N_("Allowed")), say(N_("Used")), say(N_("Used at worst")), say(N_("Ends"))]
-    rows = (
-        (
-            life_title(life.name, speech),
-            _say_life(stated[life.name], speech) if life.name in stated else "–",
-            speech.percent(life.spent),
-            speech.percent(life.spent_possible),
-            "–" if life.expires_at_ms is None else speech.moment(life.expires_at_ms),
-        )
-        for life in judgement.lives
-    )
-    yield blocks.heading(say(N_("Shelf life")), 4)
-    yield blocks.table(head, rows, (4, 6, 2, 3, 4))
-
-
-def _say_life(life: Life, speech: Speech) -> str:
-    say = speech.gettext
-    match life:
-        case AlternativeLife():
-            return say(N_(" or ")).join(f"{one.band} {_duration(one.life, speech)}" for one in life.allowances)
-        case SequentialLife():
-            return say(N_(", then ")).join(f"{one.band} {_duration(one.life, speech)}" for one in life.steps)
-        case IndependentLife():
-            return say(N_(" and also ")).join(f"{one.band} {_duration(one.life, speech)}" for one in life.allowances)
-        case NestedLife():
-            within = ", ".join(f"{one.band} {_duration(one.life, speech)}" for one in life.within)
-            total = f"{', '.join(life.bands)} {_duration(life.total, speech)}"
-            return say(N_("{total}, of which at most {within}")).format(total=total, within=within) if within else total
-        case ModelLife():
-            law = f"Q10 {life.q10:g}" if life.q10 is not None else f"Arrhenius {life.activation_energy_kj_mol:g} kJ/mol"
-            at = f"{_duration(life.reference_life, speech)}, {speech.threshold(life.reference_c)}"
-            return f"{at} ({law})"
-        case ClockLife():
-            since = say(_SINCE[life.since.value])
-            return say(N_("{duration} from when it was {event}")).format(
-                duration=_duration(life.life, speech), event=since
-            )
-
-
 def _word_excursions(judgement: Judgement, speech: Speech) -> Iterator[Block]:
     say, excursions = speech.gettext, judgement.excursions
     if not excursions:
@@ -384,7 +285,7 @@ def _word_gaps(judgement: Judgement, speech: Speech) -> Iterator[Block]:
             (
                 speech.moment(gap.begins_ms),
                 speech.moment(gap.ends_ms),
-                _duration(gap.ends_ms - gap.begins_ms, speech),
+                say_duration(gap.ends_ms - gap.begins_ms, speech),
             )
             for gap in judgement.gaps
         ),
@@ -398,4 +299,3 @@ def _word_rest(more: int, speech: Speech) -> Iterable[Block]:
 
 
 _ROLES = {"laboratory_doctor": N_("laboratory doctor"), "pharmacist": N_("pharmacist")}
-_SINCE = {"collected": N_("collected"), "prepared": N_("prepared"), "first_use": N_("first used")}

@@ -19,11 +19,24 @@ def word_breaches(document: ReportDocument, speech: Speech) -> Iterator[Block]:
     yield blocks.heading(say(N_("Breaches and their review")))
     if not document.breaches:
         yield blocks.text(say(N_("There is none.")))
+        return
+    head = [
+        say(N_("Breach")),
+        say(N_("Item")),
+        say(N_("Rule")),
+        say(N_("Began")),
+        say(N_("Broken at")),
+        say(N_("Ended")),
+        say(N_("Duration")),
+        say(N_("Status")),
+    ]
+    yield blocks.table(head, (_breach_row(one, speech) for one in document.breaches), (2, 6, 4, 4, 4, 4, 3, 4))
     for one in document.breaches:
         breach = one.breach
+        if not one.records:
+            continue
         title = say(N_("Breach {n}: {item}, {examination}"))
         yield blocks.heading(title.format(n=breach.id, item=breach.item, examination=breach.examination), 3)
-        yield blocks.facts(_breach_facts(one, speech))
         acts = [
             " – ".join((_say_act(record, speech), *_told(record, document, speech)))
             for record in one.records
@@ -101,18 +114,19 @@ def _place(place: str, speech: Speech, *, is_site: bool) -> str:
     return speech.gettext(N_("stop {n}")).format(n=place.removeprefix("stop "))
 
 
-def _breach_facts(one: Reviewed, speech: Speech) -> Iterator[tuple[str, str]]:
+def _breach_row(one: Reviewed, speech: Speech) -> Sequence[str]:
     say, breach = speech.gettext, one.breach
-    form = say(N_("{rule}, profile {profile}, version {version}"))
-    told = form.format(rule=breach.rule, profile=breach.profile, version=breach.profile_version)
-    yield say(N_("Rule")), told
-    ended = say(N_("lasts")) if breach.ended_at_ms is None else speech.moment(breach.ended_at_ms)
-    yield say(N_("Began")), speech.moment(breach.started_at_ms)
-    yield say(N_("Broken at")), speech.moment(breach.triggered_at_ms)
-    yield say(N_("Ended")), ended
     extreme = "" if breach.extreme_c is None else f", {speech.celsius(breach.extreme_c)}"
-    yield say(N_("Duration")), speech.duration(breach.minutes) + extreme
-    yield say(N_("Status")), f"{say(_STATES[breach.state.value])}; {say(_REVIEWS.get(one.state, one.state))}"
+    return (
+        str(breach.id),
+        f"{breach.item}, {breach.examination}",
+        f"{breach.rule} ({breach.profile} {breach.profile_version})",
+        speech.moment(breach.started_at_ms),
+        speech.moment(breach.triggered_at_ms),
+        say(N_("lasts")) if breach.ended_at_ms is None else speech.moment(breach.ended_at_ms),
+        speech.duration(breach.minutes) + extreme,
+        f"{say(_STATES[breach.state.value])}; {say(_REVIEWS.get(one.state, one.state))}",
+    )
 
 
 def _say_act(record: Record, speech: Speech) -> str:
@@ -127,7 +141,7 @@ def _told(record: Record, document: ReportDocument, speech: Speech) -> Iterator[
     for name, of in (("cause", "cause"), ("action", "action"), ("ending", "ending")):
         if told.get(name):
             yield _word_of(document, f"{of}/{told[name]}", speech)
-    yield from (str(told[name]) for name in ("to", "text", "reason") if told.get(name))
+    yield from (str(told[name]) for name in ("to", "comment", "text", "reason") if told.get(name))
     if record.corrects is not None:
         yield speech.gettext(N_("corrects record {n}")).format(n=record.corrects)
 

@@ -11,7 +11,7 @@ from gateway.core.verdicts import worst
 from gateway.hub.reports import blocks
 from gateway.hub.reports.blocks import Block
 from gateway.hub.reports.document import Judged, ReportDocument
-from gateway.hub.reports.examinations import Pictures, word_item
+from gateway.hub.reports.examinations import Known, Pictures, word_item
 from gateway.hub.reports.proceedings import word_breaches, word_custody, word_decisions
 from gateway.hub.reports.readings import trips_of
 from gateway.hub.tabular.selection import Row
@@ -118,9 +118,9 @@ def _verdict_rows(consignment: Consignment, judged: Iterable[Judged], speech: Sp
 def _word_items(
     document: ReportDocument, consignment: Consignment, rows: Sequence[Row], speech: Speech
 ) -> Iterator[Block]:
-    pictures = Pictures(trips_of(document.rides, rows), speech)
+    pictures, known = Pictures(trips_of(document.rides, rows), speech), Known()
     for item in consignment.items:
-        yield from word_item(document, consignment, item, pictures, speech)
+        yield from word_item(document, consignment, item, pictures, known, speech)
 
 
 def _word_loggers(document: ReportDocument, speech: Speech) -> Iterator[Block]:
