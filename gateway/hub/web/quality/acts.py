@@ -1,5 +1,7 @@
 """The page of a breach, and every act on it: a form posted, an answer that leads back, a refusal shown at the form."""
 
+# ruff: noqa: FAST003  the number in the path is taken by `visit_of`
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
@@ -7,7 +9,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, HTTPException
+from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, Field, StringConstraints
 
@@ -19,7 +21,7 @@ from gateway.hub.api.access import HubRooms, Requirement
 from gateway.hub.api.bounds import Number
 from gateway.hub.review.choices import Choice, ChoiceList
 from gateway.hub.review.competence import NotYoursError, may_acknowledge
-from gateway.hub.review.desk import Review, UnknownBreachError
+from gateway.hub.review.desk import Review, ReviewDesk, UnknownBreachError
 from gateway.hub.review.lifecycle import NotNowError, ReviewEvent, ReviewState
 from gateway.hub.review.records import Record
 from gateway.hub.review.signing import Meaning
@@ -28,7 +30,7 @@ from gateway.hub.web.languages import Reader
 from gateway.hub.web.quality.breach import BreachView, say_choice, view_breach
 from gateway.hub.web.quality.queue import Acknowledging, Reading
 from gateway.hub.web.quality.refusals import say_refusal
-from gateway.hub.web.quality.signing import prove_signer
+from gateway.hub.web.quality.signing import Signing, offer_signing, prove_signer
 from gateway.hub.web.quality.words import MEANINGS
 from gateway.hub.web.rendering import render
 from gateway.language import Speech
@@ -36,8 +38,26 @@ from gateway.language import Speech
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 Reviewing = Annotated[Caller, Depends(Requirement(Right.REVIEW))]
-Signing = Annotated[Caller, Depends(Requirement(Right.SIGN))]
+Signer = Annotated[Caller, Depends(Requirement(Right.SIGN))]
 Answer = HTMLResponse | RedirectResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request for the page of a breach."""
+
+    rooms: Rooms
+    request: Request
+    speech: Speech
+    breach_id: int
+
+
+def visit_of(breach_id: Number, rooms: HubRooms, request: Request, reader: Reader) -> Visit:
+    """Return what a request is about."""
+    return Visit(rooms, request, reader, breach_id)
+
+
+Visiting = Annotated[Visit, Depends(visit_of)]
 
 # A little more than the desk takes: it is the desk that refuses, and the page that keeps what was typed.
 _Words = Annotated[str, StringConstraints(max_length=20_000, strip_whitespace=True)]
@@ -90,7 +110,7 @@ class Means:
     actions: Sequence[tuple[str, str]]
     endings: Sequence[tuple[str, str]]
     people: Sequence[tuple[str, str]]
-    meanings: Sequence[tuple[str, str]]
+    signing: Signing | None
 
     def may(self, event: str) -> bool:
         """Whether they can do it, now."""
@@ -126,120 +146,93 @@ class SignatureForm(BaseModel):
 
 
 @router.get("/review/{breach_id}")
-def show_breach(breach_id: Number, rooms: HubRooms, caller: Reading, reader: Reader) -> HTMLResponse:
+def show_breach(visit: Visiting, caller: Reading) -> HTMLResponse:
     """Show a breach and all that was done with it."""
-    return _render(rooms, caller, reader, breach_id, _NOTHING)
+    return _render(visit, caller, _NOTHING)
 
 
 @router.post("/review/{breach_id}/acknowledge", response_model=None)
-def acknowledge(
-    breach_id: Number, rooms: HubRooms, caller: Acknowledging, reader: Reader, form: Annotated[Remark, Form()]
-) -> Answer:
+def acknowledge(visit: Visiting, caller: Acknowledging, form: Annotated[Remark, Form()]) -> Answer:
     """Acknowledge a breach, with a word if there is one to say."""
     typed = Typed("acknowledge", {"text": form.text})
-    return _do(rooms, caller, reader, breach_id, typed, lambda: rooms.reviews.acknowledge(breach_id, caller, form.text))
+    return _do(visit, caller, typed, lambda desk: desk.acknowledge(visit.breach_id, caller, form.text))
 
 
 @router.post("/review/{breach_id}/comment", response_model=None)
-def comment(
-    breach_id: Number, rooms: HubRooms, caller: Acknowledging, reader: Reader, form: Annotated[Remark, Form()]
-) -> Answer:
+def comment(visit: Visiting, caller: Acknowledging, form: Annotated[Remark, Form()]) -> Answer:
     """Comment on a breach, or correct a comment."""
     typed = Typed("comment", {"text": form.text}, form.corrects)
-    act = (breach_id, caller, form.text, form.corrects)
-    return _do(rooms, caller, reader, breach_id, typed, lambda: rooms.reviews.comment(*act))
+    return _do(visit, caller, typed, lambda desk: desk.comment(visit.breach_id, caller, form.text, form.corrects))
 
 
 @router.post("/review/{breach_id}/assign", response_model=None)
-def assign(
-    breach_id: Number,
-    rooms: HubRooms,
-    caller: Reviewing,
-    reader: Reader,
-    to: Annotated[_Code, Form()] = "",
-) -> Answer:
+def assign(visit: Visiting, caller: Reviewing, to: Annotated[_Code, Form()] = "") -> Answer:
     """Give a breach to somebody."""
-    return _do(
-        rooms,
-        caller,
-        reader,
-        breach_id,
-        Typed("assign", {"to": to}),
-        lambda: rooms.reviews.assign(breach_id, caller, to),
-    )
+    return _do(visit, caller, Typed("assign", {"to": to}), lambda desk: desk.assign(visit.breach_id, caller, to))
 
 
 @router.post("/review/{breach_id}/begin", response_model=None)
-def begin(breach_id: Number, rooms: HubRooms, caller: Reviewing, reader: Reader) -> Answer:
+def begin(visit: Visiting, caller: Reviewing) -> Answer:
     """Begin to investigate."""
-    return _do(rooms, caller, reader, breach_id, Typed("begin"), lambda: rooms.reviews.begin(breach_id, caller))
+    return _do(visit, caller, Typed("begin"), lambda desk: desk.begin(visit.breach_id, caller))
 
 
 @router.post("/review/{breach_id}/conclude", response_model=None)
-def conclude(
-    breach_id: Number, rooms: HubRooms, caller: Reviewing, reader: Reader, form: Annotated[Conclusion, Form()]
-) -> Answer:
+def conclude(visit: Visiting, caller: Reviewing, form: Annotated[Conclusion, Form()]) -> Answer:
     """State root cause and corrective action, or correct them."""
     typed = Typed("conclude", {"cause": form.cause, "action": form.action, "text": form.text})
-    act = (breach_id, caller, form.cause, form.action, form.text, form.corrects)
-    return _do(rooms, caller, reader, breach_id, typed, lambda: rooms.reviews.conclude(*act))
+    act = (visit.breach_id, caller, form.cause, form.action, form.text, form.corrects)
+    return _do(visit, caller, typed, lambda desk: desk.conclude(*act))
 
 
 @router.post("/review/{breach_id}/close", response_model=None)
-def close(
-    breach_id: Number, rooms: HubRooms, caller: Reviewing, reader: Reader, form: Annotated[Closing, Form()]
-) -> Answer:
+def close(visit: Visiting, caller: Reviewing, form: Annotated[Closing, Form()]) -> Answer:
     """Close a breach whose cause is stated."""
     typed = Typed("close", {"ending": form.ending, "text": form.text})
-    act = (breach_id, caller, form.ending, form.text)
-    return _do(rooms, caller, reader, breach_id, typed, lambda: rooms.reviews.close(*act))
+    return _do(visit, caller, typed, lambda desk: desk.close(visit.breach_id, caller, form.ending, form.text))
 
 
 @router.post("/review/{breach_id}/reopen", response_model=None)
-def reopen(
-    breach_id: Number, rooms: HubRooms, caller: Reviewing, reader: Reader, form: Annotated[Remark, Form()]
-) -> Answer:
+def reopen(visit: Visiting, caller: Reviewing, form: Annotated[Remark, Form()]) -> Answer:
     """Take a closed breach up again."""
     typed = Typed("reopen", {"text": form.text})
-    return _do(rooms, caller, reader, breach_id, typed, lambda: rooms.reviews.reopen(breach_id, caller, form.text))
+    return _do(visit, caller, typed, lambda desk: desk.reopen(visit.breach_id, caller, form.text))
 
 
 @router.post("/review/{breach_id}/sign", response_model=None)
-def sign(
-    breach_id: Number, rooms: HubRooms, caller: Signing, reader: Reader, form: Annotated[SignatureForm, Form()]
-) -> Answer:
+def sign(visit: Visiting, caller: Signer, form: Annotated[SignatureForm, Form()]) -> Answer:
     """Sign a closed breach."""
 
-    def act() -> Review:
+    def act(desk: ReviewDesk) -> Review:
         if form.meaning not in set(Meaning):
             raise InputError("meaning", "is none")
-        prove_signer(rooms, caller, form.password)
-        return rooms.reviews.sign(breach_id, caller, Meaning(form.meaning), form.seen)
+        meaning = Meaning(form.meaning)
+        prove_signer(visit.request, visit.rooms, caller, visit.breach_id, meaning, form.seen, form.password)
+        return desk.sign(visit.breach_id, caller, meaning, form.seen)
 
-    return _do(rooms, caller, reader, breach_id, Typed("sign", {"meaning": form.meaning}), act)
+    return _do(visit, caller, Typed("sign", {"meaning": form.meaning}), act)
 
 
-def _do(
-    rooms: Rooms, caller: Caller, speech: Speech, breach_id: int, typed: Typed, act: Callable[[], Review]
-) -> Answer:
+def _do(visit: Visit, caller: Caller, typed: Typed, act: Callable[[ReviewDesk], Review]) -> Answer:
     try:
-        act()
+        act(visit.rooms.reviews)
     except UnknownBreachError as error:
         raise HTTPException(HTTPStatus.NOT_FOUND, error.reason) from error
     except (InputError, NotNowError, NotYoursError) as error:
-        refused, status = say_refusal(error, speech)
+        refused, status = say_refusal(error, visit.speech)
         if not caller.may(Right.READ_BREACHES):
             raise HTTPException(status, refused) from error
-        page = _render(rooms, caller, speech, breach_id, Typed(typed.act, typed.values, typed.of, refused))
+        page = _render(visit, caller, Typed(typed.act, typed.values, typed.of, refused))
         page.status_code = status
         return page
-    rooms.bells.told.ring()
-    return RedirectResponse(f"/review/{breach_id}#next", HTTPStatus.SEE_OTHER)
+    visit.rooms.bells.told.ring()
+    return RedirectResponse(f"/review/{visit.breach_id}#next", HTTPStatus.SEE_OTHER)
 
 
-def _render(rooms: Rooms, caller: Caller, speech: Speech, breach_id: int, typed: Typed) -> HTMLResponse:
+def _render(visit: Visit, caller: Caller, typed: Typed) -> HTMLResponse:
+    rooms, speech = visit.rooms, visit.speech
     try:
-        view = view_breach(rooms, breach_id, speech)
+        view = view_breach(rooms, visit.breach_id, speech)
     except UnknownBreachError as error:
         raise HTTPException(HTTPStatus.NOT_FOUND, error.reason) from error
     return render(
@@ -248,13 +241,13 @@ def _render(rooms: Rooms, caller: Caller, speech: Speech, breach_id: int, typed:
         caller,
         speech,
         view=view,
-        means=_means(rooms, caller, view, speech),
+        means=_means(visit, caller, view),
         typed=typed,
         own=[record.id for record in view.review.records if _is_own_comment(record, caller)],
         meaning_words={meaning: speech.gettext(words) for meaning, words in MEANINGS.items()},
         csrf=caller.csrf,  # a macro knows no `caller` but the block that calls it
         signer=caller.printed_name,
-        here=f"/review/{breach_id}",
+        here=f"/review/{visit.breach_id}",
     )
 
 
@@ -262,7 +255,8 @@ def _is_own_comment(record: Record, caller: Caller) -> bool:
     return record.event is ReviewEvent.COMMENT and record.who == caller.name
 
 
-def _means(rooms: Rooms, caller: Caller, view: BreachView, speech: Speech) -> Means:
+def _means(visit: Visit, caller: Caller, view: BreachView) -> Means:
+    rooms, speech = visit.rooms, visit.speech
     possible = {event for event in view.review.possible if caller.may(_RIGHTS[event])}
     if not may_acknowledge(caller.roles, view.review.kind):
         possible.discard(ReviewEvent.ACKNOWLEDGE)
@@ -270,7 +264,7 @@ def _means(rooms: Rooms, caller: Caller, view: BreachView, speech: Speech) -> Me
         possible.discard(ReviewEvent.SIGN)
     if view.conclusion is None:
         possible.discard(ReviewEvent.CLOSE)
-    choices = rooms.choices.all()
+    choices, signs = rooms.choices.all(), ReviewEvent.SIGN in possible
 
     def offered(name: ChoiceList) -> list[tuple[str, str]]:
         entries: Sequence[Choice] = choices[name]
@@ -283,7 +277,7 @@ def _means(rooms: Rooms, caller: Caller, view: BreachView, speech: Speech) -> Me
         actions=offered(ChoiceList.ACTION),
         endings=offered(ChoiceList.ENDING),
         people=_people(rooms) if ReviewEvent.ASSIGN in possible else (),
-        meanings=[(meaning.value, speech.gettext(words)) for meaning, words in MEANINGS.items()],
+        signing=offer_signing(visit.request, rooms, caller, view.review, speech) if signs else None,
     )
 
 
