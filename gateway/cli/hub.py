@@ -18,6 +18,7 @@ import click
 
 from gateway.cli.accounts import tokens, users
 from gateway.cli.hub_chain import heads, keys, revoke, rotate_key
+from gateway.cli.hub_retain import retain
 from gateway.cli.hub_store import migrate_store
 from gateway.cli.notification import notify
 from gateway.cli.progress import show_progress
@@ -58,6 +59,7 @@ command.add_command(keys)
 command.add_command(revoke)
 command.add_command(rotate_key)
 command.add_command(migrate_store)
+command.add_command(retain)
 
 
 @command.command()

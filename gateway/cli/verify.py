@@ -94,7 +94,7 @@ def command(
             try:
                 if consignment is None:
                     heads = [one.heads for one in kept]
-                    report = verify_store(store, gateway=gateway, heads=heads, progress=progress)
+                    report = verify_store(store, gateway=gateway, heads=heads, check=check, progress=progress)
                     report.add(wrong)
                     report.stamps = sum(one.stamped_at is not None for one in kept)
                     report.notes += [f"{one.path.name}: stamped {one.stamped_at}" for one in kept if one.stamped_at]
@@ -135,7 +135,8 @@ def _print_report(report: Report, *, as_json: bool) -> None:
             "epochs": report.epochs,
             "segments": tally.segments,
             "records": tally.records,
-            "dropped_payloads": tally.dropped_payloads,
+            "dropped_payloads": tally.dropped_payloads - report.removed_payloads,
+            "removed_payloads": report.removed_payloads,
             "acts": report.acts,
             "files": report.files,
             "heads": report.heads,
@@ -164,8 +165,7 @@ def _print_report(report: Report, *, as_json: bool) -> None:
     checked = f"{tally.segments} segments in {report.epochs} epochs, {tally.records} records"
     if report.files:
         checked = f"seal, pages, {report.files} attached files"
-    if tally.dropped_payloads:
-        checked += f", {tally.dropped_payloads} with their payload dropped by the vehicle"
+    checked += _describe_lacking(tally.dropped_payloads - report.removed_payloads, report.removed_payloads)
     if report.acts:
         checked += f", {report.acts} acts"
     if report.heads:
@@ -174,3 +174,8 @@ def _print_report(report: Report, *, as_json: bool) -> None:
         checked += f", {report.stamps} timestamps"
     verdict = "complete, in order, unaltered, signed" if report.is_proven else f"{report.wrong} faults"
     click.echo(f"{report.scope}: {checked}: {verdict}")
+
+
+def _describe_lacking(dropped: int, removed: int) -> str:
+    told = f", {dropped} with their payload dropped by the vehicle" if dropped else ""
+    return told + (f", {removed} with their payload removed by retention, on record" if removed else "")

@@ -108,7 +108,42 @@ class ReportManifest(Model):
     changes: Hex
 
 
-M = TypeVar("M", Heads, Manifest, ReportManifest)
+class Stretch(Model):
+    """Consecutive segments of an epoch, [first_offset, next_offset)."""
+
+    gateway: str
+    epoch: Hex
+    first_offset: Annotated[int, Field(ge=0)]
+    next_offset: Annotated[int, Field(ge=1)]
+
+
+class Entries(Model):
+    """Consecutive entries of the audit trail, both ends included."""
+
+    first: Annotated[int, Field(ge=1)]
+    last: Annotated[int, Field(ge=1)]
+
+
+class Removal(Model):
+    """What retention has removed: payloads of segments, whose signed headers stay, or the words of audit entries.
+
+    number    1, 2, 3, …; previous: SHA-256 of the document before it
+    before_ms what was removed is older than this
+    """
+
+    kind: Literal["removal"] = "removal"
+    format: Literal[1] = 1
+    number: Annotated[int, Field(ge=1)]
+    previous: Hex
+    at_ms: int
+    before_ms: int
+    what: str
+    hub_public_key: Hex
+    payloads: tuple[Stretch, ...] = ()
+    entries: tuple[Entries, ...] = ()
+
+
+M = TypeVar("M", Heads, Manifest, ReportManifest, Removal)
 _CONTEXT = b"coldchain attestation 1\x00"
 
 
@@ -119,7 +154,7 @@ class Signed(Model):
     signature: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2})+$", max_length=16_384)]
 
 
-def sign_statement(statement: Heads | Manifest | ReportManifest, sign: Sign) -> str:
+def sign_statement(statement: Heads | Manifest | ReportManifest | Removal, sign: Sign) -> str:
     """Return the JSON text that leaves the hub."""
     text = statement.model_dump_json()
     return Signed(statement=text, signature=sign(_CONTEXT + text.encode()).hex()).model_dump_json(indent=1)

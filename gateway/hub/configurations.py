@@ -43,11 +43,15 @@ AFTER_RECEIPT_MS = 24 * 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """All that is needed to judge one consignment. `identity` is a hash of it."""
+    """All that is needed to judge one consignment. `identity` is a hash of it.
+
+    readings_removed  retention has removed what its verdict rests on: it is not judged anew
+    """
 
     consignment: Consignment
     configuration: Configuration
     identity: str
+    readings_removed: bool = False
 
 
 class Configurations:
@@ -82,8 +86,10 @@ class Configurations:
                 loggers=tuple(loggers),
                 profiles=read_profiles(connection, [known.consignment], ()),
             )
+            removed = select(schema.consignments.c.readings_removed_at_ms).where(schema.consignments.c.code == code)
+            is_removed = connection.execute(removed).scalar() is not None
         documents = f"{configuration.model_dump_json()}{known.consignment.model_dump_json()}#{known.version}"
-        return Case(known.consignment, configuration, sha256(documents.encode()).hexdigest())
+        return Case(known.consignment, configuration, sha256(documents.encode()).hexdigest(), is_removed)
 
     def refresh(self) -> list[Configuration]:
         """Give each gateway whose configuration would now differ a new version; return the newest of every gateway."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select, union_all
+from sqlalchemy import Connection, delete, or_, select, union_all
 
 from gateway.hub.schema import assignments, carriages, dirty, vigils
 from gateway.hub.store import insert_for
@@ -61,10 +61,15 @@ def mark_carried(connection: Connection, spans: Iterable[Span], now_ms: int) -> 
     carried = (carriages.c.consignment, carriages.c.begins_ms, carriages.c.ends_ms)
     watched = (vigils.c.code, vigils.c.begins_ms, vigils.c.ends_ms)
     heard = assignments.c.logger.in_(widest)
+    first_ms = min(span.first_ms for span in widest.values()) - MARGIN_MS  # all of a box's past is not looked at
     rows = connection.execute(
         union_all(
-            select(*tenures, *carried).join(carriages, carriages.c.box == assignments.c.box).where(heard),
-            select(*tenures, *watched).join(vigils, vigils.c.box == assignments.c.box).where(heard),
+            select(*tenures, *carried)
+            .join(carriages, carriages.c.box == assignments.c.box)
+            .where(heard, or_(carriages.c.ends_ms.is_(None), carriages.c.ends_ms >= first_ms)),
+            select(*tenures, *watched)
+            .join(vigils, vigils.c.box == assignments.c.box)
+            .where(heard, or_(vigils.c.ends_ms.is_(None), vigils.c.ends_ms >= first_ms)),
         )
     )
     mark_consignments(

@@ -15,6 +15,7 @@ from gateway.hub.dispatch import send_alerts
 from gateway.hub.exchange import Exchange
 from gateway.hub.notification.worker import run_notification
 from gateway.hub.projection.running import run_projection
+from gateway.hub.retention import run_retention
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.serving import describe_address, listen, make_server
 from gateway.hub.settings import HubSettings
@@ -67,6 +68,7 @@ async def _serve(
             tasks.create_task(send_alerts(rooms.store, rooms.clock, bells.told, bells.told), name="hub alerts"),
             tasks.create_task(run_notification(rooms, bells.told), name="hub notification"),
             tasks.create_task(run_departures(rooms), name="hub heads"),
+            tasks.create_task(run_retention(rooms), name="hub retention"),
         ]
         if rooms.settings.influx.url:
             workers.append(tasks.create_task(run_projection(rooms, bells.arrived), name="hub projection"))

@@ -60,7 +60,7 @@ def find_changes(
     archive = Archive(store)
     for place, code in enumerate(codes, start=1):
         case = configurations.case(code)
-        span = None if case is None else carried_span(case.consignment, now_ms)
+        span = None if case is None or case.readings_removed else carried_span(case.consignment, now_ms)
         if case is not None and span is not None:
             observations = [
                 observation

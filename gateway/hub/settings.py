@@ -29,6 +29,7 @@ from gateway.mqtt import MqttSettings
 from gateway.settings import Settings
 
 EMBEDDED = "embedded"
+Days = Annotated[int, Field(ge=0, le=36_500)]
 
 
 class HttpSettings(BaseModel):
@@ -180,6 +181,33 @@ class HeadsSettings(BaseModel):
     timestamp_url: Annotated[str, StringConstraints(pattern=r"^(https?://\S+)?$")] = ""
 
 
+class RetentionSettings(BaseModel):
+    """For how many days what is kept; 0: for ever. See docs/retention.md for where the figures come from.
+
+    readings    what gateways sealed, from its receipt; imported: recordings, from their import
+    cases       consignments with their verdicts, breaches, reviews and decisions, from the receipt
+    audit       who did what
+    custody     what was told at vehicles; stops: where vehicles stood
+    inbox       breaches of unregistered boxes that are settled
+    messages    what left, and alerts that are no breach's
+    access      sessions, tokens and codes after their end
+    quarantine  what could not be processed, from when it came last
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    readings_days: Days = 1830
+    imported_days: Days = 1830
+    cases_days: Days = 1830
+    audit_days: Days = 3650
+    custody_days: Days = 1830
+    stops_days: Days = 90
+    inbox_days: Days = 1830
+    messages_days: Days = 365
+    access_days: Days = 90
+    quarantine_days: Days = 365
+
+
 def _name_choices(value: object) -> object:
     if isinstance(value, str) and value != EMBEDDED:
         raise ValueError(f'{value!r} is neither "{EMBEDDED}" nor a table with a url')
@@ -209,6 +237,7 @@ class HubSettings(Settings):
     influx: InfluxSettings = InfluxSettings()
     heads: HeadsSettings = HeadsSettings()
     notification: NotificationSettings = NotificationSettings()
+    retention: RetentionSettings = RetentionSettings()
     language: Language = Language.NB
     code_rules: Annotated[tuple[CodeRule, ...], Field(max_length=200)] = ()
     badges: Annotated[tuple[Code, ...], Field(max_length=20)] = ("BADGE-",)

@@ -12,7 +12,7 @@ from gateway.core.attestations import Heads
 from gateway.core.configuration import Consignment
 from gateway.core.contents import decode_content
 from gateway.core.exposure import exposure_of
-from gateway.core.segments import NO_HASH, Position, Segment
+from gateway.core.segments import NO_HASH, Check, Position, Segment
 from gateway.core.verification import (
     EnrolledKey,
     Extent,
@@ -26,10 +26,13 @@ from gateway.core.verification import (
 from gateway.hub.audit import Act, hash_entry
 from gateway.hub.boots import dated, read_datings
 from gateway.hub.index import BLOCK, Places, each_place, find_places, hours_of, join, spans_of
+from gateway.hub.removals import Removed, read_removed
 from gateway.hub.schema import assignments, audit, consignments, epochs, gateway_keys, logger_hours, segments
 from gateway.hub.store import Store
 from gateway.keys import VerifyKey
 
+DROPPED = "dropped"
+"""The content of a segment whose payload its own vehicle had to let go."""
 FETCHED = 500
 """Segments in memory at once: at most 128 MiB if every one is as large as allowed, usually half a MiB."""
 FINDINGS_MAX = 1000
@@ -40,6 +43,7 @@ FINDINGS_MAX = 1000
 class Report:
     """What was verified, and what is wrong. `findings` is bounded; `wrong` counts all.
 
+    removed what retention has removed, by its own account; removed_payloads: how many of the segments lack theirs so
     files   of a report: what is attached to it
     heads   places that heads kept elsewhere stated; stamps: how many of those documents an authority's timestamp proves
     notes   what is in order but good to know, bounded too
@@ -52,7 +56,9 @@ class Report:
     files: int = 0
     heads: int = 0
     stamps: int = 0
+    removed_payloads: int = 0
     wrong: int = 0
+    removed: Removed = field(default_factory=Removed)
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -74,11 +80,21 @@ Progress = Callable[[int], None]
 
 
 def verify_store(
-    store: Store, *, gateway: str | None = None, heads: Sequence[Heads] = (), progress: Progress | None = None
+    store: Store,
+    *,
+    gateway: str | None = None,
+    heads: Sequence[Heads] = (),
+    check: Check | None = None,
+    progress: Progress | None = None,
 ) -> Report:
-    """Verify the whole store, or the log of one gateway. `heads` were signed and left the hub earlier."""
+    """Verify the whole store, or the log of one gateway. `heads` were signed and left the hub earlier.
+
+    With `check`, the hub's key, signatures of removals are checked too; without it they are bound by the audit trail.
+    """
     report = Report(scope=f"gateway {gateway}" if gateway else "the entire store")
     with store.read() as connection:
+        report.removed, wrong = read_removed(connection, check)
+        report.add(wrong)
         wanted = select(epochs).order_by(epochs.c.gateway, epochs.c.id)
         rows = connection.execute(wanted if gateway is None else wanted.where(epochs.c.gateway == gateway)).all()
         for row in rows:
@@ -101,6 +117,8 @@ def verify_consignment(store: Store, code: str, *, progress: Progress | None = N
     """
     report = Report(scope=f"consignment {code}")
     with store.read() as connection:
+        report.removed, wrong = read_removed(connection, None)
+        report.add(wrong)
         document = connection.execute(
             select(consignments.c.document).where(consignments.c.code == code)
         ).scalar_one_or_none()
@@ -202,7 +220,7 @@ def _verify_rows(
     misindexed: list[Finding] = []
 
     def check_index(segment: Segment) -> None:
-        misindexed.extend(_verify_index(connection, epoch_id, segment))
+        misindexed.extend(_verify_index(connection, epoch_id, segment, report))
 
     def counted() -> Iterator[StoredSegment]:
         for entry in read_segments(connection, epoch_id, extent.first_offset, extent.next_offset):
@@ -214,14 +232,20 @@ def _verify_rows(
     report.add(misindexed)
 
 
-def _verify_index(connection: Connection, epoch_id: int, segment: Segment) -> Iterator[Finding]:
+def _verify_index(connection: Connection, epoch_id: int, segment: Segment, report: Report) -> Iterator[Finding]:
     """A reading that the index does not find would be missing from a verdict though its segment is here."""
     header = segment.header
     row = connection.execute(
-        select(segments.c.id, segments.c.hash).where(
+        select(segments.c.id, segments.c.hash, segments.c.content).where(
             segments.c.epoch_id == epoch_id, segments.c.position == header.offset
         )
     ).one()
+    if segment.body is None and row.content != DROPPED:
+        if report.removed.covers(segment.gateway, header.position):
+            report.removed_payloads += 1
+        else:
+            reason = "its payload is gone, and no removal on record says why"
+            yield Finding(Fault.ALTERED, reason, segment.gateway, header.epoch, header.offset)
     content = None if segment.body is None else decode_content(segment.body)
     if content is not None and (dating := read_datings(connection, [row.id]).get(row.id)) is not None:
         content = dated(content, dating)
@@ -271,7 +295,8 @@ def _verify_audit(connection: Connection, report: Report, heads: Sequence[Heads]
         act = Act(row.who, row.act, row.subject, row.old, row.new, row.reason)
         if bytes(row.previous) != previous:
             report.add([Finding(Fault.BROKEN_CHAIN, f"audit entry {row.id} does not follow the one before it")])
-        if hash_entry(act, row.at_ms, bytes(row.previous)) != bytes(row.hash):
+        is_removed = not act.who and report.removed.covers_entry(row.id)  # its words are gone; its place is proven
+        if not is_removed and hash_entry(act, row.at_ms, bytes(row.previous)) != bytes(row.hash):
             report.add([Finding(Fault.ALTERED, f"audit entry {row.id} was altered")])
         previous = bytes(row.hash)
         if stated.pop(report.acts, previous) != previous:

@@ -230,7 +230,7 @@ class Watch:
         if known is not None and known[0] == self._acts and not is_vigil(code):  # a vigil is renewed by nobody's act
             return known[1]
         case = self._configurations.case(code)
-        if case is None:
+        if case is None or case.readings_removed:
             self._cases.pop(code, None)
             return None
         self._cases[code] = (self._acts, case)

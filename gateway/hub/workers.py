@@ -20,6 +20,7 @@ from gateway.hub.hub import Announce
 from gateway.hub.leadership import lead
 from gateway.hub.notification.worker import run_notification
 from gateway.hub.projection.running import run_projection
+from gateway.hub.retention import run_retention
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.serving import describe_address, listen, make_server
 from gateway.hub.settings import HubSettings
@@ -63,6 +64,7 @@ async def run_watch(settings: HubSettings, stop: asyncio.Event, announce: Announ
                 lead(rooms.store, "notification", lambda: run_notification(rooms, bells.told)), name="hub notification"
             ),
             tasks.create_task(lead(rooms.store, "heads", lambda: run_departures(rooms)), name="hub heads"),
+            tasks.create_task(lead(rooms.store, "retention", lambda: run_retention(rooms)), name="hub retention"),
         ]
         if settings.influx.url:
             projection = lead(rooms.store, "projection", lambda: run_projection(rooms, bells.arrived))
