@@ -129,7 +129,7 @@ class Evaluator:
         for span in spans:
             self._step(state, span)
         if taken is Taken.WITHIN:
-            self._gauge.note(state.measured, box, reading)
+            self._gauge.note(state.measured, box, (reading,))
         if taken is not Taken.NOT and self._limits_surroundings:
             note_reading(self.profile, state.surroundings, reading)
 

@@ -107,28 +107,33 @@ class Gauge:
             end = self._kinetic(temperature_c)
             kinetic += duration_ms * (begin + end) / 2
             begin = end
-            self.note(measured, box, reading)
+        self.note(measured, box, readings)
         measured.weighted_c, measured.kinetic = weighted_c, kinetic
         measured.monitored_ms += at_ms - began_ms
         measured.kinetic_ms += at_ms - began_ms
 
-    def note(self, measured: Measured, box: str, reading: Reading) -> None:
-        """Count a reading within the exposure."""
-        at_ms, temperature_c = reading.at_ms, reading.temperature_c
-        measured.readings += 1
-        if reading.source is Source.MEMORY:
-            measured.backfilled += 1
-        if not reading.clock_trusted:
-            measured.untrusted += 1
-            measured.untrusted_error_ms = max(measured.untrusted_error_ms, reading.time_error_ms)
-        measured.time_error_ms = max(measured.time_error_ms, reading.time_error_ms)
-        if not self._calibration.get(box, _NEVER).covers(at_ms):
-            measured.uncalibrated += 1
-        if temperature_c < measured.min_c:
-            measured.min_c, measured.min_at_ms = temperature_c, at_ms
-        if temperature_c > measured.max_c:
-            measured.max_c, measured.max_at_ms = temperature_c, at_ms
-        measured.last_c, measured.last_at_ms = temperature_c, at_ms
+    def note(self, measured: Measured, box: str, readings: Sequence[Reading]) -> None:
+        """Count readings within the exposure, in order of time."""
+        calibration = self._calibration.get(box, _NEVER)
+        min_c, max_c, latest = measured.min_c, measured.max_c, None
+        for latest in readings:
+            temperature_c = latest.temperature_c
+            if temperature_c < min_c:
+                min_c, measured.min_at_ms = temperature_c, latest.at_ms
+            if temperature_c > max_c:
+                max_c, measured.max_at_ms = temperature_c, latest.at_ms
+            measured.time_error_ms = max(measured.time_error_ms, latest.time_error_ms)
+            if latest.source is Source.MEMORY:
+                measured.backfilled += 1
+            if not latest.clock_trusted:
+                measured.untrusted += 1
+                measured.untrusted_error_ms = max(measured.untrusted_error_ms, latest.time_error_ms)
+            if not calibration.covers(latest.at_ms):
+                measured.uncalibrated += 1
+        measured.readings += len(readings)
+        measured.min_c, measured.max_c = min_c, max_c
+        if latest is not None:
+            measured.last_c, measured.last_at_ms = latest.temperature_c, latest.at_ms
 
     def figures(self, measured: Measured) -> Figures:
         """Return what was measured."""

@@ -173,8 +173,10 @@ class _Case:
         if self._consignment.registered_late:
             reasons.append(Reason("registered_late", Verdict.ACCEPT))
         names = (self._consignment.code, self._item.code, self._examination.code)
-        judged = _judgement(names, profile, assessment, reasons, fold.evaluator, closed, moment.through_ms)
-        judged = replace(judged, urgent=self._is_urgent(moment))
+        urgent = self._is_urgent(moment)
+        judged = _judgement(
+            names, profile, assessment, reasons, fold.evaluator, closed, moment.through_ms, urgent=urgent
+        )
         return _spare_irreplaceable(judged) if self._item.irreplaceable or profile.irreplaceable else judged
 
     def _is_urgent(self, moment: Moment) -> bool:
@@ -249,6 +251,8 @@ def _judgement(
     evaluator: Evaluator,
     closed: State,
     through_ms: int,
+    *,
+    urgent: bool = False,
 ) -> Judgement:
     consignment, item, examination = names
     ordered = sorted(reasons, key=lambda reason: -reason.verdict.rank)
@@ -266,7 +270,7 @@ def _judgement(
         gaps=evaluator.gaps(closed),
         lives=tuple(assessment.lives),
         figures=evaluator.figures(closed),
-        urgent=False,
+        urgent=urgent,
         through_ms=through_ms,
     )
 

@@ -211,6 +211,8 @@ class LoggerRecord:
         self._older: list[Numbers] = []  # of what lies before a place: see `keep`
         self._older_end = 0
         self._is_part = kept is not None
+        self._forgotten = () if kept is None else tuple(kept.older)  # numbers of which only this is known
+        self._forgotten_max = max((run.last for run in self._forgotten), default=-1)
         if kept is None:
             self._packed = PackedObservations()
             self._covered_ms = _NONE  # what a memory record stands for ends there
@@ -230,14 +232,16 @@ class LoggerRecord:
             if observation not in self._packed:
                 self._take_late(observation)
             return
-        if not self._is_repeated(observation):
-            self._packed.append(observation, is_reading=True)
-            if observation.counter is not None:
-                self._note_number(observation.counter, observation.measured_at_ms, len(self._packed) - 1)
-            if self._news is not None:
-                self._news.append(to_reading(observation, self._offset_c))
-                if len(self._news) > NEWS_MAX:
-                    self._news = None
+        number = observation.counter
+        if number is not None:
+            if (number in self._counted or number <= self._forgotten_max) and self._is_repeated(observation, number):
+                return
+            self._note_number(number, observation.measured_at_ms, len(self._packed))
+        self._packed.append(observation, is_reading=True)
+        if self._news is not None:
+            self._news.append(to_reading(observation, self._offset_c))
+            if len(self._news) > NEWS_MAX:
+                self._news = None
 
     @property
     def conflicts(self) -> Sequence[int]:
@@ -289,26 +293,24 @@ class LoggerRecord:
         if len(self._late) >= LATE_MAX:
             self._settle()
 
-    def _is_repeated(self, observation: Observation) -> bool:
+    def _is_repeated(self, observation: Observation, number: int) -> bool:
         """Keep an observation of a measurement that is there already, and say that it was one."""
-        if observation.counter is None:
-            return False
-        place = self._counted.get(observation.counter)
+        place = self._counted.get(number)
         if place is None:
-            self._check_forgotten(observation.counter, observation.measured_at_ms)
+            self._check_forgotten(number, observation.measured_at_ms)
             return False
         known = self._packed[place]
         if observation.measured_at_ms - known.measured_at_ms >= self._half_wrap_ms:
             return False
         self._packed.append(observation, is_reading=False)
         if known.temperature_mc != observation.temperature_mc:
-            self._conflicts.add((known.measured_at_ms, observation.counter, observation.temperature_mc))
+            self._conflicts.add((known.measured_at_ms, number, observation.temperature_mc))
         return True
 
     def _check_forgotten(self, number: int, at_ms: int) -> None:
         """Raise ForgottenError if something that was not kept may have borne a number."""
-        if self._is_part and any(
-            run.first <= number <= run.last and at_ms - run.ended_ms < self._half_wrap_ms for run in self._older
+        if any(
+            run.first <= number <= run.last and at_ms - run.ended_ms < self._half_wrap_ms for run in self._forgotten
         ):
             raise ForgottenError("whether a number was borne before")
 

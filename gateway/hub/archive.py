@@ -17,7 +17,7 @@ from gateway.core.dating import Dating
 from gateway.core.observations import Observation
 from gateway.core.segments import Position, parse_segment
 from gateway.hub.boots import dated, has_untrusted, read_datings
-from gateway.hub.index import Place, Places, each_place, find_places, without
+from gateway.hub.index import NOTHING, Place, Places, each_place, find_places, without
 from gateway.hub.schema import epochs, segments
 from gateway.hub.store import Store
 
@@ -102,10 +102,15 @@ class Archive:
         )
         return Page(observations, frozenset(wanted))
 
-    def news(self, loggers: Collection[str], from_ms: int, to_ms: int, seen: Places) -> News:
-        """Return the observations of several loggers from segments that are not among `seen`: each is read once."""
+    def news(
+        self, loggers: Collection[str], from_ms: int, to_ms: int, seen: Places, passed: tuple[int, int] = NOTHING
+    ) -> News:
+        """Return the observations of several loggers from segments that are not among `seen`: each is read once.
+
+        `passed` is where nothing new is expected; see gateway.hub.index.
+        """
         with self._store.read() as connection:
-            places = without(find_places(connection, loggers, from_ms, to_ms), seen)
+            places = without(find_places(connection, loggers, from_ms, to_ms, passed), seen)
             decoded = self._read(connection, list(each_place(places)))
         observations = tuple(
             observation

@@ -26,7 +26,7 @@ from gateway.core.errors import ForgottenError
 from gateway.core.observations import Observation
 from gateway.core.verdicts import Judgement
 from gateway.hub.configurations import Case
-from gateway.hub.index import Places, count_places, join, overlaps
+from gateway.hub.index import HOUR_MS, NOTHING, Places, count_places, join, overlaps, passed_in
 from gateway.hub.redating import read_redated, read_revision
 from gateway.hub.schema import folds
 from gateway.hub.store import insert_for
@@ -65,18 +65,28 @@ MakeJudge = Callable[[Consignment, Configuration], Judge]
 
 @dataclass(slots=True)
 class Folded:
-    """A consignment as far as it has been judged. `unsaved` counts the segments taken since it was saved."""
+    """A consignment as far as it has been judged.
+
+    unsaved      segments taken since it was saved
+    looked_hour  the last hour up to which all that is in the archive has been looked at, None: look at all
+    """
 
     identity: bytes
     judge: Judge
     seen: Places = field(default_factory=dict)
     unsaved: int = 0
+    looked_hour: int | None = None
 
-    def take(self, observations: Iterable[Observation], places: Places) -> None:
-        """Take the observations of more segments; raises ForgottenError."""
+    def passed(self, until_ms: int) -> tuple[int, int]:
+        """Return where nothing new is expected up to a moment."""
+        return passed_in(self.seen) if self.looked_hour == (until_ms - 1) // HOUR_MS else NOTHING
+
+    def take(self, observations: Iterable[Observation], places: Places, until_ms: int) -> None:
+        """Take the observations of all segments that are new, up to a moment; raises ForgottenError."""
         self.judge.add(observations)
         join(self.seen, places)
         self.unsaved += count_places(places)
+        self.looked_hour = (until_ms - 1) // HOUR_MS
 
 
 class _State(msgspec.Struct, array_like=True):
@@ -108,6 +118,8 @@ class Folds:
         self._revision = revision
         for code in [code for code, folded in self._folded.items() if overlaps(folded.seen, redated)]:
             del self._folded[code]
+        for folded in self._folded.values():  # what was at other hours may now be among theirs
+            folded.looked_hour = None
 
     def prepare(self, connection: Connection, codes: Iterable[str]) -> None:
         """Read what was saved of those that are not in memory."""

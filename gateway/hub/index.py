@@ -24,6 +24,8 @@ Place = tuple[int, int]
 """A segment: its epoch's id and its offset."""
 Places = dict[tuple[int, int], int]
 """Segments: (epoch's id, block) → bits."""
+NOTHING = (-1, 0)
+"""No epoch, of which nothing is passed over."""
 Entries = dict[tuple[str, int, int, int], int]
 """Rows: (logger, hour, epoch's id, block) → bits."""
 
@@ -92,13 +94,30 @@ def move_segment(
     write_entries(connection, entries)
 
 
-def find_places(connection: Connection, loggers: Iterable[str], from_ms: int, to_ms: int) -> Places:
-    """Return the segments that may hold observations of the loggers with from_ms <= time < to_ms."""
+def find_places(
+    connection: Connection, loggers: Iterable[str], from_ms: int, to_ms: int, passed: tuple[int, int] = NOTHING
+) -> Places:
+    """Return the segments that may hold observations of the loggers with from_ms <= time < to_ms.
+
+    `passed`: an epoch, and a block of it before which nothing is asked for; see `passed_in`.
+    """
     found: Places = {}
-    asked = {"loggers": sorted(set(loggers)), "first": from_ms // HOUR_MS, "last": (to_ms - 1) // HOUR_MS}
+    hours = {"first": from_ms // HOUR_MS, "last": (to_ms - 1) // HOUR_MS}
+    asked = {"loggers": sorted(set(loggers)), **hours, "passed_epoch": passed[0], "passed_block": passed[1]}
     for epoch_id, block, bits in connection.execute(_FIND, asked):
         found[epoch_id, block] = found.get((epoch_id, block), 0) | bits
     return found
+
+
+def passed_in(seen: Places) -> tuple[int, int]:
+    """Return the epoch last seen, and its last block seen: what an epoch adds later is never in a block before it.
+
+    It is so as long as the same hours are asked for, and no times have been corrected.
+    """
+    if not seen:
+        return NOTHING
+    epoch_id, _ = next(reversed(seen))
+    return epoch_id, max(block for epoch, block in seen if epoch == epoch_id)
 
 
 def without(places: Places, seen: Places) -> Places:
@@ -140,6 +159,7 @@ _FIND = select(logger_hours.c.epoch_id, logger_hours.c.block, logger_hours.c.pla
     logger_hours.c.logger.in_(bindparam("loggers", expanding=True)),
     logger_hours.c.hour >= bindparam("first"),
     logger_hours.c.hour <= bindparam("last"),
+    (logger_hours.c.epoch_id != bindparam("passed_epoch")) | (logger_hours.c.block >= bindparam("passed_block")),
 )
 
 _FORGET = (

@@ -220,8 +220,10 @@ class Watch:
         span = carried_span(case.consignment, now_ms)
         if span is not None:
             loggers = {logger.address for logger in case.configuration.loggers}
-            news = self._archive.news(loggers, span[0] - MARGIN_MS, span[1] + MARGIN_MS, folded.seen)
-            folded.take(news.observations, news.places)
+            until_ms = span[1] + MARGIN_MS
+            passed = folded.passed(until_ms)
+            news = self._archive.news(loggers, span[0] - MARGIN_MS, until_ms, folded.seen, passed)
+            folded.take(news.observations, news.places, until_ms)
         return folded.judge.judgements(now_ms)
 
     def _case(self, code: str) -> Case | None:

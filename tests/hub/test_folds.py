@@ -23,7 +23,7 @@ from gateway.hub import schema, watch
 from gateway.hub.archive import Archive, News
 from gateway.hub.configurations import Configurations
 from gateway.hub.folds import SAVED_EACH, UNTOUCHED_MS
-from gateway.hub.index import Places, count_places
+from gateway.hub.index import NOTHING, Places, count_places
 from gateway.hub.ingest import Ingest
 from gateway.hub.registry import Registry
 from gateway.hub.store import Store
@@ -59,8 +59,10 @@ class CountingArchive(Archive):
         super().__init__(store)
         self.segments = self.heard = 0
 
-    def news(self, loggers: Collection[str], from_ms: int, to_ms: int, seen: Places) -> News:
-        found = super().news(loggers, from_ms, to_ms, seen)
+    def news(
+        self, loggers: Collection[str], from_ms: int, to_ms: int, seen: Places, passed: tuple[int, int] = NOTHING
+    ) -> News:
+        found = super().news(loggers, from_ms, to_ms, seen, passed)
         self.segments += count_places(found.places)
         self.heard += len(found.observations)
         return found
@@ -222,6 +224,16 @@ def test_times_that_were_corrected_meanwhile_are_folded_again(hub: Hub) -> None:
     process._redating.work()  # by another process, which judges nothing
     hub.ride(1)
     assert hub.archive.segments >= 2 * SAVED_EACH
+    assert hub.judge() == hub.judge_at_once()
+
+
+@sqlite_only
+def test_what_a_clock_puts_hours_ahead_is_found_when_its_hour_comes(hub: Hub) -> None:
+    hub.ride(1)
+    hub.deliver(observe(3 * 3600, 12.0, logger=OTHER))
+    for _ in range(13):
+        hub.ride(10)
+    assert hub.judge().figures.max_c == 12.0
     assert hub.judge() == hub.judge_at_once()
 
 
