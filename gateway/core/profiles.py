@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from gateway.core.quantities import Duration
 
@@ -24,9 +25,43 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=1000, strip_whi
 
 
 class Model(BaseModel):
-    """Strict and frozen: unknown keys are errors."""
+    """Frozen, and read literally: unknown keys are errors, 0 is not false, true is no number, a number no moment."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_literal(cls, given: object) -> object:
+        if isinstance(given, dict):
+            for name, value in given.items():
+                if isinstance(value, int | float) and name in cls.model_fields:
+                    _check_literal(name, value, cls.model_fields[name].annotation)
+        return given
+
+
+@cache
+def _kinds(annotation: object) -> frozenset[type]:
+    """The types at the leaves of an annotation, without what stands in lists."""
+    if isinstance(annotation, type):
+        return frozenset({annotation})
+    arguments = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return frozenset(type(argument) for argument in arguments)
+    if get_origin(annotation) is Annotated:
+        return _kinds(arguments[0])
+    return frozenset().union(*map(_kinds, arguments))
+
+
+def _check_literal(name: str, value: float, annotation: object) -> None:
+    """Refuse a boolean for a number, a number for a boolean, and a number for a moment."""
+    kinds = _kinds(annotation)
+    if isinstance(value, bool):
+        if kinds & {int, float} and bool not in kinds:
+            raise MisplacedError("input should be a number, not true or false", name)
+    elif bool in kinds and not kinds & {int, float}:
+        raise MisplacedError("input should be true or false", name)
+    elif kinds & {datetime, AwareDatetime}:
+        raise MisplacedError("input should be a moment in ISO 8601, with its offset", name)
 
 
 class MisplacedError(ValueError):

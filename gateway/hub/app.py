@@ -22,6 +22,7 @@ from gateway.hub.api import (
     reports,
     reviews,
 )
+from gateway.hub.api.description import DescribedInterface
 from gateway.hub.api.limits import BodyLimit
 from gateway.hub.api.problems import documented, install_problems
 from gateway.hub.api.rates import Rates
@@ -39,7 +40,7 @@ it releases nothing.**
 
 def create_app(rooms: Rooms) -> FastAPI:
     """Return the application that serves these rooms."""
-    app = FastAPI(
+    app = DescribedInterface(
         title="Coldchain Gateway",
         version=version("coldchain-gateway"),
         description=_DESCRIPTION,
@@ -68,7 +69,7 @@ def create_app(rooms: Rooms) -> FastAPI:
     ):
         interface.include_router(part.router)
     app.include_router(interface)
+    app.add_middleware(BodyLimit)  # within what install_pages adds: its refusals carry the security headers too
     install_pages(app)
     install_problems(app)
-    app.add_middleware(BodyLimit)
     return app

@@ -247,7 +247,7 @@ async def test_the_description_names_every_answer(caller: Caller) -> None:
                     assert "application/problem+json" in answer["content"], (path, method, status)
             assert operation.get("description"), (path, method)
     flagging = description["paths"]["/api/v1/breaches"]["post"]
-    assert set(flagging["responses"]) == {"200", "201", "401", "403", "413", "422", "429"}
+    assert set(flagging["responses"]) == {"200", "201", *map(str, (401, 403, 408, 413, 415, 422, 429, 503))}
     assert flagging["requestBody"]["content"]["application/json"]["examples"]
 
 

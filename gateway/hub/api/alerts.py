@@ -50,7 +50,7 @@ def list_alerts(
         return read_alerts(connection, waiting=state is not None, after=after, limit=limit)
 
 
-@router.get("/alerts/{number}", dependencies=needs(Right.READ_BREACHES), responses=documented(401, 403, 404))
+@router.get("/alerts/{number:int}", dependencies=needs(Right.READ_BREACHES), responses=documented(401, 403, 404))
 def show_alert(number: Number, rooms: HubRooms) -> StoredAlert:
     """Show one alert."""
     with rooms.store.read() as connection:

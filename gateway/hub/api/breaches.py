@@ -95,7 +95,7 @@ def list_breaches(
         return read_breaches(connection, consignment=consignment, after=after, limit=limit)
 
 
-@router.get("/breaches/{breach_id}", dependencies=needs(Right.READ_BREACHES), responses=documented(401, 403, 404))
+@router.get("/breaches/{breach_id:int}", dependencies=needs(Right.READ_BREACHES), responses=documented(401, 403, 404))
 def show_breach(breach_id: Number, rooms: HubRooms) -> StoredBreach:
     """Show one breach."""
     with rooms.store.read() as connection:

@@ -18,10 +18,12 @@ router = APIRouter(tags=["reports"])
 
 Spoken = Annotated[Language | None, Query(description="the language of its words; the hub's own if not stated")]
 _FILE = {"schema": {"type": "string", "format": "binary"}}
+_DOCUMENT = {"schema": {"type": "object"}}
 
 
 def _answers(form: ReportForm) -> dict[int | str, dict[str, object]]:
-    described = {"description": "the file", "content": {MEDIA_TYPES[form].partition(";")[0]: _FILE}}
+    kind = MEDIA_TYPES[form].partition(";")[0]
+    described = {"description": "the file", "content": {kind: _DOCUMENT if kind.endswith("json") else _FILE}}
     return {200: described, **documented(401, 403, 404, 409, 422)}
 
 

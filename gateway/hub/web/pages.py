@@ -8,7 +8,9 @@ from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import Route, compile_path
 from starlette.staticfiles import StaticFiles
 
 from gateway.hub.access.roles import Right
@@ -49,6 +51,8 @@ def install_pages(app: FastAPI) -> None:
 def refuse(request: Request, error: HTTPException) -> Response:
     """Answer an error: a page's as a page, with the way to the login where that helps; others as a problem."""
     detail = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        error.headers = {**(error.headers or {}), "Allow": ", ".join(sorted(allowed_methods(request)))}
     is_page = not request.url.path.startswith(("/api/v1", "/api/openapi", "/static"))
     if not is_page or "x-fragment" in request.headers:
         return problem(error.status_code, detail, headers=error.headers)
@@ -59,6 +63,21 @@ def refuse(request: Request, error: HTTPException) -> Response:
     page.status_code = error.status_code
     page.headers.update(error.headers or {})
     return page
+
+
+def allowed_methods(request: Request) -> set[str]:
+    """Return the methods of the routes at this address; the router itself names those of the first one only.
+
+    A route of exactly this address goes before those that have a variable there.
+    """
+    here = [
+        (context.path, context.original_route.methods or set())
+        for context in iter_route_contexts(request.app.routes)
+        if isinstance(context.original_route, Route)
+        and compile_path(context.path or "")[0].match(request.url.path) is not None
+    ]
+    exact = [methods for path, methods in here if path == request.url.path]
+    return set().union(*(exact or [methods for _, methods in here]))
 
 
 def own_path(request: Request) -> str:
