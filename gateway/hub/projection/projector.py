@@ -20,7 +20,7 @@ from gateway.hub.breaches import read_breach
 from gateway.hub.index import Place
 from gateway.hub.locks import wait_for_locks
 from gateway.hub.projection import marks, portions
-from gateway.hub.projection.hours import HOUR_MS, summarise
+from gateway.hub.projection.hours import HOUR_MS, read_around, summarise
 from gateway.hub.projection.marks import Subject, Waiting
 from gateway.hub.projection.points import (
     breach_line,
@@ -118,7 +118,7 @@ class Projector:
             lines += withdrawal_lines(change.logger, change.withdrawn)
             lines += reading_lines(change.logger, change.settled)
         lines += _record_lines(waiting)
-        long_lines = [self._hour_line(one, loggers) for one in hours]
+        long_lines = self._hour_lines(hours, loggers)
         return Batch(lines, long_lines, waiting, [*found, *hours], frozenset(_hours_of(changes)), whole)
 
     def write(self, batch: Batch) -> list[Refused]:
@@ -150,11 +150,18 @@ class Projector:
         kept = {(logger, at) for logger, at in self._marked_hours | fresh if at + HOUR_MS + HOUR_LATE_MS > now_ms}
         self._marked_hours = kept
 
-    def _hour_line(self, waiting: Waiting, loggers: Mapping[str, Logger]) -> str:
-        """Return the line of an hour. One in which the certificate changed is corrected as it began."""
-        logger, _, begins = waiting.name.rpartition(" ")
-        offset_c = offset_at(loggers[logger], int(begins)) if logger in loggers else 0.0
-        return hour_line(logger, summarise(self.archive, logger, int(begins), offset_c))
+    def _hour_lines(self, waiting: Iterable[Waiting], loggers: Mapping[str, Logger]) -> list[str]:
+        """Return the lines of hours. One in which the certificate changed is corrected as it began."""
+        wanted: dict[int, list[str]] = {}
+        for one in waiting:
+            logger, _, begins = one.name.rpartition(" ")
+            wanted.setdefault(int(begins), []).append(logger)
+        lines = []
+        for begins_ms, names in wanted.items():
+            for name, around in read_around(self.archive, names, begins_ms).items():
+                offset_c = offset_at(loggers[name], begins_ms) if name in loggers else 0.0
+                lines.append(hour_line(name, summarise(around, begins_ms, offset_c)))
+        return lines
 
 
 @dataclass(frozen=True, slots=True)

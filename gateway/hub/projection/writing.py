@@ -5,6 +5,7 @@ Synchronous writes: the batching WriteApi of the client drops what it cannot del
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,9 +17,9 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 from influxdb_client.client.influxdb_client import InfluxDBClient
-from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.domain.write_precision import WritePrecision
 from influxdb_client.rest import ApiException
+from influxdb_client.service.write_service import WriteService
 from urllib3.exceptions import HTTPError
 
 from gateway.core.errors import ColdchainError
@@ -26,6 +27,8 @@ from gateway.hub.settings import InfluxSettings
 
 LINES_MAX = 5000
 """Lines in one write; InfluxDB's own advice, about 500 KiB."""
+GZIP_LEVEL = 3
+"""A sixth of the time that the client takes by itself (level 9), for a third more bytes (measured): 15 a reading."""
 ALL_REFUSED = 20
 """So many lines of which not one is taken are no accident of their content."""
 
@@ -85,12 +88,22 @@ class InfluxWriter:
 
     def __init__(self, settings: InfluxSettings) -> None:
         self._client = open_client(settings)
-        self._api = self._client.write_api(write_options=SYNCHRONOUS)
+        # Not through the client's WriteApi: that compresses as slowly as gzip can, and lets no one else do it.
+        self._service = WriteService(self._client.api_client)  # type: ignore[no-untyped-call]  # the same as below
+        self._org = settings.org
 
     def write(self, bucket: str, lines: Sequence[str]) -> None:
         """Write lines; raises InfluxError unless the server confirms them."""
+        body = gzip.compress("\n".join(lines).encode(), GZIP_LEVEL)
         try:
-            self._api.write(bucket=bucket, record="\n".join(lines), write_precision=_NANOSECONDS)
+            self._service.post_write(  # type: ignore[no-untyped-call]  # the client left it untyped
+                self._org,
+                bucket,
+                body,
+                precision=_NANOSECONDS,
+                content_encoding="gzip",
+                content_type="text/plain; charset=utf-8",
+            )
         except ApiException as error:
             raise translate(error) from error
         except (HTTPError, OSError) as error:
@@ -98,18 +111,16 @@ class InfluxWriter:
 
     def close(self) -> None:
         """Close the connections."""
-        self._api.close()  # type: ignore[no-untyped-call]  # the client left it untyped
-        self._client.close()  # type: ignore[no-untyped-call]  # the same
+        self._client.close()  # type: ignore[no-untyped-call]  # the client left it untyped
 
 
 def open_client(settings: InfluxSettings) -> InfluxDBClient:
-    """Return a client that compresses, never retries by itself, and gives up after `timeout_s`."""
+    """Return a client that never retries by itself, and gives up after `timeout_s`."""
     return InfluxDBClient(
         url=settings.url,
         token=settings.token.get_secret_value(),
         org=settings.org,
         timeout=round(settings.timeout_s * 1000),
-        enable_gzip=True,
     )
 
 
