@@ -15,7 +15,7 @@ from gateway.hub.importing import KEPT_BYTES_MAX, File, Importer
 from gateway.hub.settings import HubSettings
 from gateway.hub.store import open_existing_store
 from gateway.importers.delimited import Mapping, Unit
-from gateway.importers.files import read_recording
+from gateway.importers.files import open_recording
 from gateway.importers.local_time import LocalClock, parse_zone
 from gateway.settings import load_settings
 
@@ -71,7 +71,7 @@ def command(files: tuple[Path, ...], **options: Unpack[Options]) -> int:
         for path in files:
             try:
                 with show_progress(f"characters read of {path.name}") as progress:
-                    recording = read_recording(path, mapping=mapping, clock=clock, encoding=encoding, progress=progress)
+                    recording = open_recording(path, mapping=mapping, clock=clock, encoding=encoding, progress=progress)
             except InputError as error:
                 failed += 1
                 click.echo(f"coldchain: {error}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import zipfile
 import zlib
@@ -17,6 +18,7 @@ from gateway.core.configuration import Configuration, Consignment
 from gateway.core.errors import InputError
 from gateway.core.segments import SEGMENT_BYTES_MAX, Check, Position, parse_segment
 from gateway.core.verification import EnrolledKey, Extent, Fault, Finding, StoredSegment, verify_extent
+from gateway.hub.audit import Act, record_act
 from gateway.hub.schema import configurations, consignments, epochs, gateway_keys, judgements
 from gateway.hub.store import Store, read_generation
 from gateway.hub.verification import Progress, Report, extents_of, hash_at, read_segments, segments_of
@@ -38,10 +40,11 @@ def export_log(
     consignment: str | None = None,
     gateway: str | None = None,
     progress: Progress | None = None,
+    who: str = "command line",
 ) -> Manifest:
     """Write the logs of a consignment, of a gateway, or of everything; raises InputError for an unknown code.
 
-    The file appears only when it is whole.
+    The file appears only when it is whole, and on record: by whom, of what, how much.
     """
     partial = path.with_name(path.name + ".part")
     with store.read() as connection, zipfile.ZipFile(partial, "w") as archive:
@@ -60,8 +63,22 @@ def export_log(
             files=writer.files,
         )
         archive.writestr(MANIFEST, sign_statement(manifest, key.sign))
+    _record(store, manifest, partial, who, now_ms)
     partial.rename(path)
     return manifest
+
+
+def _record(store: Store, manifest: Manifest, file: Path, who: str, now_ms: int) -> None:
+    with file.open("rb") as whole:
+        digest = _digest(whole)
+    told = {
+        "form": "zip",
+        "parts": len(manifest.parts),
+        "segments": sum(part.next_offset - part.first_offset for part in manifest.parts),
+        "sha256": digest,
+    }
+    with store.write() as connection:
+        record_act(connection, Act(who, "export", manifest.scope, new=json.dumps(told)), now_ms)
 
 
 def verify_export(path: Path, check: Check, *, progress: Progress | None = None) -> Report:

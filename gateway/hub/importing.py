@@ -1,5 +1,7 @@
 """Recordings brought in by hand: a signed log of the hub's own, so that a box that rode without a vehicle is judged.
 
+A file is taken portion by portion, in one transaction with the audit entry that tells of it: all of it, or nothing.
+
 Each file and logger is an epoch of the gateway `import`, named by the hash of the file: the same file twice is the same
 epoch. Readings become observations from a logger's memory, so they give way to what was heard live at the same time.
 """
@@ -8,10 +10,11 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 
 from sqlalchemy import Connection, insert, select
@@ -23,9 +26,9 @@ from gateway.core.errors import InputError
 from gateway.core.observations import Observation, Source
 from gateway.core.readings import Reading
 from gateway.core.segments import NO_HASH, Position, SegmentHeader, seal_segment
-from gateway.hub.audit import Act, record_act
+from gateway.hub.audit import Act, begin_act, record_act
 from gateway.hub.authenticity import Delivery
-from gateway.hub.ingest import Ingest
+from gateway.hub.ingest import take_within
 from gateway.hub.quarantine import set_aside
 from gateway.hub.rows import read_logger
 from gateway.hub.schema import epochs, gateway_keys, gateways
@@ -34,8 +37,14 @@ from gateway.keys import SigningKey, load_or_create_key
 
 IMPORTER = "import"
 """The gateway of this log. No vehicle has this name while the hub has imported anything."""
+PORTION = 32
+"""Segments sealed and stored together: some 130,000 readings, 2 MiB."""
 KEPT_BYTES_MAX = 256 * 1024
 """Of a file that cannot be read, so much is kept; its hash is that of what is kept."""
+
+
+Readings = Callable[[], Iterator[Reading]]
+"""Begins to read a file's readings; each call begins anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,30 +73,35 @@ class Importer:
         self._key_file = data_dir / "import.key"
 
     def take(
-        self, file: File, readings: Sequence[Reading], logger: str, now_ms: int, *, box: str | None, dry_run: bool
+        self, file: File, readings: Readings, logger: str, now_ms: int, *, box: str | None, dry_run: bool
     ) -> Imported:
         """Archive the readings of a file as those of a logger; raises InputError if they cannot be its, or the box's.
 
-        Times must be trusted: whoever imports a file answers for its logger's clock.
+        Times must be trusted: whoever imports a file answers for its logger's clock. The readings are gone through
+        twice: to check them, and to seal them.
         """
         with self._store.read() as connection:
-            _check(readings, read_logger(connection, logger), logger, box)
+            count = _check(readings, read_logger(connection, logger), logger, box)
             epoch = sha256(f"{logger} {file.sha256}".encode()).digest()[:8]
             is_known = _find_epoch(connection, epoch)
-        segments = -(-len(readings) // RECORDS_MAX)
+        segments = -(-count // RECORDS_MAX)
         if is_known or dry_run:
-            return Imported(len(readings), segments, not is_known)
+            return Imported(count, segments, not is_known)
         with _alone(self._key_file):
             key = load_or_create_key(self._key_file)
             with self._store.write() as connection:
+                begin_act(connection)
+                if _find_epoch(connection, epoch):  # by another process, meanwhile
+                    return Imported(count, segments, is_new=False)
                 _enrol(connection, key, now_ms)
-                told = {"file": file.name, "sha256": file.sha256, "form": file.form, "readings": len(readings)}
+                parent, previous = _find_end(connection)
+                deliveries = _seal(epoch, parent, previous, logger, readings(), key, now_ms)
+                while portion := list(islice(deliveries, PORTION)):
+                    take_within(connection, portion, now_ms)
+                told = {"file": file.name, "sha256": file.sha256, "form": file.form, "readings": count}
                 act = Act("command line", "import", f"logger {logger}", new=json.dumps({**told, "epoch": epoch.hex()}))
                 record_act(connection, act, now_ms)
-                parent, previous = _find_end(connection)
-            deliveries = list(_seal(epoch, parent, previous, logger, readings, key, now_ms))
-            Ingest(self._store, lambda: now_ms).take(deliveries)
-        return Imported(len(readings), segments, is_new=True)
+        return Imported(count, segments, is_new=True)
 
     def set_aside(self, data: bytes, reason: str, now_ms: int) -> None:
         """Keep a file that cannot be read, or its beginning."""
@@ -103,15 +117,20 @@ class Importer:
             )
 
 
-def _check(readings: Sequence[Reading], known: Logger | None, logger: str, box: str | None) -> None:
+def _check(readings: Readings, known: Logger | None, logger: str, box: str | None) -> int:
+    """Return how many readings there are."""
     if known is None:
         raise InputError("--logger", f"{logger} is not enrolled: `coldchain enrol` puts it into a box")
-    if not readings:
-        raise InputError("file", "has no readings")
     tenures = [tenure for tenure in tenures_of(known) if box is None or tenure.box == box]
-    outside = [reading for reading in readings if not any(tenure.covers(reading.at_ms) for tenure in tenures)]
+    count = outside = 0
+    for reading in readings():
+        count += 1
+        outside += not any(tenure.covers(reading.at_ms) for tenure in tenures)
+    if not count:
+        raise InputError("file", "has no readings")
     if box is not None and outside:
-        raise InputError("--box", f"{logger} was not in {box} at the time of {len(outside)} of the readings")
+        raise InputError("--box", f"{logger} was not in {box} at the time of {outside} of the readings")
+    return count
 
 
 def _find_epoch(connection: Connection, epoch: bytes) -> bool:
@@ -152,11 +171,12 @@ def _seal(
     parent: Position | None,
     previous: bytes,
     logger: str,
-    readings: Sequence[Reading],
+    readings: Iterator[Reading],
     key: SigningKey,
     now_ms: int,
 ) -> Iterator[Delivery]:
-    for offset, start in enumerate(range(0, len(readings), RECORDS_MAX)):
+    offset = 0
+    while taken := list(islice(readings, RECORDS_MAX)):
         header = SegmentHeader(
             epoch=epoch,
             offset=offset,
@@ -166,9 +186,10 @@ def _seal(
             previous=previous,
             parent=parent if offset == 0 else None,
         )
-        observations = tuple(_observe(logger, reading) for reading in readings[start : start + RECORDS_MAX])
+        observations = tuple(_observe(logger, reading) for reading in taken)
         segment = seal_segment(IMPORTER, header, encode_content(Content(observations)), key.sign)
         previous = segment.hash
+        offset += 1
         yield Delivery(IMPORTER, segment.to_bytes())
 
 

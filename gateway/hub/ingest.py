@@ -65,19 +65,13 @@ class Ingest:
         now_ms = self._now_ms()
         with self._store.read() as connection:
             authentic, refusals = sort_deliveries(connection, deliveries)
-        arrivals: dict[EpochName, list[Arrival]] = {}
-        for arrival in authentic:
-            name = (arrival.segment.gateway, arrival.segment.header.epoch)
-            arrivals.setdefault(name, []).append(arrival)
+        arrivals = _by_epoch(authentic)
         with self._store.write() as connection:
             _lock_gateways(connection, {delivery.gateway for delivery in deliveries})
             for refusal in sorted(refusals, key=lambda refusal: (refusal.delivery.gateway, refusal.delivery.data)):
                 _refuse(connection, refusal, now_ms)
             adopt_successors(connection, authentic, now_ms)
-            intake = Intake(connection, now_ms)
-            _take_logs(intake, arrivals)
-            intake.finish()
-            mark_carried(connection, intake.spans, now_ms)
+            intake = _place(connection, arrivals, now_ms)
             acks = read_acks(connection, arrivals)
         if self._archive is not None:
             self._archive.remember(intake.readable)
@@ -85,6 +79,34 @@ class Ingest:
         if self._witness is not None:
             self._witness.note(self._store, now_ms)
         return [Receipt(ack.gateway, ack) for ack in acks]
+
+
+def take_within(connection: Connection, deliveries: Sequence[Delivery], now_ms: int) -> None:
+    """Store what the hub itself has sealed, within the caller's transaction; raises SegmentError for anything else.
+
+    To be called for one portion after the other: only one is in memory.
+    """
+    authentic, refusals = sort_deliveries(connection, deliveries)
+    if refusals:
+        raise refusals[0].error
+    _lock_gateways(connection, {delivery.gateway for delivery in deliveries})
+    _place(connection, _by_epoch(authentic), now_ms)
+
+
+def _by_epoch(authentic: Sequence[Arrival]) -> dict[EpochName, list[Arrival]]:
+    arrivals: dict[EpochName, list[Arrival]] = {}
+    for arrival in authentic:
+        name = (arrival.segment.gateway, arrival.segment.header.epoch)
+        arrivals.setdefault(name, []).append(arrival)
+    return arrivals
+
+
+def _place(connection: Connection, arrivals: dict[EpochName, list[Arrival]], now_ms: int) -> Intake:
+    intake = Intake(connection, now_ms)
+    _take_logs(intake, arrivals)
+    intake.finish()
+    mark_carried(connection, intake.spans, now_ms)
+    return intake
 
 
 def read_acks(connection: Connection, touched: Collection[EpochName]) -> list[Ack]:

@@ -120,6 +120,38 @@ def parse_delimited(lines: Iterable[str], where: str, mapping: Mapping) -> Recor
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a first look at a file says. `is_ordered`: no row is earlier than, or of the time of, the one before."""
+
+    rows: int
+    interval_s: int
+    is_ordered: bool
+
+
+def survey_delimited(lines: Iterable[str], where: str, mapping: Mapping) -> Survey:
+    """Go through a file once, a row in memory at a time; raises InputError as `parse_delimited` does."""
+    sampled: list[int] = []
+    count, before_ms, is_ordered = 0, None, True
+    for row in iter_rows(lines, where, mapping):
+        count += 1
+        is_ordered = is_ordered and (before_ms is None or before_ms < row.at_ms)
+        before_ms = row.at_ms
+        if len(sampled) <= _STEPS_SAMPLED:
+            sampled.append(row.at_ms)
+    if not count:
+        raise InputError("file", "has no rows below its header", where=where)
+    interval_s = mapping.interval_s or (_find_interval_s(sampled, where) if is_ordered else 0)
+    return Survey(count, interval_s, is_ordered)
+
+
+def iter_readings(lines: Iterable[str], where: str, mapping: Mapping, interval_s: int) -> Iterator[Reading]:
+    """Yield the readings of a file whose rows are in order of time."""
+    for row in iter_rows(lines, where, mapping):
+        if row.temperature_c is not None:
+            yield Reading(row.at_ms, row.temperature_c, interval_s, Source.MEMORY, clock_trusted=True)
+
+
 def iter_rows(lines: Iterable[str], where: str, mapping: Mapping) -> Iterator[Row]:
     """Yield the rows in the order of the file; raises InputError at the first that cannot be understood."""
     source = iter(lines)

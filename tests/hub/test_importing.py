@@ -1,19 +1,29 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from gateway.cli import main
-from gateway.core.configuration import Box, Logger
-from gateway.hub import schema
+from gateway.core.configuration import Box, Consignment, Logger
+from gateway.core.verdicts import Verdict
+from gateway.hub import importing, schema
 from gateway.hub.archive import Archive
+from gateway.hub.authenticity import Delivery
+from gateway.hub.configurations import Configurations
 from gateway.hub.registry import Registry
 from gateway.hub.store import Store
-from gateway.hub.verification import verify_store
+from gateway.hub.verdict_history import read_current
+from gateway.hub.verification import verify_consignment, verify_store
+from gateway.hub.watch import Watch
+from gateway.importers.files import read_recording
+from tests.hub.test_vigils import WARM
+from tests.hub.test_watch import Hand
 from tests.hub.vans import LOGGER, START_MS, iso
+from tests.importers.conftest import Q_TAG, recording_path
 
 
 @pytest.fixture
@@ -62,3 +72,79 @@ def test_readings_that_cannot_be_the_loggers_are_refused(
     path.write_text(f"t,c\n{iso(0)},4\n{iso(60)},5\n")
     result = run(tmp_path, database, *more, str(path))
     assert (result.exit_code, result.stderr.startswith(f"coldchain: {field}: ")) == (2, True), result.output
+
+
+def test_what_breaks_off_leaves_nothing_and_is_taken_again(
+    registered: Store, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("t,c\n" + "".join(f"{iso(place * 60)},{4 + place % 3}\n" for place in range(9000)))
+    take, taken = importing.take_within, []
+
+    def fail_at_the_second(connection: Connection, portion: list[Delivery], now_ms: int) -> None:
+        taken.append(portion)
+        if len(taken) == 2:
+            raise OSError("the disk is full")
+        take(connection, portion, now_ms)
+
+    monkeypatch.setattr(importing, "PORTION", 1)
+    monkeypatch.setattr(importing, "take_within", fail_at_the_second)
+    assert isinstance(run(tmp_path, database, str(path)).exception, OSError)
+    with registered.read() as connection:
+        assert "import" not in connection.execute(select(schema.audit.c.act)).scalars().all()
+    assert Archive(registered).counts().chained == 0
+    assert run(tmp_path, database, str(path)).exit_code == 0
+    assert (len(taken), Archive(registered).counts().chained) == (5, 3)
+    assert verify_store(registered).is_proven
+
+
+@pytest.mark.parametrize("form", ["berlinger", "csv"])
+def test_a_recording_is_judged_from_import_to_verdict(store: Store, database: str, tmp_path: Path, form: str) -> None:
+    if form == "berlinger":
+        path = recording_path(Q_TAG)
+        recording = read_recording(path)
+        readings, begins_ms, ends_ms = recording.readings, recording.begins_ms or 0, recording.ends_ms or 0
+    else:
+        path = tmp_path / "trip.csv"
+        path.write_text("t,c\n" + "".join(f"{iso(place * 60)},{12 if place > 60 else 5}\n" for place in range(120)))
+        begins_ms, ends_ms, readings = START_MS, START_MS + 120 * 60_000, (None,) * 120
+    clock = Hand()
+    clock.now = ends_ms + 3_600_000
+    registry = Registry(store, clock.now_ms)
+    registry.put_box(Box(code="BOX-1"), "test")
+    registry.put_logger(Logger(address=LOGGER, box="BOX-1", memory_interval_s=600), "test")
+    registry.put_profile(WARM.model_copy(update={"lives": ()}), "test")
+    begins, ends = (datetime.fromtimestamp(at_ms / 1000, UTC).isoformat() for at_ms in (begins_ms, ends_ms))
+    document = {
+        "code": "C-1",
+        "items": [{"code": "T-1", "kind": "sample", "examinations": [{"code": "K", "profile": "warm-8"}]}],
+        "carriage": [{"box": "BOX-1", "begins": begins}],
+        "received_at": ends,
+    }
+    registry.put_consignment(Consignment.model_validate(document), "nurse")
+    watch = Watch(
+        store,
+        Archive(store),
+        registry,
+        Configurations(store, clock.now_ms, demonstration=True),
+        clock,
+    )
+    watch.judge_marked()
+    assert _verdict(store) is Verdict.INSUFFICIENT_DATA
+    result = run(tmp_path, database, "--box", "BOX-1", str(path))
+    assert result.exit_code == 0, result.output
+    watch.judge_marked()
+    with store.read() as connection:
+        (judged,) = read_current(connection, "C-1")
+    assert judged.judgement.verdict is Verdict.REJECT
+    assert judged.judgement.figures.readings == len(readings)
+    assert judged.judgement.breaches
+    proven = verify_consignment(store, "C-1")
+    assert proven is not None
+    assert proven.is_proven
+
+
+def _verdict(store: Store) -> Verdict:
+    with store.read() as connection:
+        (judged,) = read_current(connection, "C-1")
+    return judged.judgement.verdict

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -212,6 +214,10 @@ def test_an_export_is_proven_offline_and_every_changed_byte_of_it_shows(
 ) -> None:
     file = tmp_path / "all.zip"
     manifest = export_log(store, hub_key, file, START_MS)
+    with store.read() as connection:
+        act = connection.execute(select(schema.audit).order_by(schema.audit.c.id.desc()).limit(1)).one()
+    assert (act.who, act.act, act.subject) == ("command line", "export", manifest.scope)
+    assert json.loads(act.new)["sha256"] == sha256(file.read_bytes()).hexdigest()
     key = VerifyKey(hub_key.public_bytes).check
     report = verify_export(file, key)
     assert report.is_proven, report.findings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -22,6 +23,7 @@ from gateway.core.exposure import to_ms
 from gateway.core.upkeep import Need, calibration_need
 from gateway.hub.access.roles import Right
 from gateway.hub.api.access import HubRooms
+from gateway.hub.audit import Act, record_act
 from gateway.hub.indicators import Grouping, Indicators, Measure, Question, Step, Tally, read_indicators
 from gateway.hub.logger_faults import read_faults
 from gateway.hub.rows import read_loggers
@@ -157,13 +159,15 @@ def show_indicators(
 
 
 @router.get("/indicators.csv")
-def download_indicators(rooms: HubRooms, _caller: Reading, query: Annotated[IndicatorQuery, Query()]) -> Response:
-    """Give the indicators as CSV: a line for each bucket, group and measure; codes, not words."""
+def download_indicators(rooms: HubRooms, caller: Reading, query: Annotated[IndicatorQuery, Query()]) -> Response:
+    """Give the indicators as CSV, on record: a line for each bucket, group and measure; codes, not words."""
     now_ms = rooms.clock.now_ms()
     question = query.to_question(to_oslo(now_ms).date())
     with rooms.store.read() as connection:
         found = read_indicators(connection, question, now_ms)
     name = f"indicators-{question.since}-{question.until}.csv"
+    with rooms.store.write() as connection:
+        record_act(connection, Act(caller.name, "export", "indicators", new=json.dumps({"file": name})), now_ms)
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     return Response(write_csv(found), media_type="text/csv; charset=utf-8", headers=headers)
 
