@@ -87,6 +87,18 @@ def test_calm_time_passed_on_in_one_piece_changes_no_bit(
     assert [life.tracks for life in other.lives] == [life.tracks for life in one.lives]
 
 
+@pytest.mark.parametrize("name", SPECIMENS)
+def test_what_ends_a_long_calm_is_noticed(name: str) -> None:
+    """A reading each minute, calm for half an hour; then over a limit, silent, under one, beyond all that is stated."""
+    calm = [5.0 + 0.01 * (minute % 3) for minute in range(30)]
+    rests = [*calm, *[9.0] * 10, *calm, *[None] * 40, *calm, *[1.9] * 10, *calm, *[31.0] * 5, *[-1.0] * 5, *calm]
+    course = [(float(minute), c) for minute, c in enumerate(rests) if c is not None]
+    one, other = (_folded(make_evaluator(name, 0.2, kind), course, len(rests)) for kind in (Restless, Evaluator))
+    assert other.thresholds == one.thresholds
+    assert (other.outside, other.measured, other.gaps) == (one.outside, one.measured, one.gaps)
+    assert [life.tracks for life in other.lives] == [life.tracks for life in one.lives]
+
+
 @examples
 @given(name=names, uncertainty_c=uncertainties, course=courses(pauses))
 def test_spent_life_never_comes_back(name: str, uncertainty_c: float, course: Readings) -> None:
