@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, insert, or_, select
 
 from gateway import profiles as library
@@ -16,7 +17,7 @@ from gateway.core.configuration import Box, BoxState, Consignment, Logger, Site
 from gateway.core.errors import InputError
 from gateway.core.exposure import to_ms
 from gateway.core.identifiers import refuse_identity_number
-from gateway.core.profiles import Model, Profile
+from gateway.core.profiles import Approval, Model, Profile
 from gateway.core.standby import ALERTING, PREFIX, is_vigil
 from gateway.hub import schema
 from gateway.hub.audit import Act, begin_act, record_act
@@ -37,6 +38,7 @@ from gateway.hub.rows import (
     read_logger,
     read_loggers,
     read_profile,
+    read_profile_versions,
     read_registered,
     read_registered_profile,
     read_sites,
@@ -120,7 +122,6 @@ class Registry:
 
     def put_profile(self, profile: Profile, who: str) -> None:
         """Add a version of a profile; raises InputError if that version says something else already."""
-        document = profile.model_dump_json()
         with self._store.write() as connection:
             begin_act(connection)
             newest = read_registered_profile(connection, profile.id)
@@ -128,14 +129,32 @@ class Registry:
                 if newest == profile:
                     return
                 raise InputError("version", f"profile {profile.id} has version {newest.version}: write a higher one")
-            connection.execute(
-                insert(schema.profiles).values(
-                    id=profile.id, version=profile.version, document=document, added_at_ms=self._now_ms()
-                )
-            )
-            self._record(connection, who, "register", f"profile {profile.id}", newest, profile)
-            # A correction concerns what is still on its way; finished trips are judged anew on request.
-            mark_consignments(connection, read_codes_under_way(connection), self._now_ms())
+            self._add_version(connection, profile, newest, who, "register")
+
+    def approve_profile(self, name: str, version: int, approval: Approval, owner: str, who: str) -> Profile:
+        """Add the newest version of a profile once more, approved: the next number, the same figures, and an owner.
+
+        Raises InputError where it is approved already, where `version` is not the newest, or for an approval by the
+        wrong role.
+        """
+        with self._store.write() as connection:
+            begin_act(connection)
+            newest = read_profile(connection, name)
+            if newest is None:
+                raise InputError("id", f"no profile {name}")
+            if newest.version != version:
+                raise InputError("version", f"profile {name} has version {newest.version} meanwhile")
+            if newest.status == "approved":
+                raise InputError("version", f"version {version} of profile {name} is approved already")
+            stated = {"version": version + 1, "owner": owner, "status": "approved"}
+            document = newest.model_dump(mode="json") | stated
+            document["approval"] = approval.model_copy(update={"version": version + 1}).model_dump(mode="json")
+            try:
+                approved = Profile.model_validate(document)
+            except ValidationError as error:
+                raise InputError("approval", error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+            self._add_version(connection, approved, newest, who, "approve")
+            return approved
 
     def put_consignment(self, consignment: Consignment, who: str) -> Registered:
         """Register a consignment, or a new version of it; raises InputError for an unknown profile or box.
@@ -211,6 +230,19 @@ class Registry:
             newest |= dict.fromkeys(connection.execute(select(schema.profiles.c.id).distinct()).scalars())
             return [profile for name in sorted(newest) if (profile := read_profile(connection, name)) is not None]
 
+    def profile(self, name: str) -> Profile | None:
+        """Return the newest version of a profile, None if there is none of that name."""
+        with self._store.read() as connection:
+            return read_profile(connection, name)
+
+    def profile_versions(self, name: str) -> list[tuple[Profile, int | None]]:
+        """Return the versions of a profile, newest first, each with when it was registered; the library's with None."""
+        with self._store.read() as connection:
+            versions: list[tuple[Profile, int | None]] = [*read_profile_versions(connection, name)]
+        if name in library.names() and all(one.version != library.load(name).version for one, _ in versions):
+            versions.append((library.load(name), None))
+        return versions
+
     def consignment(self, code: str) -> Registered | None:
         """Return a consignment, None if there is none of that code."""
         with self._store.read() as connection:
@@ -249,6 +281,19 @@ class Registry:
             return read_codes_under_way(connection, self._now_ms())
 
     # --- parts of acts
+
+    def _add_version(
+        self, connection: Connection, profile: Profile, before: Profile | None, who: str, act: str
+    ) -> None:
+        now_ms = self._now_ms()
+        connection.execute(
+            insert(schema.profiles).values(
+                id=profile.id, version=profile.version, document=profile.model_dump_json(), added_at_ms=now_ms
+            )
+        )
+        self._record(connection, who, act, f"profile {profile.id}", before, profile)
+        # A correction concerns what is still on its way; finished trips are judged anew on request.
+        mark_consignments(connection, read_codes_under_way(connection), now_ms)
 
     def _put(self, connection: Connection, consignment: Consignment, who: str) -> Registered:
         if is_vigil(consignment.code):

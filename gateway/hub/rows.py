@@ -227,6 +227,13 @@ def read_rule(connection: Connection, name: str, version: int, rule: str) -> str
     return next((stated.model_dump_json() for stated in rules if stated.name == rule), None)
 
 
+def read_profile_versions(connection: Connection, name: str) -> list[tuple[Profile, int]]:
+    """Return the registered versions of a profile, newest first, each with when it was registered (UTC, ms)."""
+    table = schema.profiles
+    rows = connection.execute(select(table).where(table.c.id == name).order_by(table.c.version.desc()))
+    return [(Profile.model_validate_json(row.document), row.added_at_ms) for row in rows]
+
+
 def read_registered_profile(connection: Connection, name: str) -> Profile | None:
     """Return the newest registered version of a profile."""
     table = schema.profiles

@@ -32,6 +32,7 @@ class Right(StrEnum):
     READ_FLEET = "read_fleet"
     CONFIGURE = "configure"
     WRITE_PROFILES = "write_profiles"
+    APPROVE_PROFILES = "approve_profiles"
     MANAGE_USERS = "manage_users"
     ACKNOWLEDGE = "acknowledge"
     ACKNOWLEDGE_ALERTS = "acknowledge_alerts"
@@ -54,6 +55,7 @@ EXPLAINED: dict[Right, str] = {
     Right.READ_FLEET: "see gateways, loggers, and the state of the hub",
     Right.CONFIGURE: "change boxes, loggers and gateways",
     Right.WRITE_PROFILES: "register versions of profiles",
+    Right.APPROVE_PROFILES: "approve profiles of what the role answers for",
     Right.MANAGE_USERS: "make, change and disable accounts",
     Right.ACKNOWLEDGE: "acknowledge breaches of what the role takes care of, and comment on them",
     Right.ACKNOWLEDGE_ALERTS: "acknowledge alerts that are no breach's: a silent vehicle, a log in two versions",
@@ -78,7 +80,9 @@ _READS = frozenset(
 _BENCH = _READS - {Right.READ_FLEET} | {Right.REGISTER, Right.RECEIVE}
 
 _ACKNOWLEDGES = frozenset({Right.ACKNOWLEDGE, Right.ACKNOWLEDGE_ALERTS})
-_EXPERT = _BENCH | _ACKNOWLEDGES | {Right.WRITE_PROFILES, Right.REVIEW, Right.SIGN, Right.DECIDE}
+_EXPERT = (
+    _BENCH | _ACKNOWLEDGES | {Right.WRITE_PROFILES, Right.APPROVE_PROFILES, Right.REVIEW, Right.SIGN, Right.DECIDE}
+)
 
 RIGHTS: dict[Role, frozenset[Right]] = {
     Role.NURSE: frozenset({Right.LOOK_UP, Right.REGISTER, Right.READ_BOXES, Right.READ_PROFILES}) | _ACKNOWLEDGES,

@@ -142,6 +142,8 @@ ReadingFleet = Annotated[Caller, Depends(Requirement(Right.READ_FLEET))]
 ReadingProfiles = Annotated[Caller, Depends(Requirement(Right.READ_PROFILES))]
 Configuring = Annotated[Caller, Depends(Requirement(Right.CONFIGURE))]
 WritingProfiles = Annotated[Caller, Depends(Requirement(Right.WRITE_PROFILES))]
+ApprovingProfiles = Annotated[Caller, Depends(Requirement(Right.APPROVE_PROFILES))]
+EditingChoices = Annotated[Caller, Depends(Requirement(Right.EDIT_CHOICES))]
 ManagingUsers = Annotated[Caller, Depends(Requirement(Right.MANAGE_USERS))]
 
 

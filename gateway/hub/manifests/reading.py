@@ -15,7 +15,7 @@ from gateway.language.speech import N_
 BYTES_MAX = 512 * 1024
 """Of one file: some four thousand lines, and half of what a request may hold."""
 LINES_MAX = 1000
-"""Of one file: a morning of a large laboratory. All or none is one transaction, and of so many it takes some seconds."""
+"""Of one file: a morning of a large laboratory. All or none is one transaction, and with so many it takes seconds."""
 FAULTS_MAX = 100
 """Faults kept: nobody corrects more before trying again. All are counted."""
 CELL_MAX = 200

@@ -37,6 +37,12 @@ PARTS = (
     Part("/setup/loggers", N_("Loggers"), N_("Where they are, batteries, calibration certificates."), Right.READ_FLEET),
     Part("/setup/gateways", N_("Gateways"), N_("Vehicles: link, clock, keys, codes for new ones."), Right.READ_FLEET),
     Part("/setup/consignments", N_("Consignments"), N_("Registered by a form, or many by a file."), Right.REGISTER),
+    Part(
+        "/setup/profiles",
+        N_("Profiles"),
+        N_("What an item tolerates; versions, and who approved."),
+        Right.READ_PROFILES,
+    ),
 )
 
 

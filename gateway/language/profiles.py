@@ -1,0 +1,173 @@
+"""A profile in words: everything in it that judges, and where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from gateway.core.profiles import (
+    AlternativeLife,
+    Band,
+    ClockLife,
+    Event,
+    Evidence,
+    Forbidden,
+    IndependentLife,
+    Life,
+    Limit,
+    ModelLife,
+    NestedLife,
+    Profile,
+    SequentialLife,
+    Severity,
+)
+from gateway.core.verdicts import Verdict
+from gateway.language.speech import N_, Speech
+from gateway.language.verdicts import say_verdict
+
+MINUTE_MS = 60_000
+EVIDENCE: dict[Evidence, str] = {
+    Evidence.VERIFIED: N_("read in the source named"),
+    Evidence.GENERAL_KNOWLEDGE: N_("general knowledge, not verified"),
+    Evidence.PROPOSAL: N_("a proposal"),
+    Evidence.DEMONSTRATION: N_("for demonstrations"),
+}
+_EVENTS: dict[Event, str] = {
+    Event.COLLECTED: N_("{duration} by the clock since it was collected"),
+    Event.PREPARED: N_("{duration} by the clock since it was prepared"),
+    Event.FIRST_USE: N_("{duration} by the clock since it was first used"),
+}
+
+Section = tuple[str, Sequence[str]]
+
+
+def say_profile(profile: Profile, speech: Speech) -> list[Section]:
+    """Return headings, each with its sentences; a heading without any is left out."""
+    say = speech.gettext
+    sections = [
+        (say(N_("Allowed temperatures")), [*_bands(profile, speech)]),
+        (say(N_("Shelf life")), [f"{life.name}: {_life(life, profile, speech)}" for life in profile.lives]),
+        (say(N_("Limits")), [f"{limit.name}: {_limit(limit, speech)}" for limit in profile.limits]),
+        (say(N_("Never")), [f"{rule.name}: {_forbidden(rule, speech)}" for rule in profile.forbidden]),
+        (say(N_("Otherwise")), [*_others(profile, speech)]),
+        (say(N_("Handling")), profile.handling),
+        (say(N_("Source")), [profile.source, say(EVIDENCE[profile.evidence])]),
+    ]
+    return [(title, texts) for title, texts in sections if texts]
+
+
+def _bands(profile: Profile, speech: Speech) -> Iterator[str]:
+    for band in profile.bands:
+        storage = speech.gettext(N_("storage: no shelf life is used in it")) if band.storage else ""
+        yield f"{band.name}: {_range(band, speech)}" + (f" ({storage})" if storage else "")
+    if profile.bands:
+        outside = (
+            N_("Elsewhere: {verdict}")
+            if not profile.outside_tolerance
+            else N_("Elsewhere for more than {duration}: {verdict}")
+        )
+        duration = _duration(profile.outside_tolerance, speech)
+        yield speech.gettext(outside).format(verdict=_severity(profile.outside, speech), duration=duration)
+
+
+def _range(band: Band, speech: Speech) -> str:
+    if band.from_c is None:
+        return f"≤ {speech.threshold(band.high_c)}"
+    if band.to_c is None:
+        return f"≥ {speech.threshold(band.low_c)}"
+    low, high = speech.number(band.low_c), speech.threshold(band.high_c)
+    return speech.gettext(N_("{low} to {high}")).format(low=low, high=high)
+
+
+def _duration(duration_ms: int, speech: Speech) -> str:
+    return speech.duration(duration_ms / MINUTE_MS)
+
+
+def _severity(severity: Severity, speech: Speech) -> str:
+    return say_verdict(Verdict(severity.value), speech)
+
+
+def _life(life: Life, profile: Profile, speech: Speech) -> str:
+    bands = {band.name: band for band in profile.bands}
+
+    def allowed(life_ms: int, band: str) -> str:
+        text = speech.gettext(N_("{duration} at {temperatures}"))
+        return text.format(duration=_duration(life_ms, speech), temperatures=_range(bands[band], speech))
+
+    match life:
+        case AlternativeLife():
+            mixing = speech.gettext(N_("adding them is approved") if life.mixing == "approved" else "")
+            said = speech.gettext(N_(" or ")).join(allowed(one.life, one.band) for one in life.allowances)
+            return f"{said} ({mixing})" if mixing else said
+        case SequentialLife():
+            return speech.gettext(N_(", then ")).join(allowed(step.life, step.band) for step in life.steps)
+        case NestedLife():
+            ranges = speech.gettext(N_(" or ")).join(_range(bands[name], speech) for name in life.bands)
+            total = speech.gettext(N_("{duration} at {temperatures}"))
+            within = speech.gettext(N_(", of which at most {part}"))
+            parts = "".join(within.format(part=allowed(one.life, one.band)) for one in life.within)
+            return total.format(duration=_duration(life.total, speech), temperatures=ranges) + parts
+        case IndependentLife():
+            return speech.gettext(N_(" and also ")).join(allowed(one.life, one.band) for one in life.allowances)
+        case ModelLife():
+            return _law(life, speech)
+        case ClockLife():
+            return speech.gettext(_EVENTS[life.since]).format(duration=_duration(life.life, speech))
+
+
+def _law(life: ModelLife, speech: Speech) -> str:
+    law = (
+        f"Q10 = {speech.number(life.q10)}"
+        if life.q10 is not None
+        else f"Ea = {speech.number(life.activation_energy_kj_mol or 0)} kJ/mol"
+    )
+    text = speech.gettext(N_("{duration} at {temperature}, {law}, valid from {low} to {high}"))
+    return text.format(
+        duration=_duration(life.reference_life, speech),
+        temperature=speech.threshold(life.reference_c),
+        law=law,
+        low=speech.number(life.valid_from_c),
+        high=speech.threshold(life.valid_to_c),
+    )
+
+
+def _beyond(rule: Limit | Forbidden, speech: Speech) -> str:
+    if rule.above_c is not None:
+        return f"{'≥' if rule.inclusive else '>'} {speech.threshold(rule.above_c)}"
+    return f"{'≤' if rule.inclusive else '<'} {speech.threshold(rule.below_c or 0)}"
+
+
+def _limit(limit: Limit, speech: Speech) -> str:
+    stated = []
+    if limit.single is not None:
+        text = speech.gettext(N_("at most {duration} at a time"))
+        stated.append(text.format(duration=_duration(limit.single, speech)))
+    if limit.cumulative is not None:
+        text = speech.gettext(N_("at most {duration} in all"))
+        stated.append(text.format(duration=_duration(limit.cumulative, speech)))
+    warning = f"; {speech.gettext(N_('warns at once'))}" if limit.warn_at_once else ""
+    return f"{_beyond(limit, speech)}: {', '.join(stated)}{warning} → {_severity(limit.severity, speech)}"
+
+
+def _forbidden(rule: Forbidden, speech: Speech) -> str:
+    if not rule.dwell:
+        return f"{_beyond(rule, speech)} → {_severity(rule.severity, speech)}"
+    text = speech.gettext(N_("for {duration}")).format(duration=_duration(rule.dwell, speech))
+    return f"{_beyond(rule, speech)} {text} → {_severity(rule.severity, speech)}"
+
+
+def _others(profile: Profile, speech: Speech) -> Iterator[str]:
+    say = speech.gettext
+    if profile.irreplaceable:
+        yield say(N_("It cannot be taken again: Review at worst."))
+    gap = say(N_("A silence of more than {duration} is a gap."))
+    yield gap.format(duration=_duration(profile.gap.minimum, speech))
+    if not profile.calibration.required:
+        yield say(N_("A logger without a valid calibration is enough."))
+    uncertainty = say(N_("Uncertainty where no certificate says otherwise: {uncertainty}."))
+    yield uncertainty.format(uncertainty=speech.threshold(profile.uncertainty_c))
+    if profile.light_lux is not None:
+        yield say(N_("Light: at most {lux} lux for {duration}.")).format(
+            lux=speech.number(profile.light_lux.above), duration=_duration(profile.light_lux.cumulative, speech)
+        )
+    if profile.shock_g is not None:
+        yield say(N_("Shock: at most {g} g.")).format(g=speech.number(profile.shock_g.above))
