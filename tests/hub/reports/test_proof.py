@@ -106,6 +106,12 @@ def test_blanks_around_what_is_signed_are_found(data: bytes, check: Check, tmp_p
     assert [finding.fault for finding in verify(tmp_path, loosened, check).findings] == [Fault.FORGED]
 
 
+def test_another_way_of_writing_the_same_is_found(data: bytes, check: Check, tmp_path: Path) -> None:
+    for old, new in ((b"startxref\n", b"startxref\n0"), (b"%coldchain-seal ", b"%coldchain-seal \t")):
+        assert data.count(old) == 1
+        assert not verify(tmp_path, data.replace(old, new), check).is_proven
+
+
 def _sealed(printed: bytes, original: bytes, key: SigningKey) -> bytes:
     """What a hub would seal that wants to deceive."""
     manifest = ReportManifest.model_validate_json(Signed.model_validate_json(take_seal(original)[1]).statement)
