@@ -1,290 +1,224 @@
-"""How much a hub takes: ``.venv/bin/python benchmarks/hub.py [--full] [--json]``.
+"""How much a hub takes: ``.venv/bin/python benchmarks/hub.py [--full] [--only PART] [--json]``.
 
-First real hub processes, a real Mosquitto and a simulated fleet (`coldchain simulate fleet`) on this machine, with
-signed segments of 50 readings: readings per second until all is archived and acknowledged, and until all is judged.
-Then an archive alone that grows, to a million readings or, with --full, to 50 million: what a reading costs as the
-store fills, and how long the read of one logger's four hours takes out of it.
+load     real hub processes, a real Mosquitto and a simulated fleet (`coldchain simulate fleet`) on this machine, with
+         signed segments of 50 readings: readings a second until all is archived, judged, and in InfluxDB; what each
+         kind of process takes of the processors, and of memory. PostgreSQL waits for the disk at each commit.
+points   the projection alone
+growth   an archive alone: what a reading costs as the store fills, to a million readings or, with --full, to 50
+         million, and how long the read of one logger's four hours takes out of it
+losses   what is lost when InfluxDB or the program that writes to it is killed in the middle, beside the script that a
+         user would otherwise write: paho's callback into influxdb-client's batching WriteApi
 
-Goals on 2 cores that do nothing else: 100,000 readings a second on SQLite, 50,000 on PostgreSQL; a reading costs at
-most 1.5 times as much at the end as at the beginning; a trip is read within 20 ms. On a machine that does other work
-look at the processor time, and at the ratios.
+Goals on 2 cores that do nothing else: 100,000 readings a second on SQLite, 50,000 on PostgreSQL and for the projection;
+a reading costs at most 1.5 times as much at the end as at the beginning; a trip is read within 20 ms; nothing is lost.
+On a machine that does other work look at the processor time, and at the ratios.
+
+InfluxDB is Debian's influxdb 1.6 behind a translation of v2 writes, as in tests/integration.
 """  # noqa: INP001  a script, not a package
 
 from __future__ import annotations
 
 import json
-import os
-import statistics
-import subprocess
+import signal
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
-from hashlib import sha256
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
-from sqlalchemy import func, insert, select
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # the servers that the tests start
 
-from gateway.hub import schema  # noqa: E402  after the path
-from gateway.hub.archive import Archive  # noqa: E402  the same
-from gateway.hub.ingest import Delivery, Ingest  # noqa: E402  the same
-from gateway.hub.store import Store, open_existing_store, open_store  # noqa: E402  the same
-from gateway.load.vehicles import Shape, SimulatedVehicle, name_fleet, seal_logs  # noqa: E402  the same
+from fleet.growth import Projected, Stage, grow, project  # noqa: E402  after the path
+from fleet.hubs import BUCKET, Hub, Taken, measure  # noqa: E402  the same
+from fleet.losses import Fault, Kept, try_hub, try_script  # noqa: E402  the same
+
+from gateway.hub.settings import InfluxSettings  # noqa: E402  the same
+from gateway.hub.store import open_existing_store  # noqa: E402  the same
+from tests.integration.influx_engine import Debian, Front, ask  # noqa: E402  the same
 from tests.servers.mosquitto import running_mosquitto  # noqa: E402  the same
 from tests.servers.postgres import PostgresMissingError, running_cluster  # noqa: E402  the same
 
-SHAPE = Shape(loggers=10, readings=5, interval_s=30)
-START_MS = 1_782_000_000_000
-BATCH = 256
-GROWTH_GOAL, TRIP_GOAL_MS = 1.5, 20.0
-TRIP_MS = 4 * 3_600_000
-TRIPS = 15
-POLL_S = 0.1
-READY_S = 60
+PARTS = ("load", "points", "growth", "losses")
+GROWTH_GOAL, TRIP_GOAL_MS, POINTS_GOAL = 1.5, 20.0, 50_000
+HUBS = (
+    # name, on PostgreSQL, with InfluxDB, workers
+    ("SQLite", False, False, 0),
+    ("SQLite + InfluxDB", False, True, 0),
+    ("PostgreSQL, one worker of each", True, False, 1),
+    ("PostgreSQL + InfluxDB, one worker of each", True, True, 1),
+    ("PostgreSQL + InfluxDB, two workers of each", True, True, 2),
+)
+MILLION = 1_000_000
+Outcome = Taken | Projected | Stage | Kept
 
 
-@dataclass(frozen=True)
-class Taken:
-    """One way of running a hub, under load. Memory is the most that its processes have had, together."""
+class Bench:
+    """Servers of one's own, started when they are needed first."""
 
-    hub: str
-    readings: int
-    archived_per_s: float
-    judged_per_s: float
-    latency_p50_s: float
-    latency_p99_s: float
-    cpu_us_per_reading: float
-    peak_mib: float
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._engine: Debian | None = None
+        self.front: Front | None = None
 
+    def folder(self) -> Path:
+        """A new folder."""
+        return Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="coldchain-bench-")))
 
-@dataclass(frozen=True)
-class Stage:
-    """An archive with so many readings: processor time of the last of them, and the median read of a trip."""
+    def broker(self) -> str:
+        """A Mosquitto."""
+        return self._stack.enter_context(running_mosquitto(self.folder()))
 
-    readings: int
-    cpu_us_per_reading: float
-    trip_ms: float
-    bytes_per_reading: float
+    def database(self) -> str:
+        """An empty database in a PostgreSQL of its own; raises PostgresMissingError."""
+        return self._stack.enter_context(running_cluster(durable=True)).make_database(empty=True)
 
+    def influx(self) -> tuple[Debian, Front]:
+        """The InfluxDB, one for all that this is asked."""
+        if self._engine is None or self.front is None:
+            self._engine = Debian(self.folder())
+            self._stack.callback(self._engine.close)
+            self.front = Front(self._engine)
+            self._stack.callback(self.front.close)
+        return self._engine, self.front
 
-class Hub:
-    """The processes of one hub: one of everything, or `workers` of ingest and watch each."""
+    def hub(self, database: str, workers: int, influx: str) -> Hub:
+        """A hub with a broker of its own."""
+        hub = Hub(self.folder(), database, self.broker(), workers, influx)
+        self._stack.callback(hub.stop)
+        return hub
 
-    def __init__(self, folder: Path, database: str, broker: str, workers: int) -> None:
-        data = folder / "data"
-        self.settings = folder / "hub.toml"
-        named = f'database = "{database}"\n' if database else ""
-        self.settings.write_text(f'data_dir = "{data}"\n{named}[broker]\nurl = "{broker}"\n', encoding="utf-8")
-        self.database = database or f"sqlite:///{data / 'hub.sqlite3'}"
-        self.url = ""
-        self._children: list[subprocess.Popen[str]] = []
-        self._start("serve" if workers else "run")
-        for number in range(workers):
-            self._start("ingest", "--name", f"i-{number}")
-            self._start("watch")
-
-    def load(self, gateways: int, segments: int, prefix: str) -> dict[str, float]:
-        """Send a fleet's segments; return what the fleet says."""
-        options = ["--hub", self.url, "--gateways", str(gateways), "--segments", str(segments), "--prefix", prefix]
-        command = _command("simulate", "fleet", "--settings", str(self.settings), *options, "--json")
-        done = subprocess.run(command, check=False, capture_output=True, text=True, env=_environment())  # noqa: S603  ours
-        if done.returncode:
-            raise click.ClickException(f"the fleet failed: {done.stderr.strip()[-500:]}")
-        said: dict[str, float] = json.loads(done.stdout)
-        return said
-
-    def cpu_s(self) -> float:
-        """Processor time of all processes so far."""
-        stats = (Path(f"/proc/{child.pid}/stat").read_text(encoding="ascii") for child in self._children)
-        return sum(sum(map(int, s.rpartition(")")[2].split()[11:13])) for s in stats) / os.sysconf("SC_CLK_TCK")
-
-    def peak_mib(self) -> float:
-        """The most memory that each process has had, together."""
-        texts = (Path(f"/proc/{child.pid}/status").read_text(encoding="ascii") for child in self._children)
-        return sum(int(text.partition("VmHWM:")[2].split()[0]) for text in texts) / 1024
-
-    def stop(self) -> None:
-        """End all."""
-        for child in self._children:
-            child.terminate()
-        for child in self._children:
-            child.communicate(timeout=READY_S)
-
-    def _start(self, *arguments: str) -> None:
-        command = _command("hub", *arguments, "--settings", str(self.settings))
-        child = subprocess.Popen(  # noqa: S603  our own command
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=_environment()
-        )
-        self._children.append(child)
-        said = child.stdout.readline() if child.stdout else ""
-        if not said.startswith("READY"):
-            raise click.ClickException(f"coldchain hub {arguments[0]} does not start")
-        self.url = json.loads(said.removeprefix("READY")).get("http", self.url)
+    def bucket(self, name: str) -> InfluxSettings:
+        """A new bucket."""
+        engine, front = self.influx()
+        settings = InfluxSettings(url=front.url, bucket=name)
+        for one in (name, settings.long_bucket_name):
+            ask(engine.url, "", f'CREATE DATABASE "{one}"')
+        return settings
 
 
-def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "gateway.cli", *arguments]
+def load(gateways: int, segments: int, only: str) -> Iterator[Taken]:
+    """Measure each way of running a hub, one after another."""
+    for name, is_postgres, has_influx, workers in HUBS:
+        if not name.startswith(only):
+            continue
+        with ExitStack() as stack:
+            bench = Bench(stack)
+            try:
+                database = bench.database() if is_postgres else ""
+                influx = bench.bucket(BUCKET).url if has_influx else ""
+            except (PostgresMissingError, FileNotFoundError) as error:
+                click.echo(f"{name}: {error}", err=True)
+                continue
+            hub = bench.hub(database, workers, influx)
+            store = open_existing_store(hub.database)
+            stack.callback(store.close)
+            yield measure(name, hub, store, gateways, segments, projects=has_influx)
 
 
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
+def points(gateways: int, segments: int) -> Iterator[Projected]:
+    """Measure the projection alone."""
+    for name in ("SQLite", "PostgreSQL"):
+        with ExitStack() as stack:
+            bench = Bench(stack)
+            database = bench.database() if name == "PostgreSQL" else f"sqlite:///{bench.folder() / 'hub.sqlite3'}"
+            yield project(name, database, bench.bucket("points"), gateways, segments)
 
 
-def measure(name: str, database: str, workers: int, gateways: int, segments: int) -> Taken:
-    """Run a hub with a broker of its own, load it, and wait until everything is judged."""
+def losses(segments: int, outage_s: float) -> Iterator[Kept]:
+    """Kill this and that: the script's first, then the hub's."""
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="coldchain-bench-")))
-        (folder / "broker").mkdir()
-        broker = stack.enter_context(running_mosquitto(folder / "broker"))
-        hub = Hub(folder, database, broker, workers)
-        stack.callback(hub.stop)
-        store = open_existing_store(hub.database)
-        stack.callback(store.close)
-        used_s = [hub.cpu_s()]
-        for _ in range(2):  # the second time registers what every run registers: that is taken off
-            hub.load(gateways, 1, "LOAD")
-            _wait_judged(store)
-            used_s.append(hub.cpu_s())
-        said = hub.load(gateways, segments, "LOAD")
-        ended_s = time.monotonic()
-        _wait_judged(store)
-        lasted_s = said["lasted_s"] + time.monotonic() - ended_s
-        readings = int(said["readings"])
-        return Taken(
-            hub=name,
-            readings=readings,
-            archived_per_s=said["readings_per_s"],
-            judged_per_s=round(readings / lasted_s, 1),
-            latency_p50_s=said["latency_p50_s"],
-            latency_p99_s=said["latency_p99_s"],
-            cpu_us_per_reading=round((hub.cpu_s() - 2 * used_s[2] + used_s[1]) / readings * 1e6, 2),
-            peak_mib=round(hub.peak_mib(), 1),
-        )
-
-
-def _wait_judged(store: Store) -> None:
-    while True:
-        with store.read() as connection:
-            if not connection.execute(select(func.count()).select_from(schema.dirty)).scalar_one():
-                return
-        time.sleep(POLL_S)
-
-
-def grow(stages: list[int], gateways: int) -> Iterator[Stage]:
-    """Fill a SQLite archive stage by stage; each goes on where the last one ended, with a new epoch of each vehicle."""
-    with tempfile.TemporaryDirectory(prefix="coldchain-bench-") as folder:
-        path = Path(folder) / "hub.sqlite3"
-        store = open_store(f"sqlite:///{path}")
-        enrol(store, name_fleet("GROW", gateways, b""))
-        stored = 0
-        for number, readings in enumerate(stages):
-            fleet = name_fleet("GROW", gateways, b"%d" % number)
-            each = max(1, (readings - stored) // (gateways * SHAPE.readings_per_segment))
-            starts_ms = START_MS + stored // (gateways * SHAPE.loggers) * SHAPE.interval_s * 1000
-            cpu_s = take(store, fleet, each, starts_ms)
-            added = each * gateways * SHAPE.readings_per_segment
-            stored += added
-            trip_ms = statistics.median(read_trip(store, fleet[i % gateways], starts_ms) for i in range(TRIPS))
-            size = sum(file.stat().st_size for file in path.parent.iterdir())
-            yield Stage(stored, round(cpu_s / added * 1e6, 3), round(trip_ms, 2), round(size / stored, 1))
-        store.close()
-
-
-def enrol(store: Store, fleet: list[SimulatedVehicle]) -> None:
-    """Let the hub know the vehicles' keys."""
-    with store.write() as connection:
-        for vehicle in fleet:
-            connection.execute(insert(schema.gateways).values(name=vehicle.name, created_at_ms=START_MS))
-            connection.execute(
-                insert(schema.gateway_keys).values(
-                    gateway=vehicle.name,
-                    public_key=vehicle.key.public_bytes,
-                    token_hash=sha256(vehicle.name.encode()).digest(),
-                    enrolled_at_ms=START_MS,
-                )
-            )
-
-
-def take(store: Store, fleet: list[SimulatedVehicle], each: int, starts_ms: int) -> float:
-    """Take all logs as the exchange does, in batches; return the processor time."""
-    logs = list(seal_logs(fleet, SHAPE, each, starts_ms, os.cpu_count() or 1))
-    deliveries = [Delivery(v.name, log[n]) for n in range(each) for v, log in zip(fleet, logs, strict=True)]
-    ingest = Ingest(store, lambda: starts_ms + each * SHAPE.readings * SHAPE.interval_s * 1000)
-    began_s = time.process_time()
-    for start in range(0, len(deliveries), BATCH):
-        ingest.take(deliveries[start : start + BATCH])
-    return time.process_time() - began_s
-
-
-def read_trip(store: Store, vehicle: SimulatedVehicle, starts_ms: int) -> float:
-    """Read one logger's four hours with nothing remembered; return milliseconds."""
-    archive = Archive(store)
-    began_s = time.process_time()
-    found = archive.observations(vehicle.logger(0), starts_ms, starts_ms + TRIP_MS)
-    if not found:
-        raise click.ClickException("a trip that was stored is not found")
-    return (time.process_time() - began_s) * 1000
-
-
-@contextmanager
-def databases() -> Iterator[list[tuple[str, str, int]]]:
-    """Yield (name, database, workers) of each hub that can run here."""
-    hubs = [("SQLite, one process", "", 0)]
-    try:
-        with running_cluster() as cluster:
-            hubs += [
-                ("PostgreSQL, one process", cluster.make_database(empty=True), 0),
-                ("PostgreSQL, one worker of each", cluster.make_database(empty=True), 1),
-                ("PostgreSQL, two workers of each", cluster.make_database(empty=True), 2),
-            ]
-            yield hubs
-    except PostgresMissingError as error:
-        click.echo(str(error), err=True)
-        yield hubs
+        bench = Bench(stack)
+        engine, front = bench.influx()
+        broker = bench.broker()
+        for fault in Fault:
+            yield try_script(broker, engine, front, 20 * segments, fault, outage_s)
+    for fault in Fault:
+        with ExitStack() as stack:
+            bench = Bench(stack)
+            engine, front = bench.influx()
+            bench.bucket(BUCKET)
+            yield try_hub(bench.hub("", 0, front.url), engine, 20, segments, fault, outage_s)
 
 
 @click.command(help=__doc__)
 @click.option("--full", is_flag=True, help="Millions of readings through each hub, an archive of 50 million.")
 @click.option("--gateways", default=20, show_default=True, help="Vehicles; ten loggers each.")
 @click.option("--segments", type=int, help="Of each vehicle; 60, or 2,000 with --full.")
-@click.option("--only", help="Only hubs whose name begins like this; 'grow' for the archive alone.")
+@click.option("--outage", default=10.0, show_default=True, help="Seconds for which InfluxDB is away.")
+@click.option("--only", multiple=True, type=click.Choice(PARTS), help="These parts alone.")
+@click.option("--hub", default="", help="Only hubs whose name begins like this.")
+@click.option("--millions", type=int, help="Readings that the archive grows to.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
-def main(*, full: bool, gateways: int, segments: int | None, only: str | None, as_json: bool) -> None:
+def main(**options: Any) -> None:  # noqa: ANN401  click hands over what is declared above
     """Measure and print."""
-    each = segments or (2_000 if full else 60)
-    million = 1_000_000
-    stages = [million, 10 * million, 25 * million, 50 * million] if full else [million // 4, million // 2, million]
-    taken: list[Taken] = []
-    if only != "grow":
-        with databases() as hubs:
-            wanted = [hub for hub in hubs if only is None or hub[0].startswith(only)]
-            taken = [measure(*hub, gateways, each) for hub in wanted]
-    grown = list(grow(stages, 100)) if only in (None, "grow") else []
-    if as_json:
-        click.echo(json.dumps({"taken": [asdict(one) for one in taken], "grown": [asdict(one) for one in grown]}))
-        return
-    for one in taken:
-        click.echo(
-            f"{one.hub:<32} {one.archived_per_s:>9,.0f}/s archived {one.judged_per_s:>9,.0f}/s judged"
-            f" {one.cpu_us_per_reading:>6.1f} µs CPU a reading {one.peak_mib:>6.0f} MiB"
-            f" ack {one.latency_p50_s:.2f} s, p99 {one.latency_p99_s:.2f} s"
-        )
-    for stage in grown:
-        click.echo(
-            f"{stage.readings:>12,} readings: {stage.cpu_us_per_reading:.2f} µs CPU a reading,"
-            f" a trip in {stage.trip_ms:.1f} ms, {stage.bytes_per_reading:.1f} B a reading"
-        )
-    if grown:
-        ratio = grown[-1].cpu_us_per_reading / grown[0].cpu_us_per_reading
-        slowest_ms = max(stage.trip_ms for stage in grown)
-        click.echo(f"cost at the end / at the beginning: {ratio:.2f} (goal {GROWTH_GOAL})")
-        click.echo(f"slowest trip: {slowest_ms:.1f} ms (goal {TRIP_GOAL_MS:.0f})")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
+    full, gateways = options["full"], options["gateways"]
+    parts = options["only"] or PARTS
+    each = options["segments"] or (2_000 if full else 60)
+    last = options["millions"] or (50 if full else 1)
+    stages = [MILLION, 10 * MILLION, 25 * MILLION, 50 * MILLION] if last > 1 else [MILLION // 4, MILLION // 2, MILLION]
+    stages = [stage for stage in stages if stage < last * MILLION] + [last * MILLION]
+    measured: dict[str, Iterator[tuple[Outcome, str]]] = {
+        "load": ((one, _taken_in_words(one)) for one in load(gateways, each, options["hub"])),
+        "points": ((one, _projected_in_words(one)) for one in points(gateways, each)),
+        "growth": ((one, _stage_in_words(one)) for one in grow(stages, 100)),
+        "losses": ((one, _kept_in_words(one)) for one in losses(each, options["outage"])),
+    }
+    told: dict[str, list[dict[str, Any]]] = {}
+    for part in parts:
+        for one, words in measured[part]:
+            told.setdefault(part, []).append(asdict(one))
+            if not options["as_json"]:
+                click.echo(words)
+    if options["as_json"]:
+        click.echo(json.dumps(told))
+    elif "growth" in told:
+        click.echo(_growth_in_words(told["growth"]))
+
+
+def _taken_in_words(one: Taken) -> str:
+    projected = "" if one.projected_per_s is None else f", {one.projected_per_s:,.0f} projected"
+    cpu = ", ".join(f"{kind} {us:.1f}" for kind, us in one.cpu_us.items() if us > 0)
+    mib = ", ".join(f"{process} {mib:.0f}" for process, mib in one.mib.items())
+    return (
+        f"{one.hub}: {one.archived_per_s:,.0f} readings/s archived, {one.judged_per_s:,.0f} judged{projected};"
+        f" acknowledged after {one.latency_p50_s:.2f} s (half), {one.latency_p99_s:.2f} s (99 of 100)\n"
+        f"    µs of processor a reading: {cpu}\n    MiB: {mib}"
+    )
+
+
+def _projected_in_words(one: Projected) -> str:
+    return (
+        f"projection from {one.database}: {one.readings_per_s:,} readings/s (goal {POINTS_GOAL:,}),"
+        f" {one.cpu_us:.1f} µs of its processor a reading"
+    )
+
+
+def _stage_in_words(one: Stage) -> str:
+    return (
+        f"{one.readings:>12,} readings: {one.cpu_us_per_reading:.2f} µs of processor a reading,"
+        f" {one.readings_per_s:,} a second; a trip in {one.trip_ms:.1f} ms ({one.trip_cpu_ms:.1f} ms of processor);"
+        f" {one.bytes_per_reading:.1f} B a reading"
+    )
+
+
+def _growth_in_words(grown: list[dict[str, Any]]) -> str:
+    ratio = grown[-1]["cpu_us_per_reading"] / grown[0]["cpu_us_per_reading"]
+    slowest_ms = max(stage["trip_ms"] for stage in grown)
+    return (
+        f"cost at the end / at the beginning: {ratio:.2f} (goal {GROWTH_GOAL}); slowest trip {slowest_ms:.1f} ms"
+        f" (goal {TRIP_GOAL_MS:.0f})"
+    )
+
+
+def _kept_in_words(one: Kept) -> str:
+    rate = f", {one.readings_per_s:,.0f} readings/s" if one.killed is Fault.NOTHING else ""
+    return f"{one.program}, killed: {one.killed}: {one.lost:,} of {one.readings:,} readings lost{rate}"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import os
+import resource
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -30,6 +31,9 @@ from gateway.load.vehicles import Shape, SimulatedVehicle, name_fleet, seal_logs
 from gateway.mqtt import MqttSettings
 from gateway.settings import load_settings
 
+FILES_BESIDE = 200
+"""Files that a fleet opens beside its connections to the broker: libraries, database, processes that seal."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FleetOptions:
@@ -46,6 +50,7 @@ class FleetOptions:
     duration: float
     segments: int | None
     connections: int
+    carry: bool
     profile: str
     prefix: str
     as_json: bool
@@ -54,6 +59,7 @@ class FleetOptions:
 def run_fleet(options: FleetOptions) -> int:
     """Enrol, register, seal, send; print the outcome; 0 if all was acknowledged."""
     logging.getLogger("gateway.mqtt").setLevel(logging.ERROR)  # a lost link shows as segments sent again
+    allow_files(options.connections + FILES_BESIDE)
     loaded = load_settings(HubSettings, options.settings)
     mqtt = _broker(loaded, options.broker)
     shape = Shape(options.loggers, options.readings, options.interval)
@@ -61,7 +67,7 @@ def run_fleet(options: FleetOptions) -> int:
     vehicles = name_fleet(options.prefix, options.gateways, secrets.token_bytes(4))
     span_s = each * shape.readings * shape.interval_s
     begins = now_rounded() - timedelta(seconds=span_s)  # the newest reading is from just now
-    key = _register(loaded, options.hub, vehicles, shape, options.profile, begins)
+    key = _register(loaded, options.hub, vehicles, shape, options.profile if options.carry else "", begins)
     logs = _seal(vehicles, shape, each, begins)
     sender = FleetSender(
         vehicles,
@@ -74,6 +80,15 @@ def run_fleet(options: FleetOptions) -> int:
         outcome = asyncio.run(sender.run(mqtt, options.connections, progress))
     click.echo(json.dumps(asdict(outcome)) if options.as_json else _in_words(outcome))
     return 0 if outcome.acknowledged == outcome.segments else 1
+
+
+def allow_files(count: int) -> None:
+    """Let this process open so many files: a connection is one. Raises InputError if it may not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and count > hard:
+        raise InputError("--connections", f"this system lets a process open {hard} files (ulimit -Hn)")
+    if soft != resource.RLIM_INFINITY and count > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
 def _seal(vehicles: Sequence[SimulatedVehicle], shape: Shape, each: int, begins: datetime) -> list[list[bytes]]:
@@ -110,7 +125,12 @@ def _register(
     store = open_existing_store(settings.database_url)
     try:
         enrolment = open_enrolment(settings, store, open_clock(settings.clock))
-        codes = {vehicle.name: enrolment.issue_code(vehicle.name, "simulated fleet") for vehicle in vehicles}
+        codes = {}
+        with show_progress("enrolment codes issued") as progress:
+            for vehicle in vehicles:
+                codes[vehicle.name] = enrolment.issue_code(vehicle.name, "simulated fleet")
+                if progress is not None:
+                    progress(len(codes))
     finally:
         store.close()
 

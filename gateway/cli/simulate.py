@@ -59,7 +59,19 @@ def command() -> None:
 @click.option("--rate", default=0.0, show_default=True, help="Readings a second of all; 0: as fast as the hub takes.")
 @click.option("--duration", default=60.0, show_default=True, help="Seconds at that rate.")
 @click.option("--segments", type=click.IntRange(1), help="Segments of each vehicle, instead of a duration.")
-@click.option("--connections", default=4, show_default=True, type=click.IntRange(1, 64), help="To the broker.")
+@click.option(
+    "--connections",
+    default=4,
+    show_default=True,
+    type=click.IntRange(1, 10_000),
+    help="To the broker; as many as gateways: each has its own.",
+)
+@click.option(
+    "--carry/--no-carry",
+    default=True,
+    show_default=True,
+    help="Register boxes, loggers and a consignment for each vehicle; without them nothing is judged.",
+)
 @click.option("--profile", default="storage-2-8", show_default=True, help="Judges every item.")
 @click.option("--prefix", default="LOAD", show_default=True, help="Of the vehicles' names.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")

@@ -30,7 +30,8 @@ async def register_fleet(
 ) -> bytes:
     """Enrol and register all vehicles; return the hub's public key. Raises InputError with the hub's reason.
 
-    Each carries one consignment with an item in each of its boxes. `codes` are the one-time codes by vehicle.
+    Each carries one consignment with an item in each of its boxes, judged by `profile`; without a profile they are only
+    enrolled. `codes` are the one-time codes by vehicle.
     """
     gate, done, keys = asyncio.Semaphore(AT_ONCE), 0, set[str]()
 
@@ -38,10 +39,11 @@ async def register_fleet(
         nonlocal done
         async with gate:
             keys.add(await _enrol(client, vehicle, codes[vehicle.name]))
-            for place in range(shape.loggers):
-                await _register_box(client, vehicle, place, begins)
-            carried = _consignment(vehicle, shape, profile, begins)
-            await _put(client, f"/api/v1/consignments/{carried.code}", carried)
+            if profile:
+                for place in range(shape.loggers):
+                    await _register_box(client, vehicle, place, begins)
+                carried = _consignment(vehicle, shape, profile, begins)
+                await _put(client, f"/api/v1/consignments/{carried.code}", carried)
         done += 1
         if progress is not None:
             progress(done)

@@ -14,6 +14,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -242,6 +243,11 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _handler(front))
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Whoever asked may have been killed meanwhile; anything else is told."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]  # whatever it was given
 
     def stop(self) -> None:
         self.shutdown()

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from gateway.cli.fleet import allow_files
 from gateway.core.contents import decode_content
+from gateway.core.errors import InputError
 from gateway.core.segments import check_segment, parse_segment
 from gateway.hub import schema
 from gateway.hub.store import open_existing_store
@@ -44,6 +46,18 @@ def test_runs_of_one_fleet_are_logs_of_their_own_by_the_same_keys() -> None:
     one, other = name_fleet("LOAD", 1, b"1")[0], name_fleet("LOAD", 1, b"2")[0]
     assert one.key.public_bytes == other.key.public_bytes
     assert one.epoch != other.epoch
+
+
+def test_more_connections_than_the_system_allows_are_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = {"now": (100, 1000)}
+    monkeypatch.setattr("resource.getrlimit", lambda _which: limits["now"])
+    monkeypatch.setattr("resource.setrlimit", lambda _which, new: limits.update(now=new))
+    allow_files(50)
+    assert limits["now"] == (100, 1000)
+    allow_files(900)
+    assert limits["now"] == (900, 1000)
+    with pytest.raises(InputError, match="--connections: this system lets a process open 1000 files"):
+        allow_files(1001)
 
 
 @pytest.fixture

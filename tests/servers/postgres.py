@@ -33,6 +33,14 @@ _FAST = {
     "autovacuum": "off",
     "log_min_messages": "panic",
 }
+_DURABLE = {
+    # As an installation has it: for measuring, not for tests.
+    "fsync": "on",
+    "full_page_writes": "on",
+    "synchronous_commit": "on",
+    "autovacuum": "on",
+    "shared_buffers": "512MB",
+}
 
 
 class PostgresMissingError(Exception):
@@ -40,12 +48,16 @@ class PostgresMissingError(Exception):
 
 
 class Cluster:
-    """A cluster in its folder. `committed` makes each commit outlive the database's own processes."""
+    """A cluster in its folder.
 
-    def __init__(self, folder: Path, binaries: Path, *, committed: bool = False) -> None:
+    committed  each commit outlives the database's own processes
+    durable    and the machine's power
+    """
+
+    def __init__(self, folder: Path, binaries: Path, *, committed: bool = False, durable: bool = False) -> None:
         self._folder = folder
         self._made = 0
-        options = _FAST | ({"synchronous_commit": "on"} if committed else {})
+        options = _FAST | ({"synchronous_commit": "on"} if committed else {}) | (_DURABLE if durable else {})
         written = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         self._command = [binaries / "postgres", "-D", folder / "data", "-k", folder, *written]
         self._process = self._start()
@@ -130,7 +142,7 @@ class Cluster:
 
 
 @contextmanager
-def running_cluster(*, committed: bool = False) -> Iterator[Cluster]:
+def running_cluster(*, committed: bool = False, durable: bool = False) -> Iterator[Cluster]:
     """Start a cluster, as an unprivileged user where this is root; raises PostgresMissingError."""
     binaries = _find_binaries()
     # Not in pytest's folder: that is closed to the user that PostgreSQL runs as.
@@ -143,7 +155,7 @@ def running_cluster(*, committed: bool = False) -> Iterator[Cluster]:
         subprocess.run(  # noqa: S603  the installed server
             [*command, "--no-locale"], check=True, stdout=subprocess.DEVNULL, cwd=folder, **_identity(user)
         )
-        cluster = Cluster(folder, binaries, committed=committed)
+        cluster = Cluster(folder, binaries, committed=committed, durable=durable)
         try:
             cluster.wait()
             yield cluster
