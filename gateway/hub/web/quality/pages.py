@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from gateway.hub.web.quality import acts, indicators, queue
+from gateway.hub.web.quality import acts, explorer, indicators, queue
 
-PAGES = (queue, acts, indicators)
+PAGES = (queue, acts, explorer, indicators)
