@@ -31,12 +31,14 @@ class AlertKind(StrEnum):
     LOG_RESTARTED = "log_restarted"
     KEY_REFUSED = "key_refused"
     LOGGER_LOST = "logger_lost"
+    HEADS_UNDELIVERED = "heads_undelivered"
 
 
 class Resolution(StrEnum):
     """What has ended an alert that nobody had acknowledged, or that somebody had."""
 
     HEARD = "heard"  # of the vehicle, its box or the logger again
+    DELIVERED = "delivered"  # what had not left
     ENDED = "ended"  # what it was about: the breach, or the doubt
     RECEIVED = "received"  # the consignment has arrived
     RECOVERED = "recovered"  # the verdict is no worse than it was

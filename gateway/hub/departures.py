@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, update
 
 from gateway.core.errors import ColdchainError
 from gateway.hub import schema
+from gateway.hub.alerts import AlertKind, Resolution, raise_alert, read_open, resolve_alerts
 from gateway.hub.destinations import Destination, Parcel, open_destinations
 from gateway.hub.heads import DOCUMENT, TIMESTAMP, Written, are_heads_due, write_heads
 from gateway.hub.patience import call_apart, keep_trying
 from gateway.hub.rooms import Rooms
-from gateway.hub.schema import departures
+from gateway.hub.schema import alerts, departures
 from gateway.hub.settings import HubSettings
 from gateway.hub.store import Store, insert_or_skip
 from gateway.hub.times import real_ms, to_datetime
@@ -32,6 +34,9 @@ AUTHORITY = "authority"
 """The destination that answers with a timestamp."""
 FOLDER = "heads"
 """In data_dir, where the settings name no folder."""
+UNDELIVERED_MS = 12 * 3_600_000
+"""Heads that have not reached a destination after so long are told of: by then the next day's are due, and until they
+are elsewhere a cut tail may stay unseen."""
 LOOK_S = 20.0
 """Real seconds between looks whether a day has begun or something is due again."""
 FIRST_PAUSE_MS = 60_000
@@ -73,6 +78,7 @@ class Departures:
                 tasks.create_task(self._deliver_to(destination, now_ms), name=f"heads to {destination}")
             while True:
                 await keep_trying(lambda: self.write_if_due(now_ms()), "the heads wait")
+                await keep_trying(lambda: self.tell_undelivered(now_ms()), "heads wait")
                 await asyncio.sleep(LOOK_S)
 
     async def _deliver_to(self, destination: str, now_ms: Callable[[], int]) -> None:
@@ -102,6 +108,23 @@ class Departures:
                     self._note_failure(row, str(error))
                     break
                 self._note_delivery(row, answer, now_ms)
+
+    def tell_undelivered(self, now_ms: int) -> None:
+        """Alert once about each destination that heads have not reached for UNDELIVERED_MS; end what has arrived."""
+        with self._store.read() as connection:
+            late = _find_late(connection, now_ms)
+            waiting = read_open(connection, AlertKind.HEADS_UNDELIVERED)
+            told = set(connection.execute(select(alerts.c.key).where(alerts.c.key.in_(map(_key, late)))).scalars())
+        stuck = {row.destination for row in late}
+        over = [alert.id for alert in waiting if alert.about["destination"] not in stuck]
+        if not over and told.issuperset(map(_key, late)):
+            return
+        with self._store.write() as connection:
+            resolve_alerts(connection, over, Resolution.DELIVERED, now_ms)
+            for row in late:
+                story = {"destination": row.destination, "heads": row.number, "since_ms": row.at_ms}
+                about = {**story, "reason": row.failure}
+                raise_alert(connection, AlertKind.HEADS_UNDELIVERED, about, now_ms, key=_key(row), source="heads")
 
     def recent(self, limit: int) -> list[Departure]:
         """Return the departures of the newest heads, and older ones that still wait, oldest first."""
@@ -163,6 +186,29 @@ class Departures:
             for destination in self._carriers:
                 if destination != AUTHORITY:
                     insert_or_skip(connection, departures, number=row.number, part=TIMESTAMP, destination=destination)
+
+
+def _key(row: Row[Any]) -> str:
+    return f"heads:{row.destination}:{row.number}"
+
+
+def _find_late(connection: Connection, now_ms: int) -> Sequence[Row[Any]]:
+    """Return the oldest departure to each destination, where that is late."""
+    waiting = select(departures.c.destination, func.min(departures.c.number).label("number")).where(
+        departures.c.done_at_ms.is_(None)
+    )
+    oldest = waiting.group_by(departures.c.destination).subquery()
+    return connection.execute(
+        select(oldest, schema.heads.c.at_ms, func.max(departures.c.failure).label("failure"))
+        .join(schema.heads, schema.heads.c.number == oldest.c.number)
+        .join(
+            departures,
+            (departures.c.number == oldest.c.number) & (departures.c.destination == oldest.c.destination),
+        )
+        .where(schema.heads.c.at_ms <= now_ms - UNDELIVERED_MS)
+        .group_by(oldest.c.destination, oldest.c.number, schema.heads.c.at_ms)
+        .order_by(oldest.c.destination)
+    ).all()
 
 
 async def run_departures(rooms: Rooms) -> None:

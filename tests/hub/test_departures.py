@@ -6,11 +6,13 @@ import asyncio
 import email
 import json
 import socket
+import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -21,13 +23,20 @@ from sqlalchemy import delete, select, update
 from gateway.cli import main
 from gateway.hub import departures as module
 from gateway.hub import schema
-from gateway.hub.departures import Departures
+from gateway.hub.alerts import AlertKind
+from gateway.hub.departures import UNDELIVERED_MS, Departures
 from gateway.hub.ingest import Ingest
+from gateway.hub.notification.facts import read_story
+from gateway.hub.notification.wording import say_alert
+from gateway.hub.review.alerts import StoredAlert, read_alerts
 from gateway.hub.settings import HeadsSettings, HubSettings, MailSettings
 from gateway.hub.store import Store
 from gateway.hub.times import real_ms
 from gateway.keys import SigningKey, load_or_create_key
+from gateway.language import Language, speech_of
 from tests.hub.vans import START_MS, Van, observe, sqlite_only
+from tests.servers.certificates import Certificates, make_certificates
+from tests.servers.ports import free_port
 from tests.servers.tsa import Authority, running_authority
 
 DAY_MS = 86_400_000
@@ -125,6 +134,112 @@ def settings(folder: Path, /, **heads: object) -> HubSettings:
 
 def states(departures: Departures) -> dict[tuple[int, str, str], bool]:
     return {(one.number, one.part, one.destination): one.done_at_ms is not None for one in departures.recent(9)}
+
+
+def test_heads_that_do_not_arrive_are_told_of_once_until_they_do(
+    store: Store, filled: Van, key: SigningKey, tmp_path: Path, mail: tuple[Sink, MailSettings]
+) -> None:
+    sink, mailbox = mail
+    sink.refuses = True
+    departures = Departures(store, key, settings(tmp_path, mail=mailbox))
+    departures.write(START_MS)
+    departures.deliver(START_MS)
+    departures.tell_undelivered(START_MS + UNDELIVERED_MS - 1)
+    assert _alerts(store) == []
+    departures.write(START_MS + UNDELIVERED_MS)
+    departures.deliver(START_MS + UNDELIVERED_MS)
+    for late_ms in (0, DAY_MS):
+        departures.tell_undelivered(START_MS + UNDELIVERED_MS + late_ms)
+    (told,) = _alerts(store)
+    assert (told.kind, told.about["destination"], told.about["heads"]) == (AlertKind.HEADS_UNDELIVERED, "mail", 1)
+    assert "come back later" in told.about["reason"]
+    with store.read() as connection:
+        said = say_alert(read_story(connection, told.id), speech_of(Language.EN, ZoneInfo("UTC")))
+    assert said.title == "The signed heads do not leave the hub"
+    assert "mail" in said.text
+    sink.refuses = False
+    departures.deliver(START_MS + 2 * DAY_MS)
+    departures.tell_undelivered(START_MS + 2 * DAY_MS)
+    (over,) = _alerts(store)
+    assert (over.resolution, over.resolved_at_ms) == ("delivered", START_MS + 2 * DAY_MS)
+
+
+def _alerts(store: Store) -> list[StoredAlert]:
+    with store.read() as connection:
+        return read_alerts(connection, waiting=False)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def tls_mail(certificates: Certificates) -> Iterator[tuple[Sink, int]]:
+    """A mail server that takes nothing before STARTTLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates.server, certificates.server_key)
+    sink = Sink()
+    port = free_port()
+    controller = Controller(sink, hostname="127.0.0.1", port=port, tls_context=context, require_starttls=True)
+    controller.start()
+    try:
+        yield sink, port
+    finally:
+        controller.stop()
+
+
+def mailbox_of(port: int, host: str = "localhost", **more: object) -> MailSettings:
+    told = {"host": host, "port": port, "security": "starttls", "sender": "hub@lab.example", "to": ("qa@lab.example",)}
+    return MailSettings.model_validate(told | more)
+
+
+@sqlite_only
+def test_mail_goes_by_starttls_under_the_houses_own_authority(
+    store: Store,
+    filled: Van,
+    key: SigningKey,
+    tmp_path: Path,
+    tls_mail: tuple[Sink, int],
+    certificates: Certificates,
+) -> None:
+    sink, port = tls_mail
+    departures = Departures(store, key, settings(tmp_path, mail=mailbox_of(port, ca_file=certificates.authority)))
+    departures.write(START_MS)
+    departures.deliver(START_MS)
+    assert all(states(departures).values())
+    assert len(sink.messages) == 1
+
+
+@sqlite_only
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"ca_file": None}, "CERTIFICATE_VERIFY_FAILED"),  # no public authority knows it
+        ({"ca_file": "stranger"}, "CERTIFICATE_VERIFY_FAILED"),  # signed by another
+        ({"ca_file": "authority", "host": "127.0.0.1"}, "CERTIFICATE_VERIFY_FAILED"),  # of another name
+        ({"security": "none"}, "STARTTLS"),  # the server takes nothing in the clear
+    ],
+)
+def test_mail_goes_to_no_server_that_cannot_show_who_it_is(
+    store: Store,
+    filled: Van,
+    key: SigningKey,
+    tmp_path: Path,
+    tls_mail: tuple[Sink, int],
+    certificates: Certificates,
+    more: dict[str, str | None],
+    reason: str,
+) -> None:
+    sink, port = tls_mail
+    file = more.get("ca_file")
+    named = {**more, "ca_file": None if file is None else getattr(certificates, file)}
+    departures = Departures(store, key, settings(tmp_path, mail=mailbox_of(port, **named)))
+    departures.write(START_MS)
+    departures.deliver(START_MS)
+    (waiting,) = [one for one in departures.recent(1) if one.done_at_ms is None]
+    assert reason in waiting.failure
+    assert sink.messages == []
 
 
 def test_everywhere_arrives_the_same_document_and_then_its_timestamp(

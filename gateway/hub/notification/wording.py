@@ -24,6 +24,7 @@ _TITLES = {
     "worsened": N_("Verdict worsened after receipt: {item} in {consignment}"),
     "retraction": N_("Alert withdrawn: {item} in {consignment}"),
     "technical": N_("Look at the gateway {gateway}"),
+    "heads": N_("The signed heads do not leave the hub"),
 }
 _TECHNICAL = {
     AlertKind.LOG_FORKED: N_(
@@ -93,6 +94,8 @@ def _form(story: Story) -> str:
             return "outside"
         case Subject.TIME:
             return str(story.about["kind"])
+        case Subject.TECHNICAL if story.kind == AlertKind.HEADS_UNDELIVERED:
+            return "heads"
         case subject:
             return subject.value
 
@@ -151,6 +154,10 @@ def _missing(story: Story, speech: Speech) -> list[str]:
 
 
 def _technical(story: Story, speech: Speech) -> list[str]:
+    if story.kind == AlertKind.HEADS_UNDELIVERED:
+        said = speech.gettext(N_("They wait for {destination} since {moment}: {reason}"))
+        moment, reason = speech.moment(story.about["since_ms"]), story.about.get("reason") or "–"
+        return [said.format(destination=story.about["destination"], moment=moment, reason=reason)]
     known = _TECHNICAL.get(AlertKind(story.kind))
     lines = [] if known is None else [speech.gettext(known)]
     return [*lines, str(story.about.get("reason") or story.kind)]

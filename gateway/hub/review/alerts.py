@@ -27,9 +27,11 @@ from gateway.hub.store import Store
 BULK_MAX = 200
 """Alerts acknowledged at once: all that one bad morning brings."""
 REASON_MAX = 1000
-_TECHNICAL = frozenset({AlertKind.LOG_FORKED, AlertKind.LOG_RESTARTED, AlertKind.KEY_REFUSED})
+_TECHNICAL = frozenset(
+    {AlertKind.LOG_FORKED, AlertKind.LOG_RESTARTED, AlertKind.KEY_REFUSED, AlertKind.HEADS_UNDELIVERED}
+)
 _TECHNICIANS = frozenset({Role.ADMINISTRATOR, Role.QUALITY})
-"""Who can look after a log or a key."""
+"""Who can look after a log, a key, or what leaves the hub."""
 
 
 class UnknownAlertError(InputError):
@@ -127,7 +129,7 @@ class AlertDesk:
 def check_alert_is_theirs(connection: Connection, alert: StoredAlert, who: Caller) -> None:
     """Raise NotYoursError where somebody cannot take care of an alert: it would be hidden from those who can."""
     if alert.kind in _TECHNICAL and not who.roles & _TECHNICIANS:
-        raise NotYoursError("an alert about a log or a key is acknowledged by: administrator, quality")
+        raise NotYoursError("an alert about a log, a key or the heads is acknowledged by: administrator, quality")
     if alert.kind is AlertKind.VERDICT_WORSENED:
         item = (str(alert.about["consignment"]), str(alert.about["item"]))
         check_acknowledger(who, kind_of(connection, *item, ""))
