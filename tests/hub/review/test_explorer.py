@@ -1,0 +1,122 @@
+"""The lines of the explorer: no extreme lost, gaps and nothing else broken, Norway's clock across its changes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gateway.core.configuration import Box, Calibration, Logger
+from gateway.hub.app import create_app
+from gateway.hub.projection.history import Interval
+from gateway.hub.rooms import Rooms, open_rooms
+from gateway.hub.settings import HubSettings
+from gateway.hub.web.quality import explorer
+from gateway.hub.web.quality.lines import Lines, draw_lines, label_ticks, make_line, offsets_in, to_document
+from gateway.language import Language, speech_of
+from tests.hub.vans import LOGGER, START_MS, Van, iso, observe
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+AUTUMN_MS = round(datetime(2026, 10, 25, 0, 0, tzinfo=UTC).timestamp() * 1000)  # 02:00 +02:00; an hour later again
+ENGLISH = speech_of(Language.EN)
+CLOCK = {"start": iso(0), "stop": iso(7200), "rate": 1e5, "anchor_ns": 0}
+
+
+def interval(minute: int, low: float, high: float) -> Interval:
+    return Interval(START_MS + minute * MINUTE_MS, 2, low, high, (low + high) / 2)
+
+
+def lines(*intervals: Interval, step_ms: int = MINUTE_MS) -> Lines:
+    line = make_line(Logger(address=LOGGER, box="BOX-1"), intervals, step_ms)
+    return Lines([line], START_MS, START_MS + HOUR_MS, step_ms)
+
+
+def test_only_a_gap_breaks_a_line() -> None:
+    slow = lines(interval(0, 5, 5), interval(5, 5, 5), interval(10, 5, 6), interval(30, 5, 5))
+    assert [len(run) for run in slow.lines[0].runs] == [3, 1]
+    (series,) = to_document(slow, ENGLISH)["series"]  # type: ignore[misc]  it is a list
+    assert series["low"] == [5, 5, 5, None, 5]
+    assert series["high"] == [5, 5, 6, None, 5]
+    assert series["at"][3] == START_MS + 11 * MINUTE_MS
+    drawn = draw_lines(slow, ENGLISH)
+    assert drawn.count('class="run run-0"') == 2
+
+
+def test_extremes_of_an_interval_are_both_drawn() -> None:
+    picture = draw_lines(lines(interval(0, 5, 5), interval(1, -3.5, 14), interval(2, 5, 5)), ENGLISH)
+    (path,) = re.findall(r'class="run run-0" d="M([^"]*)Z"', picture)
+    heights = [float(point.split()[1]) for point in path.split("L")]
+    assert len(heights) == 6
+    assert min(heights) == heights[1]
+    assert max(heights) == heights[4]
+    assert "nan" not in draw_lines(lines(), ENGLISH)
+
+
+def test_the_hour_that_comes_twice_reads_twice() -> None:
+    ticks = label_ticks(AUTUMN_MS, AUTUMN_MS + 2 * HOUR_MS, ENGLISH)
+    assert [label for _, label in ticks if label.startswith("02:00")] == ["02:00\n25 Oct 2026 +02:00", "02:00\n+01:00"]
+    assert all(before < after for (before, _), (after, _) in pairwise(ticks))
+    assert offsets_in(AUTUMN_MS, AUTUMN_MS + 2 * HOUR_MS) == [(AUTUMN_MS, 120), (AUTUMN_MS + HOUR_MS, 60)]
+
+
+@pytest.fixture
+async def rooms(tmp_path: Path) -> AsyncIterator[Rooms]:
+    access = {"anonymous": ["quality"]}
+    opened = open_rooms(HubSettings(data_dir=tmp_path, clock=CLOCK, language="en", access=access))  # type: ignore[arg-type]  pydantic reads them
+    calibration = Calibration(certificate="K", calibrated_at=iso(-86400), due_at=iso(86400), offset_c=0.5)
+    opened.registry.put_box(Box(code="BOX-1"), "test")
+    opened.registry.put_logger(Logger(address=LOGGER, box="BOX-1", calibration=calibration), "test")
+    van = Van()
+    for i in range(60):
+        van.seal(observe(30 * i, 14.0 if i == 31 else 5.0, counter=i))
+    opened.enrolment.enrol(van.name, opened.enrolment.issue_code(van.name, "test"), van.key.public_bytes)
+    opened.ingest.take(van.deliveries())
+    yield opened
+    opened.store.close()
+
+
+async def get(rooms: Rooms, path: str, **asked: object) -> httpx.Response:
+    transport = httpx.ASGITransport(create_app(rooms))
+    async with httpx.AsyncClient(transport=transport, base_url="http://hub") as client:
+        return await client.get(path, params=asked)  # type: ignore[arg-type]  lists and texts
+
+
+async def test_days_are_decimated_and_keep_the_one_reading_that_matters(rooms: Rooms) -> None:
+    span = {"since_ms": START_MS - 20 * 24 * HOUR_MS, "until_ms": START_MS + 5 * 24 * HOUR_MS}
+    answer = (await get(rooms, "/explore/data", logger=LOGGER, **span)).json()
+    (series,) = answer["series"]
+    assert answer["step"] == HOUR_MS
+    assert (len(series["at"]), series["low"], series["high"]) == (1, [5.5], [14.5])
+
+
+async def test_what_cannot_be_shown_is_said(rooms: Rooms) -> None:
+    span = {"since_ms": START_MS, "until_ms": START_MS + HOUR_MS}
+    unknown = await get(rooms, "/explore/data", logger="nobody", **span)
+    assert (unknown.status_code, unknown.json()["field"]) == (422, "logger")
+    long = await get(rooms, "/explore/data", logger=LOGGER, since_ms=0, until_ms=START_MS)
+    assert (long.status_code, long.json()["field"]) == (422, "until")
+    for asked, said in (({"since": "yesterday"}, "no moment"), ({"logger": "nobody"}, "not enrolled")):
+        page = await get(rooms, "/explore", **asked)
+        assert page.status_code == 422
+        assert said in page.text
+
+
+async def test_without_the_library_the_server_draws_and_links_zoom(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(explorer, "VENDOR", tmp_path)
+    page = await get(rooms, "/explore", logger=LOGGER, since=iso(0), until=iso(3600))
+    assert page.status_code == 200
+    assert "uPlot" not in page.text
+    assert page.text.count('class="run run-0" d=') == 1 + 1  # the line, and its sample in the legend
+    assert "14.5 °C" in page.text
+    ways = re.findall(r'<a href="(/explore\?[^"]*)">(?:[^<]*)</a>', page.text.replace("&amp;", "&"))
+    assert len(ways) == 4
+    for way in ways:
+        assert (await get(rooms, way)).status_code == 200
