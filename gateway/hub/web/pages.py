@@ -23,13 +23,23 @@ from gateway.hub.web.languages import Reader, speech_for
 from gateway.hub.web.quality.pages import PAGES as QUALITY
 from gateway.hub.web.reference import list_operations
 from gateway.hub.web.rendering import render
-from gateway.hub.web.setup import boxes, certificates, consignments, gateways, loggers, parts, profiles
+from gateway.hub.web.setup import (
+    boxes,
+    certificates,
+    choices,
+    consignments,
+    gateways,
+    loggers,
+    parts,
+    people,
+    profiles,
+)
 
 LOGINS_AT_ONCE = 20
 LOGIN_EACH_S = 6.0
 """Of one address: a ward's computers behind one address, after a shift change, against who guesses."""
 _HERE = Path(__file__).parent
-SET_UP = (parts, boxes, loggers, certificates, gateways, consignments, profiles)
+SET_UP = (parts, boxes, loggers, certificates, gateways, consignments, profiles, people, choices)
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 

@@ -43,6 +43,8 @@ PARTS = (
         N_("What an item tolerates; versions, and who approved."),
         Right.READ_PROFILES,
     ),
+    Part("/setup/people", N_("People"), N_("Accounts, roles, passwords, tokens of programs."), Right.MANAGE_USERS),
+    Part("/setup/choices", N_("Choices"), N_("Causes, actions and reasons to choose from."), Right.EDIT_CHOICES),
 )
 
 

@@ -24,6 +24,8 @@ T = TypeVar("T")
 TEXT_MAX = 1000
 """Characters of one field that is not a file: no text of the registry is longer."""
 NOON = 12
+_VERBATIM = frozenset({"password", "again"})
+"""Fields in which blanks at the ends count."""
 FORM = "form"
 """Where a fault stands that belongs to no field."""
 
@@ -78,7 +80,7 @@ async def read_sheet(request: Request) -> Sheet:
     files: dict[str, bytes] = {}
     for name, value in (await request.form()).multi_items():
         if isinstance(value, str):
-            values.setdefault(name, []).append(value.strip())
+            values.setdefault(name, []).append(value if name in _VERBATIM else value.strip())
         elif value.filename:
             files[name] = await value.read()
             await value.close()
