@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Response
 
-from gateway.core.errors import InputError
 from gateway.hub.api.access import HubRooms, LookingUp
 from gateway.hub.api.problems import documented
 from gateway.hub.reports.gathering import Sources, UnknownConsignmentError
@@ -65,8 +64,6 @@ def _answer(rooms: Rooms, code: str, form: ReportForm, language: Language | None
         issued = issue(sources, rooms.key, code, form, language or rooms.settings.language, who=who)
     except UnknownConsignmentError as error:
         raise HTTPException(404, "no consignment of that code is registered") from error
-    except InputError as error:
-        raise HTTPException(422, f"{error.field}: {error.reason}") from error
     name = file_name(code, issued)
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}", "Cache-Control": "no-store"}
     return Response(issued.data, media_type=MEDIA_TYPES[form], headers=headers)

@@ -58,6 +58,16 @@ def test_a_cell_is_no_formula_and_the_table_reads_back_exactly() -> None:
     assert read_readings(table) == rows
 
 
+def test_the_hour_that_comes_twice_is_told_apart_by_its_offset() -> None:
+    begins_ms = 1_792_888_200_000  # 2026-10-25 02:30 in summer time
+    plain = [Reading(begins_ms + hour * 3_600_000, 5.0, 30, Source.LIVE, True) for hour in (0, 1)]
+    rows = [Row("L", "B", reading) for reading in plain]
+    table = write_readings(rows)
+    times = [line[0] for line in csv.reader(io.StringIO(table.decode()))][1:]
+    assert times == ["2026-10-25T02:30:00.000+02:00", "2026-10-25T02:30:00.000+01:00"]
+    assert read_readings(table) == rows
+
+
 @pytest.mark.parametrize("table", [b"", b"a,b\r\n", b"\xff", b"time,logger\r\n1,2\r\n"])
 def test_another_table_is_refused_with_its_name(table: bytes) -> None:
     with pytest.raises(InputError, match=r"readings\.csv"):
