@@ -207,7 +207,7 @@ def _word_data(document: ReportDocument, speech: Speech) -> Iterator[Block]:
     attached = say(N_("{table} with {n} readings and {document} are attached to this file."))
     yield blocks.text(attached.format(table=TABLE, document=DOCUMENT, n=document.readings))
     yield blocks.facts([(say(N_("SHA-256 of the readings")), document.readings_sha256)])
-    proof = say(N_("Verify this file with `coldchain verify FILE --hub-key HEX`: any change of it is found."))
+    proof = say(N_("Verify this file with “coldchain verify FILE --hub-key HEX”: any change of it is found."))
     yield blocks.text(proof)
     if document.log_parts:
         yield blocks.text(say(N_("The readings were sealed by the vehicles in these parts of their logs:")))
