@@ -21,6 +21,7 @@ from gateway.hub.verdict_history import VersionedJudgement, read_versions
 from gateway.hub.web.bench import Picture
 from gateway.hub.web.drawing import draw_trace
 from gateway.hub.web.quality.course import Act, read_acts
+from gateway.hub.web.quality.explorer import explore_address
 from gateway.hub.web.quality.words import (
     ESTABLISHED,
     EVENTS,
@@ -91,6 +92,7 @@ class BreachView:
     versions: Sequence[Version]
     entries: Sequence[Entry]
     conclusion: Record | None
+    explore: str
 
 
 def view_breach(rooms: Rooms, breach_id: int, speech: Speech) -> BreachView:
@@ -130,6 +132,7 @@ def view_breach(rooms: Rooms, breach_id: int, speech: Speech) -> BreachView:
         versions=[_to_version(one, speech) for one in versions],
         entries=_entries(review.records, choices, speech),
         conclusion=next((one for one in reversed(review.records) if one.event is ReviewEvent.CONCLUDE), None),
+        explore=explore_address([trip.logger for trip in trips], span) if trips else "",
     )
 
 

@@ -144,6 +144,12 @@ def read_lines(rooms: Rooms, loggers: Sequence[str], span: tuple[int, int]) -> L
     return Lines(made, *span, question.step_ms)
 
 
+def explore_address(loggers: Sequence[str], span: tuple[int, int]) -> str:
+    """Return where a stretch of some loggers is explored; of many loggers the first."""
+    chosen = list(dict.fromkeys(loggers))[:LOGGERS_MAX]
+    return _address(chosen, (max(span[0], span[1] - SPAN_MAX_MS), max(span[1], span[0] + SPAN_MIN_MS)))
+
+
 def has_chart_library() -> bool:
     """Whether the build has brought the library along, as it was checked then."""
     return all((VENDOR / name).is_file() for name in ASSETS)

@@ -63,7 +63,8 @@ function options(series) {
   return {
     width: place.clientWidth,
     height: 380,
-    scales: { x: { time: false, range: () => [shown.from, shown.to] } },
+    // A degree around: what hardly moves shall not look like an alarm.
+    scales: { x: { time: false, range: () => [shown.from, shown.to] }, y: { range: (_, low, high) => (low == null ? [0, 25] : [low - 1, high + 1]) } },
     legend: { live: true },
     cursor: { drag: { x: true, y: false, setScale: false } },
     bands: series.map((_, i) => ({ series: [2 * i + 1, 2 * i + 2], fill: colour(i) + "30" })),
