@@ -68,6 +68,8 @@ gateways = Table(
     Column("clock_error_ms", Milliseconds),
     Column("clock_reference", String(16)),
     Column("clock_at_ms", Milliseconds),
+    # It stands at a reception: it is told of every box, and reads out what came without a vehicle.
+    Column("reception", Boolean, nullable=False, server_default=false()),
 )
 
 gateway_keys = Table(
@@ -333,6 +335,19 @@ logger_faults = Table(
     Column("at_ms", Milliseconds, nullable=False),
     Column("over", Boolean, nullable=False),
     Column("detail", Text, nullable=False),
+)
+
+# Each stretch of a logger's memory that a gateway has asked for; `complete` only if the logger told it whole.
+memory_reads = Table(
+    "memory_reads",
+    metadata,
+    Column("logger", Code, primary_key=True),
+    Column("gateway", Code, primary_key=True),
+    Column("to_ms", Milliseconds, primary_key=True, autoincrement=False),
+    Column("from_ms", Milliseconds, nullable=False),
+    Column("at_ms", Milliseconds, nullable=False, index=True),
+    Column("records", Integer, nullable=False),
+    Column("complete", Boolean, nullable=False),
 )
 
 sites = Table(
@@ -629,6 +644,28 @@ deliveries = Table(
     Column("message_id", Key, ForeignKey("messages.id"), index=True),
     UniqueConstraint("alert_id", "recipient", "channel"),
     Index("ix_deliveries_waiting", "state", "due_ms"),
+)
+
+# One-time codes by which whoever has no account hands something in; see gateway.hub.hand_in.
+hand_ins = Table(
+    "hand_ins",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("code_hash", Bytes, nullable=False, unique=True),
+    Column("box", Code, nullable=False),
+    Column("requester", Code),
+    Column("profile", Code),  # of items that no code rule knows
+    Column("made_at_ms", Milliseconds, nullable=False),
+    Column("made_by", Code, nullable=False),
+    Column("expires_at_ms", Milliseconds, nullable=False, index=True),  # real time, as is undo_until_ms
+    Column("revoked_at_ms", Milliseconds),
+    Column("attempts", Integer, nullable=False, server_default="0"),  # hand-ins by it, those undone included
+    # Null until something was handed in by it, and again after that was undone.
+    Column("handed_in_at_ms", Milliseconds),
+    Column("undo_until_ms", Milliseconds),
+    Column("browser_hash", Bytes),
+    Column("consignment", Code, index=True),
+    Column("statement", Text),
 )
 
 # --- records and work -----------------------------------------------------------------------------------------------
