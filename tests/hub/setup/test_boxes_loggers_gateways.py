@@ -129,11 +129,11 @@ async def test_a_certificate_is_refused_at_its_fields(visitor: Visitor) -> None:
     answer = await visitor.send("/setup/loggers/certificate", form | {"offset_c": "9", "uncertainty_c": "some"})
     assert answer.status_code == 422
     assert faults_of(answer) == {
-        "due_at": "It must lie after the day of the certificate.",
-        "offset_c": "It must be from −5 to 5.",
-        "uncertainty_c": "This is not a number.",
+        "new-due_at": "It must lie after the day of the certificate.",
+        "new-offset_c": "It must be from −5 to 5.",
+        "new-uncertainty_c": "This is not a number.",
     }
-    assert value_of(answer, "certificate") == "K-2"
+    assert value_of(answer, "new-certificate") == "K-2"
     past = {"address": LOGGER, "kind": "ruuvitag", "box": "", "since": "2029-01-01T00:00"}
     refused = await visitor.send("/setup/loggers/change", past)
     assert faults_of(refused) == {"since": "This moment does not fit the logger’s history."}
@@ -170,7 +170,7 @@ async def test_a_logger_is_swapped_and_the_box_keeps_its_history(rooms: Rooms, v
     assert (left.box, left.former[-1].box, came.box) == (None, "BOX-1", "BOX-1")
     assert {reason for _, _, reason in visitor.acts("swap")} == {"battery: 2.1 V"}
     refused = await visitor.send("/setup/loggers/swap", form | {"address": came.address, "new": came.address})
-    assert "new" in faults_of(refused)
+    assert "swap-new" in faults_of(refused)
 
 
 async def test_a_gateway_is_enrolled_by_a_code_that_is_shown_once(rooms: Rooms, visitor: Visitor) -> None:
@@ -224,3 +224,21 @@ async def test_lists_are_searched(rooms: Rooms, visitor: Visitor) -> None:
     assert LOGGER in words_of(await visitor.get("/setup/loggers?q=box-1&need=calibration_due"))
     assert LOGGER not in words_of(await visitor.get("/setup/loggers?need=battery_low"))
     assert (await visitor.get("/setup/boxes/edit?code=none")).status_code == 404
+
+
+@sqlite_only
+async def test_no_two_fields_of_a_page_are_called_alike(visitor: Visitor) -> None:
+    for path in (
+        "/setup/boxes/edit?code=BOX-1",
+        f"/setup/loggers/one?address={LOGGER}",
+        "/setup/loggers/new",
+        "/setup/gateways/one?name=van-1",
+        "/setup/consignments/new",
+        "/setup/profiles/edit?id=potassium",
+        "/setup/people/one?name=driver",
+    ):
+        page = (await visitor.get(path)).text
+        names = re.findall(r' id="([^"]+)"', page)
+        assert len(names) == len(set(names)), path
+        labelled = set(re.findall(r'<label for="([^"]+)"', page))
+        assert labelled <= set(names), path

@@ -81,8 +81,9 @@ async def read_sheet(request: Request) -> Sheet:
     for name, value in (await request.form()).multi_items():
         if isinstance(value, str):
             values.setdefault(name, []).append(value if name in _VERBATIM else value.strip())
-        elif value.filename:
-            files[name] = await value.read()
+        else:
+            if value.filename:
+                files[name] = await value.read()
             await value.close()
     return Sheet({name: tuple(found) for name, found in values.items()}, {}, files)
 
