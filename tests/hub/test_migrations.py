@@ -12,6 +12,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, MetaData, Table, inspect, select
 
+from gateway.core.configuration import Consignment
 from gateway.core.contents import decode_content
 from gateway.core.dating import Dating, Mark
 from gateway.core.observations import Observation
@@ -94,6 +95,24 @@ def _fill(connection: Connection, van: Van) -> None:
     dating = encode_dating(Dating((Mark(0, START_MS + LATE_MS, 0),)))
     put("boots", {"id": 1, "gateway": van.name, "boot": BOOT, "dating": dating, "due": False})
     put("untrusted_segments", {"segment_id": UNTRUSTED + 1, "boot_id": 1})
+    parcels = [
+        _parcel("C-1", receiver="lab", vehicle="van-1", planned_arrival="2026-06-21T02:00:00+02:00"),
+        _parcel("C-2"),
+    ]
+    put(
+        "consignments",
+        *(
+            {"code": one.code, "version": 1, "document": one.model_dump_json(), "registered_at_ms": 0}
+            for one in parcels
+        ),
+    )
+    put("consignment_items", *({"item": item.code, "consignment": one.code} for one in parcels for item in one.items))
+
+
+def _parcel(code: str, **stated: str) -> Consignment:
+    examinations = [{"code": "K", "profile": "potassium"}]
+    items = [{"code": f"{code}-{kind}", "kind": kind, "examinations": examinations} for kind in ("sample", "medicine")]
+    return Consignment.model_validate({"code": code, "items": items, **stated})
 
 
 def _expected(van: Van) -> Iterator[tuple[int, Observation]]:
@@ -126,3 +145,21 @@ def test_version_8_finds_every_reading_of_before_and_none_beside(old: str, van: 
             assert moments == Counter((o.measured_at_ms, o.temperature_mc) for _, o in wanted if o.logger == logger)
     finally:
         store.close()
+
+
+def test_version_13_knows_of_consignments_what_their_documents_state(old: str) -> None:
+    store: Store = open_store(old)
+    try:
+        with store.read() as connection:
+            table, items = schema.consignments.c, schema.consignment_items.c
+            stated = connection.execute(select(table.code, table.receiver, table.vehicle, table.planned_ms)).all()
+            kinds = connection.execute(select(items.item, items.kind)).all()
+    finally:
+        store.close()
+    assert sorted(map(tuple, stated)) == [("C-1", "lab", "van-1", START_MS), ("C-2", None, None, None)]
+    assert sorted(map(tuple, kinds)) == [
+        ("C-1-medicine", "medicine"),
+        ("C-1-sample", "sample"),
+        ("C-2-medicine", "medicine"),
+        ("C-2-sample", "sample"),
+    ]

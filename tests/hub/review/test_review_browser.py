@@ -150,6 +150,10 @@ async def test_on_a_phone_nothing_is_cut_off(page: Page) -> None:
         assert answer is not None
         assert answer.status == 200, path
         assert await page.evaluate("() => document.documentElement.scrollWidth") <= 360, path
+        if path == "/review/1":
+            # The gap from 20 to 40 minutes is hatched, and what nothing was judged of is shaded as it was flagged.
+            assert await page.locator("svg.trace .gap").count() > 0
+            assert await page.locator("svg.trace .excursion").count() > 0
 
 
 @with_library

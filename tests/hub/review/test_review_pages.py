@@ -7,17 +7,20 @@ from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from html import unescape
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 
 from gateway.hub.access import passwords
 from gateway.hub.access.roles import Role
+from gateway.hub.api.signers import SigningWays
 from gateway.hub.app import create_app
 from gateway.hub.review.lifecycle import ReviewState
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
 from gateway.hub.times import to_datetime, to_oslo
+from gateway.hub.web.quality import signing
 from tests.hub.review.reviewing import QUALITY, Ward
 from tests.hub.samples import NOW_MS
 from tests.hub.vans import iso
@@ -124,7 +127,7 @@ async def test_each_sees_what_the_role_may(rooms: Rooms, http: httpx.AsyncClient
 async def test_a_breach_from_finding_to_signature(quality: Browser) -> None:
     page = await quality.get("/review/1")
     assert "Confirmed by the readings at the hub." in words_of(page)
-    assert '<svg class="trace"' not in page.text or "no data" in page.text
+    assert "There is no trace" in words_of(page)
     page = await quality.act("acknowledge", text="seen at once")
     assert "Acknowledged The quality" in words_of(page)
     assert "seen at once" in page.text
@@ -208,3 +211,32 @@ async def test_indicators_as_a_page_and_as_csv(quality: Browser, rooms: Rooms) -
 def monday_of(at_ms: int) -> date:
     day = to_oslo(at_ms).date()
     return day - timedelta(days=day.weekday())
+
+
+async def test_whoever_has_no_password_shows_at_the_sign_on_who_they_are(
+    quality: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for act, form in (("acknowledge", {}), ("begin", {}), ("conclude", {"cause": "box_open", "action": "trained"})):
+        await quality.act(act, **form)
+    proven: set[str] = set()
+    monkeypatch.setattr(
+        signing,
+        "ways_to_sign",
+        lambda _request, _rooms, _who, purpose: SigningWays(
+            password=False, sign_on="HospitalID", proven=purpose in proven
+        ),
+    )
+    page = await quality.act("close")
+    assert 'type="password"' not in page.text
+    ways = re.findall(r'href="(/sign-in-again[^"]*)"', unescape(page.text))
+    asked = [parse_qs(urlsplit(way).query) for way in ways]
+    content = quality.rooms.reviews.review(1).hash
+    assert [one["for"] for one in asked] == [[f"breach:1:{meaning}:{content}"] for meaning in ("reviewed", "approved")]
+    assert asked[0]["next"] == ["/review/1#next"]
+    refused = await quality.post("/review/1/sign", meaning="approved", seen=content)
+    assert refused.status_code == 422
+    assert 'role="alert"' in refused.text
+    proven.add(f"breach:1:approved:{content}")
+    page = await quality.get("/review/1")
+    assert "You have just shown who you are, for this: I approve the review." in words_of(page)
+    assert 'name="meaning" value="approved"' in page.text
