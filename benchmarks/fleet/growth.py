@@ -34,10 +34,14 @@ PORTION = 200
 
 @dataclass(frozen=True)
 class Stage:
-    """An archive with so many readings: processor time of the last million of them, and the median read of a trip."""
+    """An archive with so many readings: processor time of the last million of them, and the median read of a trip.
+
+    fresh_us  what a reading costs in an empty archive at the same time: on a busy machine everything costs more
+    """
 
     readings: int
     cpu_us_per_reading: float
+    fresh_us: float
     readings_per_s: float
     trip_ms: float
     trip_cpu_ms: float
@@ -78,12 +82,23 @@ def grow(stages: list[int], gateways: int) -> Iterator[Stage]:
             yield Stage(
                 readings=stored,
                 cpu_us_per_reading=round(spent.cpu_s / spent.readings * 1e6, 3),
+                fresh_us=round(_take_into_a_new_one(fleet) * 1e6, 3),
                 readings_per_s=round(spent.readings / spent.lasted_s),
                 trip_ms=round(statistics.median(trip[0] for trip in trips), 2),
                 trip_cpu_ms=round(statistics.median(trip[1] for trip in trips), 2),
                 bytes_per_reading=round(size / stored, 1),
             )
         store.close()
+
+
+def _take_into_a_new_one(fleet: list[SimulatedVehicle]) -> float:
+    """Return the processor time for a reading in an archive that is empty."""
+    with tempfile.TemporaryDirectory(prefix="coldchain-bench-") as folder:
+        store = open_store(f"sqlite:///{Path(folder) / 'hub.sqlite3'}")
+        enrol(store, fleet)
+        spent = take(store, fleet, PORTION // 4, START_MS)
+        store.close()
+        return spent.cpu_s / spent.readings
 
 
 @dataclass(frozen=True)
