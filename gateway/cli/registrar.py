@@ -10,15 +10,25 @@ from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
-from urllib.parse import quote
 
 import click
 import httpx
 from pydantic import TypeAdapter
 
+from gateway.client import (
+    Call,
+    ForbiddenError,
+    HubClient,
+    NoHubError,
+    NotKnownError,
+    NotValidError,
+    ProblemError,
+    UnreachableError,
+    calls,
+)
 from gateway.clock import open_clock
 from gateway.core.assignments import Swap
-from gateway.core.configuration import Box, Logger, reveal
+from gateway.core.configuration import Box, Logger
 from gateway.core.errors import InputError
 from gateway.hub.archive import Archive
 from gateway.hub.fleet import Fleet, LoggerState
@@ -32,9 +42,9 @@ TIMEOUT_S = 30.0
 WHO = "command line"
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 _PATH = click.Path(path_type=Path, exists=True, dir_okay=False)
 _STATES = TypeAdapter(list[LoggerState])
-_BOXES = TypeAdapter(list[Box])
 
 
 class Registrar(Protocol):
@@ -102,57 +112,47 @@ class HubRegistrar:
     """Over the hub's API, with a token that may configure."""
 
     def __init__(self, client: httpx.Client) -> None:
-        self._client = client
+        self._hub = HubClient(client)
 
     def now(self) -> datetime:
         """The hub's time."""
-        now_ms = int(self._ask("GET", "/status").json()["now_ms"])
-        return datetime.fromtimestamp(now_ms / 1000, UTC)
+        return datetime.fromtimestamp(self._ask(calls.show_time()).now_ms / 1000, UTC)
 
     def states(self) -> list[LoggerState]:
         """Every logger."""
-        return _STATES.validate_json(self._ask("GET", "/loggers/states").content)
+        return self._ask(calls.list_logger_states(_STATES))
 
     def boxes(self) -> list[Box]:
         """Every box."""
-        return _BOXES.validate_json(self._ask("GET", "/boxes").content)
+        return self._ask(calls.list_boxes())
 
     def put_box(self, box: Box) -> None:
         """Register a box."""
-        self._ask("PUT", f"/boxes/{quote(box.code, safe='')}", box.model_dump_json())
+        self._ask(calls.put_box(box))
 
     def put_logger(self, logger: Logger, reason: str) -> Logger:
         """Enrol or change a logger."""
-        path = f"/loggers/{quote(logger.address, safe='')}?reason={quote(reason, safe='')}"
-        return Logger.model_validate_json(self._ask("PUT", path, reveal(logger)).content)
+        return self._ask(calls.put_logger(logger, reason))
 
     def swap(self, address: str, swap: Swap) -> tuple[Logger, Logger]:
         """Exchange loggers."""
-        answer = self._ask("POST", f"/loggers/{quote(address, safe='')}/swap", swap.model_dump_json()).json()
-        return Logger.model_validate(answer["left"]), Logger.model_validate(answer["came"])
+        swapped = self._ask(calls.swap_loggers(address, swap))
+        return swapped.left, swapped.came
 
-    def _ask(self, method: str, path: str, body: str | None = None) -> httpx.Response:
-        headers = {} if body is None else {"Content-Type": "application/json"}
+    def _ask(self, call: Call[T]) -> T:
+        """Ask; what the hub refuses about the input is an InputError, anything else one line for a person."""
         try:
-            answer = self._client.request(method, f"/api/v1{path}", content=body, headers=headers)
-        except httpx.HTTPError as error:
-            reason = str(error) or type(error).__name__
-            raise click.ClickException(f"the hub at {self._client.base_url} does not answer: {reason}") from None
-        if answer.is_success:
-            return answer
-        raise _refusal(answer)
-
-
-def _refusal(answer: httpx.Response) -> Exception:
-    try:
-        problem = answer.json()
-        detail, field = str(problem.get("detail") or problem["title"]), problem.get("field")
-    except (ValueError, KeyError, AttributeError):
-        return click.ClickException(f"{answer.url} answers {answer.status_code}: is it a hub?")
-    if field is not None:
-        return InputError(field, detail.removeprefix(f"{field}: "))
-    advice = ": see --token-file" if answer.status_code in (401, 403) else ""
-    return click.ClickException(f"the hub answers {answer.status_code}: {detail}{advice}")
+            return self._hub.ask(call)
+        except UnreachableError as error:
+            raise click.ClickException(f"the hub at {self._hub.url} does not answer: {error}") from None
+        except NoHubError as error:
+            raise click.ClickException(f"{self._hub.url}: {error}: is it a hub?") from None
+        except NotValidError as error:
+            raise InputError(error.field, error.reason) from None
+        except (NotKnownError, ForbiddenError) as error:
+            raise click.ClickException(f"the hub answers {error}: see --token-file") from None
+        except ProblemError as error:
+            raise click.ClickException(f"the hub answers {error}") from None
 
 
 @dataclass(frozen=True, slots=True)

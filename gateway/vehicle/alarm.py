@@ -13,11 +13,12 @@ import sqlite3
 import ssl
 from collections import deque
 from contextlib import suppress
-from http import HTTPStatus
 from itertools import islice
 
 import httpx
 
+from gateway.client import AsyncHubClient, BusyError, NoHubError, NotKnownError, ProblemError, UnreachableError
+from gateway.client.calls import flag_breach as flag_breach_at_hub
 from gateway.clock import Clock
 from gateway.core.configuration import Configuration
 from gateway.core.errors import InputError
@@ -42,10 +43,12 @@ POST_PAUSE_MAX_S = 60.0
 """Longest real pause between attempts; the log, which carries the same news, is tried in parallel."""
 HISTORY_PAGE = 100
 """Segments read back at once: of 50 loggers 2 MiB in memory, while three days of them would be 80."""
+ANSWER_BYTES_MAX = 64 << 10
+"""The hub answers a flag with 60 bytes; a page of somebody else's network is not read to its end."""
 ANSWER_MAX = 500
 """Characters kept of a refusal."""
 _PUT_RIGHT = frozenset({"became trusted", "stepped"})
-_RETRIED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+_SERVER_ERROR = 500
 
 
 def make_hub_client(settings: HubSettings, token: str) -> httpx.AsyncClient:
@@ -68,6 +71,11 @@ def make_hub_client(settings: HubSettings, token: str) -> httpx.AsyncClient:
     )
 
 
+def pause_s(failures: int, asked_s: float, rng: random.Random) -> float:
+    """Return the real seconds until the next attempt: with jitter, and never before the hub asks for it."""
+    return asked_s + backoff_s(failures, POST_PAUSE_MAX_S, rng)
+
+
 class Alarm:
     """Judges, flags, posts."""
 
@@ -87,7 +95,7 @@ class Alarm:
         self.failure = ""
         """Why the hub was not reached last; empty after an answer."""
         self._gateway = gateway
-        self._client = client
+        self._hub = AsyncHubClient(client, answer_bytes_max=ANSWER_BYTES_MAX)
         self._storage = storage
         self._clock = clock
         self._make_judge = make_judge
@@ -187,37 +195,36 @@ class Alarm:
         while True:
             await self._flags.wait()
             self._flags.clear()
-            while not await self._post_waiting():
+            while (asked_s := await self._post_waiting()) is not None:
                 failures += 1
-                await asyncio.sleep(backoff_s(failures, POST_PAUSE_MAX_S, self._rng))
+                await asyncio.sleep(pause_s(failures, asked_s, self._rng))
             failures = 0
 
-    async def _post_waiting(self) -> bool:
-        """Post what waits; False if the hub must be tried again."""
+    async def _post_waiting(self) -> float | None:
+        """Post what waits; None when that is done, else the seconds that the hub asks to be left alone for."""
         for stored in await self._storage.disk.run(self._storage.memos.flags, FlagState.WAITING):
             if self._storage.outbox.is_acknowledged(stored.sequence):
                 await self._settle(stored, FlagState.PASSED, "")
                 continue
-            body = stored.flag.model_dump_json()
             try:
-                answer = await self._client.post(
-                    "/api/v1/breaches", content=body, headers={"Content-Type": "application/json"}
-                )
-            except httpx.HTTPError as error:
-                self._report(f"{type(error).__name__}: {error}".rstrip(": "))
-                return False
-            if answer.is_success:
-                self.failure = ""
-                await self._settle(stored, FlagState.DELIVERED, str(answer.status_code))
-            elif answer.is_client_error and answer.status_code not in _RETRIED:
-                text = f"{answer.status_code}: {answer.text[:ANSWER_MAX]}"
-                log.error("the hub refused the flag %s for good: %s", stored.flag.key, text)
-                await self._settle(stored, FlagState.REFUSED, text)
+                accepted = await self._hub.ask(flag_breach_at_hub(stored.flag))
+            except BusyError as error:
+                self._report(f"the hub answered {error}")
+                return error.retry_after_s
+            except (UnreachableError, NoHubError, NotKnownError) as error:
+                self._report(str(error))
+                return 0.0
+            except ProblemError as error:
+                if error.status >= _SERVER_ERROR:
+                    self._report(f"the hub answered {error}")
+                    return 0.0
+                log.error("the hub refused the flag %s for good: %s", stored.flag.key, error)  # noqa: TRY400  it says why
+                await self._settle(stored, FlagState.REFUSED, str(error)[:ANSWER_MAX])
             else:
-                self._report(f"the hub answered {answer.status_code}")
-                return False
+                self.failure = ""
+                await self._settle(stored, FlagState.DELIVERED, f"breach {accepted.id}")
         self.failure = ""
-        return True
+        return None
 
     async def _settle(self, stored: StoredFlag, state: FlagState, answer: str) -> None:
         await self._storage.disk.run(self._storage.memos.settle_flag, stored.flag.key, state, answer)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import random
@@ -13,6 +12,7 @@ from typing import Annotated
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from gateway.client import AsyncHubClient, BusyError, NoHubError, ProblemError, UnreachableError, calls
 from gateway.core.errors import InputError
 from gateway.keys import SigningKey
 from gateway.mqtt import backoff_s
@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 FILE = "enrolment.json"
 RETRY_MAX_S = 30.0
+ANSWER_BYTES_MAX = 64 << 10
+"""The hub's answer has 200 bytes."""
+_SERVER_ERROR = 500
 
 
 class Enrolment(BaseModel):
@@ -74,38 +77,28 @@ async def enrol(
     client: httpx.AsyncClient, gateway: str, code: str, key: SigningKey, rng: random.Random | None = None
 ) -> Enrolment:
     """Enrol at the hub; tries until it answers. Raises InputError if the hub refuses the code."""
-    body = {"gateway": gateway, "code": code, "public_key": key.public_bytes.hex()}
-    failures = 0
+    hub, call, failures = (
+        AsyncHubClient(client, answer_bytes_max=ANSWER_BYTES_MAX),
+        calls.enrol(gateway, code, key.public_bytes),
+        0,
+    )
     while True:
+        asked_s = 0.0
         try:
-            answer = await client.post("/api/v1/enrolments", json=body)
-        except httpx.HTTPError as error:
-            reason = f"{type(error).__name__}: {error}"
-        else:
-            if answer.is_success:
-                return _read_answer(answer)
-            if answer.is_client_error:
-                raise InputError(
-                    "enrolment_code", f"the hub refuses it: {_explain(answer)}", where=str(client.base_url)
-                )
-            reason = f"it answers {answer.status_code}"
+            learnt = await hub.ask(call)
+            return Enrolment(hub_public_key=learnt.hub_public_key, token=learnt.token)
+        except BusyError as error:
+            reason, asked_s = str(error), error.retry_after_s
+        except UnreachableError as error:
+            reason = str(error)
+        except NoHubError as error:
+            raise InputError("hub.url", f"what answers there is no hub of ours: {error}", where=hub.url) from error
+        except ProblemError as error:
+            if error.status < _SERVER_ERROR:
+                reason = f"the hub refuses it: {error.detail}"
+                raise InputError("enrolment_code", reason, where=hub.url) from error
+            reason = str(error)
         failures += 1
-        log.warning("enrolment: the hub %s cannot be reached yet: %s", client.base_url, reason)
-        await asyncio.sleep(backoff_s(failures, RETRY_MAX_S, rng or random.Random()))  # noqa: S311  jitter, no secret
-
-
-def _read_answer(answer: httpx.Response) -> Enrolment:
-    try:
-        return Enrolment.model_validate_json(answer.content)
-    except ValidationError as error:
-        raise InputError("hub.url", "what answers there is no hub of ours", where=str(answer.url)) from error
-
-
-def _explain(answer: httpx.Response) -> str:
-    """The hub's own words (RFC 9457 or FastAPI's detail), else the status."""
-    try:
-        document = answer.json()
-    except json.JSONDecodeError:
-        return str(answer.status_code)
-    detail = document.get("detail") if isinstance(document, dict) else None
-    return detail if isinstance(detail, str) and detail else str(answer.status_code)
+        log.warning("enrolment: the hub %s cannot be reached yet: %s", hub.url, reason)
+        pause_s = backoff_s(failures, RETRY_MAX_S, rng or random.Random())  # noqa: S311  jitter, no secret
+        await asyncio.sleep(asked_s + pause_s)

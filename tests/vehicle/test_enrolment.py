@@ -50,17 +50,19 @@ async def test_a_hub_that_is_not_there_yet_is_waited_for(key: SigningKey, monkey
 
 
 @pytest.mark.parametrize(
-    ("response", "words"),
+    ("response", "field", "words"),
     [
-        (httpx.Response(403, json={"detail": "the code is used"}), "the code is used"),
-        (httpx.Response(404, text="no"), "404"),
-        (httpx.Response(422, json=[1]), "422"),
+        (httpx.Response(403, json={"detail": "the code is used"}), "enrolment_code", "the code is used"),
+        (httpx.Response(404, text="no"), "hub.url", "404"),
+        (httpx.Response(422, json=[1]), "hub.url", "422"),
     ],
 )
-async def test_a_refused_code_is_one_clear_error(key: SigningKey, response: httpx.Response, words: str) -> None:
+async def test_a_refused_code_is_one_clear_error(
+    key: SigningKey, response: httpx.Response, field: str, words: str
+) -> None:
     with pytest.raises(InputError, match=words) as caught:
         await ask(key, lambda _: response)
-    assert caught.value.field == "enrolment_code"
+    assert caught.value.field == field
 
 
 async def test_another_server_is_told_apart(key: SigningKey) -> None:

@@ -13,6 +13,7 @@ from gateway.hub.access.api_tokens import DAYS_MAX, ApiToken
 from gateway.hub.access.callers import Way
 from gateway.hub.access.roles import Right, Role
 from gateway.hub.api.access import AnyCaller, HubRooms, ManagingUsers
+from gateway.hub.api.bounds import Number
 from gateway.hub.api.problems import documented
 
 router = APIRouter(tags=["accounts"])
@@ -133,6 +134,6 @@ def make_token(new: NewToken, rooms: HubRooms, who: ManagingUsers) -> MadeToken:
 
 
 @router.delete("/tokens/{number}", responses=documented(401, 403, 422))
-def revoke_token(number: int, rooms: HubRooms, who: ManagingUsers) -> ApiToken:
+def revoke_token(number: Number, rooms: HubRooms, who: ManagingUsers) -> ApiToken:
     """End a token at once."""
     return rooms.api_tokens.revoke(number, who.name)

@@ -16,6 +16,11 @@ from gateway.hub.manifests.importing import ManifestError, check_manifest, regis
 
 router = APIRouter(tags=["consignments"])
 
+
+class _CsvResponse(PlainTextResponse):
+    media_type = "text/csv"
+
+
 _SAMPLE_MS = 1_792_824_000_000
 _EXAMPLES: dict[str, Any] = {
     "two tubes of one consignment": {"value": write_sample(_SAMPLE_MS)},
@@ -94,8 +99,8 @@ def import_consignments(
     "/consignments/import/sample",
     dependencies=needs(Right.REGISTER),
     responses=documented(401, 403),
-    response_class=PlainTextResponse,
+    response_class=_CsvResponse,
 )
 def show_sample(rooms: HubRooms) -> PlainTextResponse:
     """Show a file that could be imported, if its box and codes were yours."""
-    return PlainTextResponse(write_sample(rooms.clock.now_ms()), media_type="text/csv; charset=utf-8")
+    return _CsvResponse(write_sample(rooms.clock.now_ms()))
