@@ -32,6 +32,7 @@ class AlertKind(StrEnum):
     KEY_REFUSED = "key_refused"
     LOGGER_LOST = "logger_lost"
     HEADS_UNDELIVERED = "heads_undelivered"
+    NEW_SAMPLE = "new_sample"
 
 
 class Resolution(StrEnum):
@@ -42,7 +43,7 @@ class Resolution(StrEnum):
     ENDED = "ended"  # what it was about: the breach, or the doubt
     RECEIVED = "received"  # the consignment has arrived
     RECOVERED = "recovered"  # the verdict is no worse than it was
-    DECIDED = "decided"  # somebody has decided about the item, with this verdict before their eyes
+    DECIDED = "decided"  # somebody has decided about the item, and saw all that the alert tells of
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,10 +136,11 @@ def _settle_better(connection: Connection, judgement: Judgement, now_ms: int) ->
 
 
 def settle_decided(connection: Connection, consignment: str, item: str, now_ms: int) -> None:
-    """End the alerts of verdicts on an item, since somebody who saw them has decided about it."""
+    """End the alerts of verdicts on an item, and requests for a new one: somebody who saw them has decided about it."""
     ended = [
         alert.id
-        for alert in read_open(connection, AlertKind.VERDICT_WORSENED)
+        for kind in (AlertKind.VERDICT_WORSENED, AlertKind.NEW_SAMPLE)
+        for alert in read_open(connection, kind)
         if (alert.about["consignment"], alert.about["item"]) == (consignment, item)
     ]
     resolve_alerts(connection, ended, Resolution.DECIDED, now_ms)

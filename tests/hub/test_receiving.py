@@ -89,13 +89,14 @@ async def test_what_has_arrived_is_received_and_the_rejected_tube_is_decided_abo
     known = rooms.registry.consignment("SEND-1")
     assert known is not None
     assert known.consignment.received_at is not None
-    answer = await http.post("/bench/decide", data=form | {"choice": "reject", "reason": "RR", "comment": "too cold"})
+    wanted = {"choice": "reject-and-ask", "reason": "RR", "comment": "too cold"}
+    answer = await http.post("/bench/decide", data=form | wanted)
     assert (answer.status_code, answer.headers["location"]) == (303, "/bench?code=BOX-1")
     (made,) = rooms.decisions.of("SEND-1")
     assert (made.choice, made.reason, made.who, made.current) == (Course.REJECT, "RR", "receiver", True)
     assert made.seen["K"]["version"] == int(form["version"])
     page = words_of(await http.get("/bench?code=BOX-1"))
-    assert "Rejected: Improper storage or transport The receiver" in page
+    assert "Rejected: Improper storage or transport A new sample was asked for The receiver" in page
     assert "too cold" in page
 
 

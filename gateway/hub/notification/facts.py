@@ -22,6 +22,7 @@ _SUBJECTS = {
     AlertKind.VERDICT_WORSENED: Subject.WORSENED,
     AlertKind.VEHICLE_SILENT: Subject.MISSING,
     AlertKind.LOGGER_LOST: Subject.MISSING,
+    AlertKind.NEW_SAMPLE: Subject.REQUEST,
 }
 _TIMES = frozenset({BreachKind.LIFE.value, BreachKind.DEADLINE.value})
 

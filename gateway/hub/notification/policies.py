@@ -29,6 +29,7 @@ class Subject(StrEnum):
     TIME = "time"
     MISSING = "missing"
     WORSENED = "worsened"
+    REQUEST = "request"
     RETRACTION = "retraction"
     TECHNICAL = "technical"
 
@@ -134,6 +135,13 @@ DEFAULTS: tuple[Policy, ...] = (
         order=1030,
         subjects=frozenset({Subject.WORSENED}),
         steps=(Step(to=(RECEIVER, REQUESTER)), Step(after_min=10, to=(PHARMACY, LABORATORY, QUALITY))),
+    ),
+    # The patient is to be asked again: whoever took the first one, until they say that they know.
+    Policy(
+        name="requests",
+        order=1035,
+        subjects=frozenset({Subject.REQUEST}),
+        steps=(Step(to=(REQUESTER,)), Step(after_min=20, to=(LABORATORY, QUALITY))),
     ),
     Policy(
         name="missing",

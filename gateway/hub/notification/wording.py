@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -22,6 +22,7 @@ _TITLES = {
     "deadline": N_("Deadline passed: {item} in {consignment}"),
     "missing": N_("Data missing: {consignment}"),
     "worsened": N_("Verdict worsened after receipt: {item} in {consignment}"),
+    "request": N_("A new sample is wanted: {item} in {consignment}"),
     "retraction": N_("Alert withdrawn: {item} in {consignment}"),
     "technical": N_("Look at the gateway {gateway}"),
     "heads": N_("The signed heads do not leave the hub"),
@@ -101,24 +102,7 @@ def _form(story: Story) -> str:
 
 
 def _explain(story: Story, speech: Speech) -> list[str]:
-    match story.facts.subject:
-        case Subject.TEMPERATURE:
-            return _temperature(story, speech)
-        case Subject.TIME:
-            said = speech.gettext(N_("Rule {rule}, since {moment}."))
-            return [said.format(rule=story.about.get("rule"), moment=speech.moment(story.about["triggered_at_ms"]))]
-        case Subject.MISSING:
-            return _missing(story, speech)
-        case Subject.WORSENED:
-            verdict = say_verdict(Verdict(story.about["verdict"]), speech, story.facts.kind)
-            said = speech.gettext(N_("It is now: {verdict}. The result may be reported, or the dose given, already."))
-            return [said.format(verdict=verdict)]
-        case Subject.RETRACTION:
-            return [
-                speech.gettext(N_("What arrived later does not bear out the alert. Readings and alert stay on record."))
-            ]
-        case Subject.TECHNICAL:
-            return _technical(story, speech)
+    return _EXPLANATIONS[story.facts.subject](story, speech)
 
 
 def _temperature(story: Story, speech: Speech) -> list[str]:
@@ -161,3 +145,34 @@ def _technical(story: Story, speech: Speech) -> list[str]:
     known = _TECHNICAL.get(AlertKind(story.kind))
     lines = [] if known is None else [speech.gettext(known)]
     return [*lines, str(story.about.get("reason") or story.kind)]
+
+
+def _time(story: Story, speech: Speech) -> list[str]:
+    said = speech.gettext(N_("Rule {rule}, since {moment}."))
+    return [said.format(rule=story.about.get("rule"), moment=speech.moment(story.about["triggered_at_ms"]))]
+
+
+def _worsened(story: Story, speech: Speech) -> list[str]:
+    verdict = say_verdict(Verdict(story.about["verdict"]), speech, story.facts.kind)
+    said = speech.gettext(N_("It is now: {verdict}. The result may be reported, or the dose given, already."))
+    return [said.format(verdict=verdict)]
+
+
+def _request(story: Story, speech: Speech) -> list[str]:
+    said = speech.gettext(N_("It was rejected on its arrival: {reason}. Take a new one, if it can be taken again."))
+    return [said.format(reason=story.about["words"][speech.language])]
+
+
+def _retraction(_story: Story, speech: Speech) -> list[str]:
+    return [speech.gettext(N_("What arrived later does not bear out the alert. Readings and alert stay on record."))]
+
+
+_EXPLANATIONS: dict[Subject, Callable[[Story, Speech], list[str]]] = {
+    Subject.TEMPERATURE: _temperature,
+    Subject.TIME: _time,
+    Subject.MISSING: _missing,
+    Subject.WORSENED: _worsened,
+    Subject.REQUEST: _request,
+    Subject.RETRACTION: _retraction,
+    Subject.TECHNICAL: _technical,
+}

@@ -130,7 +130,7 @@ def check_alert_is_theirs(connection: Connection, alert: StoredAlert, who: Calle
     """Raise NotYoursError where somebody cannot take care of an alert: it would be hidden from those who can."""
     if alert.kind in _TECHNICAL and not who.roles & _TECHNICIANS:
         raise NotYoursError("an alert about a log, a key or the heads is acknowledged by: administrator, quality")
-    if alert.kind is AlertKind.VERDICT_WORSENED:
+    if alert.kind in {AlertKind.VERDICT_WORSENED, AlertKind.NEW_SAMPLE}:
         item = (str(alert.about["consignment"]), str(alert.about["item"]))
         check_acknowledger(who, kind_of(connection, *item, ""))
 

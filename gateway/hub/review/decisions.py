@@ -17,19 +17,21 @@ from sqlalchemy import Connection, Row, insert, select
 
 from gateway.core.configuration import Item
 from gateway.core.errors import InputError
-from gateway.core.profiles import Model
+from gateway.core.profiles import Kind, Model
 from gateway.core.verdicts import Verdict, worst
 from gateway.hub.access.callers import Caller
+from gateway.hub.alerts import AlertKind, raise_alert
 from gateway.hub.audit import Act, begin_act, record_act
 from gateway.hub.breaches import lock_breaches
 from gateway.hub.events import tell
-from gateway.hub.review.choices import ChoiceCode, ChoiceList, check_choice
+from gateway.hub.review.choices import ChoiceCode, ChoiceList, check_choice, read_choices
 from gateway.hub.review.competence import check_decider
 from gateway.hub.review.lifecycle import NotNowError
 from gateway.hub.rows import read_registered, refuse_identities
 from gateway.hub.schema import decisions
 from gateway.hub.store import Store, inserted_id
 from gateway.hub.verdict_history import VersionedJudgement, fingerprint_of, read_current, settle_decided
+from gateway.language import Language
 
 
 class Course(StrEnum):
@@ -47,6 +49,7 @@ class NewDecision(Model):
     comment   why; needed to receive what is not Accept, and to hold
     reason    from the list `rejection`; needed to reject
     corrects  the number of the decision that this one replaces; needed if there is one
+    new_sample  whether to ask the requester for a new one, at once; only for a sample that is rejected
     """
 
     choice: Course
@@ -54,6 +57,7 @@ class NewDecision(Model):
     comment: Annotated[str, StringConstraints(max_length=4000, strip_whitespace=True)] = ""
     reason: ChoiceCode | None = None
     corrects: int | None = None
+    new_sample: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class Decision:
     choice: Course
     comment: str
     reason: str | None
+    new_sample: bool
     seen: Mapping[str, Any]
     at_ms: int
     who: str
@@ -111,6 +116,7 @@ class Decisions:
             judged = [one for one in read_current(connection, consignment) if one.judgement.item == code]
             _check_seen(new.seen, judged)
             _check_words(connection, new, worst([one.judgement.verdict for one in judged]))
+            _check_request(new, item)
             _check_earlier(new, _read(connection, consignment, code))
             number = self._save(connection, consignment, code, new, judged, who)
             return next(one for one in _read(connection, consignment, code) if one.id == number)
@@ -133,7 +139,9 @@ class Decisions:
             }
             for one in judged
         }
-        document = {"choice": new.choice, "comment": new.comment, "reason": new.reason, "seen": seen}
+        document: dict[str, Any] = {"choice": new.choice, "comment": new.comment, "reason": new.reason, "seen": seen}
+        if new.new_sample:
+            document["new_sample"] = True
         text = msgspec.json.encode(document, order="sorted").decode()
         row = {"consignment": consignment, "item": item, "at_ms": now_ms, "who": who.name}
         saved = insert(decisions).values(**row, printed_name=who.printed_name, document=text, corrects=new.corrects)
@@ -141,9 +149,14 @@ class Decisions:
         old = None if new.corrects is None else msgspec.json.encode({"decision": new.corrects}).decode()
         subject = f"item {consignment}/{item}"
         record_act(connection, Act(who.name, "decide", subject, old, text, new.comment), now_ms)
-        told = {"consignment": consignment, "item": item, "choice": new.choice, "who": who.name}
-        tell(connection, "decision", told, now_ms)
+        event = {"consignment": consignment, "item": item, "choice": new.choice, "who": who.name}
+        tell(connection, "decision", event, now_ms)
         settle_decided(connection, consignment, item, now_ms)
+        if new.new_sample:
+            asked = {"consignment": consignment, "item": item, "decision": number, "who": who.name}
+            reason = read_choices(connection, ChoiceList.REJECTION)[str(new.reason)]
+            told = {**asked, "words": {Language.NB: reason.nb, Language.EN: reason.en}}
+            raise_alert(connection, AlertKind.NEW_SAMPLE, told, now_ms, key=f"request:{number}", source=consignment)
         return number
 
 
@@ -164,6 +177,11 @@ def _check_words(connection: Connection, new: NewDecision, verdict: Verdict) -> 
         raise InputError("reason", "belongs to a rejection")
     elif not new.comment and (new.choice is Course.HOLD or verdict is not Verdict.ACCEPT):
         raise InputError("comment", "say why")
+
+
+def _check_request(new: NewDecision, item: Item) -> None:
+    if new.new_sample and (new.choice is not Course.REJECT or item.kind is not Kind.SAMPLE):
+        raise InputError("new_sample", "a new one is asked for when a sample is rejected")
 
 
 def _check_earlier(new: NewDecision, earlier: Sequence[Decision]) -> None:
@@ -202,6 +220,7 @@ def _to_decision(
         choice=Course(document["choice"]),
         comment=document["comment"],
         reason=document["reason"],
+        new_sample=document.get("new_sample", False),
         seen=seen,
         at_ms=row.at_ms,
         who=row.who,

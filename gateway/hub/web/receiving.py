@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request
@@ -57,7 +57,7 @@ class DecisionForm(BaseModel):
 
     consignment: Annotated[str, Field(max_length=CODE_MAX_LENGTH)]
     item: Annotated[str, Field(max_length=CODE_MAX_LENGTH)]
-    choice: Course
+    choice: Course | Literal["reject-and-ask"]
     examination: Annotated[list[str], Field(max_length=EXAMINATIONS_MAX)]
     version: Annotated[list[int], Field(max_length=EXAMINATIONS_MAX)]
     code: Annotated[str, Field(max_length=SCAN_MAX)] = ""
@@ -67,12 +67,15 @@ class DecisionForm(BaseModel):
 
     def read(self) -> NewDecision:
         """Return the decision; a reason that was chosen and not needed is left out."""
+        asks = self.choice == "reject-and-ask"
+        choice = Course.REJECT if asks else Course(self.choice)
         return NewDecision(
-            choice=self.choice,
+            choice=choice,
             seen=dict(zip(self.examination, self.version, strict=False)),
             comment=self.comment,
-            reason=(self.reason or None) if self.choice is Course.REJECT else None,
+            reason=(self.reason or None) if choice is Course.REJECT else None,
             corrects=self.corrects,
+            new_sample=asks,
         )
 
 
