@@ -84,6 +84,10 @@ def test_a_fleet_is_registered_heard_and_acknowledged(settings: Path, tmp_path: 
         done = subprocess.run([*fleet, *options], capture_output=True, text=True, check=False)  # noqa: S603  the same
         assert done.returncode == 0, done.stderr
         said = json.loads(done.stdout)
+        options = ["--gateways", "2", "--segments", "1", "--loggers", "2", "--no-carry", "--prefix", "BARE"]
+        bare = subprocess.run([*fleet, *options], capture_output=True, text=True, check=False)  # noqa: S603  the same
+        assert bare.returncode == 0, bare.stderr
+        assert json.loads(bare.stdout)["acknowledged"] == 2
     finally:
         hub.send_signal(signal.SIGTERM)
         hub.communicate()
