@@ -16,6 +16,7 @@ from gateway.hub.tokens import is_same
 
 CSRF_HEADER = "x-csrf-token"
 CSRF_FIELD = "csrf"
+_API = "/api/v1"
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _PROXIED = {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"}
@@ -66,7 +67,8 @@ async def csrf_of(request: Request) -> str:
     if request.method in _SAFE:
         return ""
     given = request.headers.get(CSRF_HEADER)
-    if given is None and request.headers.get("content-type", "").startswith(_FORMS):
+    is_form = request.headers.get("content-type", "").startswith(_FORMS) and not request.url.path.startswith(_API)
+    if given is None and is_form:
         field = (await request.form()).get(CSRF_FIELD)
         given = field if isinstance(field, str) else None
     return given or ""

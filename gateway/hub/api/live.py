@@ -14,6 +14,7 @@ from sqlalchemy import Connection, func, select
 
 from gateway.hub.access.roles import Right
 from gateway.hub.api.access import HubRooms, needs
+from gateway.hub.api.bounds import NUMBER_MAX
 from gateway.hub.api.problems import documented
 from gateway.hub.events import Event, newest_event, read_events
 from gateway.hub.projection.portions import count_waiting, oldest_waiting_ms
@@ -82,8 +83,10 @@ def _lag(connection: Connection, now_ms: int) -> Lag:
 )
 async def stream_events(
     rooms: HubRooms,
-    last_event_id: Annotated[int | None, Header(ge=0)] = None,
-    after: Annotated[int | None, Query(ge=0, description="the same as Last-Event-ID, for a first connection")] = None,
+    last_event_id: Annotated[int | None, Header(ge=0, le=NUMBER_MAX)] = None,
+    after: Annotated[
+        int | None, Query(ge=0, le=NUMBER_MAX, description="the same as Last-Event-ID, for a first connection")
+    ] = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """Stream live events: breach, alert, judgement, consignment, gateway. Resumes after Last-Event-ID."""
     start = last_event_id if last_event_id is not None else after
