@@ -277,7 +277,7 @@ def old_rows(due: Due) -> list[tuple[Table, ColumnElement[bool]]]:  # noqa: PLR0
         case Kept.CUSTODY:
             return [(s.custody, (s.custody.c.at_ms < before) & ~s.custody.c.waits)]
         case Kept.STOPS:
-            return [(s.stops, s.stops.c.at_ms < before)]
+            return [(s.stops, s.stops.c.at_ms < before), (s.memory_reads, s.memory_reads.c.at_ms < before)]
         case Kept.INBOX:
             return [(s.inbox, (s.inbox.c.resolved_at_ms < before) & s.inbox.c.breach_id.not_in(_open_breaches(due)))]
         case Kept.MESSAGES:
@@ -288,6 +288,7 @@ def old_rows(due: Due) -> list[tuple[Table, ColumnElement[bool]]]:  # noqa: PLR0
                 (s.sessions, s.sessions.c.expires_at_ms < before),
                 (s.api_tokens, ended),
                 (s.enrolment_codes, s.enrolment_codes.c.expires_at_ms < before),
+                (s.hand_ins, s.hand_ins.c.expires_at_ms < before),
             ]
         case Kept.QUARANTINE:
             return [(s.quarantine, s.quarantine.c.last_at_ms < before)]

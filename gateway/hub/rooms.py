@@ -28,6 +28,7 @@ from gateway.hub.enrolment import Enrolment
 from gateway.hub.events import Bell
 from gateway.hub.fleet import Fleet
 from gateway.hub.generations import open_witness
+from gateway.hub.hand_in.desk import HandInDesk
 from gateway.hub.hub_key import load_hub_key
 from gateway.hub.ingest import Ingest
 from gateway.hub.registry import Registry
@@ -82,6 +83,7 @@ class Rooms:
     losses: Losses
     decisions: Decisions
     choices: Choices
+    hand_ins: HandInDesk
     key: SigningKey
     admin_token_hash: bytes
     bells: Bells
@@ -131,6 +133,7 @@ def _open_around(store: Store, settings: HubSettings) -> Rooms:
         losses=Losses(store, archive, clock.now_ms),
         decisions=Decisions(store, clock.now_ms),
         choices=Choices(store, clock.now_ms),
+        hand_ins=HandInDesk(store, registry, settings.code_rules, clock.now_ms),
         key=key,
         admin_token_hash=hash_secret(admin_token),
         bells=Bells(Bell(), Bell(), Bell()),

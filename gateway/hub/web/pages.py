@@ -17,7 +17,7 @@ from gateway.hub.access.roles import Right
 from gateway.hub.api.access import AnyCaller, HubRooms
 from gateway.hub.api.problems import problem
 from gateway.hub.api.rates import Rates
-from gateway.hub.web import arrivals, labels, languages, login, receiving, registration, sign_on
+from gateway.hub.web import arrivals, hand_in, hand_ins, labels, languages, login, receiving, registration, sign_on
 from gateway.hub.web.headers import SecurityHeaders
 from gateway.hub.web.languages import Reader, speech_for
 from gateway.hub.web.quality.pages import PAGES as QUALITY
@@ -48,7 +48,20 @@ def install_pages(app: FastAPI) -> None:
     """Add the pages, what they load, and their security headers to an application."""
     app.state.login_rates = Rates(LOGINS_AT_ONCE, LOGIN_EACH_S, time.monotonic)
     app.include_router(router)
-    for part in (arrivals, labels, login, languages, receiving, registration, sign_on, *SET_UP, *QUALITY):
+    app.state.hand_in_rates = Rates(hand_in.AT_ONCE, hand_in.EACH_S, time.monotonic)
+    for part in (
+        arrivals,
+        hand_in,
+        hand_ins,
+        labels,
+        login,
+        languages,
+        receiving,
+        registration,
+        sign_on,
+        *SET_UP,
+        *QUALITY,
+    ):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
     app.add_middleware(SecurityHeaders)
