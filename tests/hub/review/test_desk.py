@@ -9,6 +9,7 @@ from gateway import profiles
 from gateway.core.errors import InputError
 from gateway.hub import schema
 from gateway.hub.access.accounts import Accounts
+from gateway.hub.access.identities import Identity
 from gateway.hub.access.roles import Role
 from gateway.hub.review.choices import Choice, ChoiceList, Choices
 from gateway.hub.review.competence import NotYoursError
@@ -166,7 +167,7 @@ def test_a_breach_is_given_to_somebody_who_exists(ward: Ward, store: Store) -> N
     with pytest.raises(InputError, match="no account"):
         ward.desk.assign(1, QUALITY, "kari")
     accounts = Accounts(store, lambda: NOW_MS, lambda: NOW_MS)
-    accounts.add("kari", "Kari", [Role.QUALITY], "test", subject="kari@hospital")
+    accounts.add("kari", "Kari", [Role.QUALITY], "test", identity=Identity("https://login.example", "kari"))
     assert ward.desk.assign(1, QUALITY, "kari").standing.assigned_to == "kari"
 
 
