@@ -132,6 +132,15 @@ def read_queued(store: Store, breach_id: int) -> QueuedBreach | None:
     return lines[0] if lines else None
 
 
+def read_unclosed(connection: Connection, consignments: Collection[str], limit: int) -> list[QueuedBreach]:
+    """Return what is not closed of some consignments, or watches over boxes: what nobody has acknowledged first."""
+    conditions = [*_stage(Stage.WAITING), breaches.c.consignment.in_(consignments)]
+    first = reviews.c.state != ReviewState.OPEN.value
+    query = _joined(*_COLUMNS).where(*conditions).order_by(first, breaches.c.id).limit(limit)
+    rows = connection.execute(query).all()
+    return _to_lines(connection, rows, _kinds_of_profiles(connection)) if rows else []
+
+
 def read_similar(store: Store, wanted: Filter, other_than: int, limit: int) -> tuple[Sequence[QueuedBreach], int]:
     """Return the newest breaches that match, and how many there are, without one of them. Blocking."""
     with store.read() as connection:

@@ -17,7 +17,18 @@ from gateway.hub.access.roles import Right
 from gateway.hub.api.access import AnyCaller, HubRooms
 from gateway.hub.api.problems import problem
 from gateway.hub.api.rates import Rates
-from gateway.hub.web import arrivals, hand_in, hand_ins, labels, languages, login, receiving, registration, sign_on
+from gateway.hub.web import (
+    acknowledging,
+    arrivals,
+    hand_in,
+    hand_ins,
+    labels,
+    languages,
+    login,
+    receiving,
+    registration,
+    sign_on,
+)
 from gateway.hub.web.headers import SecurityHeaders
 from gateway.hub.web.languages import Reader, speech_for
 from gateway.hub.web.quality.pages import PAGES as QUALITY
@@ -50,6 +61,7 @@ def install_pages(app: FastAPI) -> None:
     app.include_router(router)
     app.state.hand_in_rates = Rates(hand_in.AT_ONCE, hand_in.EACH_S, time.monotonic)
     for part in (
+        acknowledging,
         arrivals,
         hand_in,
         hand_ins,

@@ -27,6 +27,7 @@ from gateway.hub.review.lifecycle import NotNowError
 from gateway.hub.rooms import Rooms
 from gateway.hub.times import to_datetime
 from gateway.hub.web.bench import look_up
+from gateway.hub.web.breaches_here import NOTHING_HERE, read_here
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.rendering import render
 from gateway.language import Language, Speech
@@ -133,13 +134,14 @@ def render_bench(
     view = look_up(rooms, code, speech) if code else None
     codes = [] if view is None else [found.code for found in view.found]
     desk = open_desk(rooms, caller, speech, codes, typed, refused)
+    matters = NOTHING_HERE if view is None else read_here(rooms, caller, speech, view, desk.decisions.values())
     waiting: list[Entry] = []
     if view is not None and not view.found and caller.may(Right.READ_BREACHES):
         with rooms.store.read() as connection:
             waiting = read_inbox(connection, waiting=True, limit=INBOX_SHOWN)
     name = "result.html" if is_part else "bench.html"
     here = "/bench" + (f"?{urlencode({'code': code})}" if code else "")
-    return render(name, rooms, caller, speech, view=view, desk=desk, waiting=waiting, here=here)
+    return render(name, rooms, caller, speech, view=view, desk=desk, matters=matters, waiting=waiting, here=here)
 
 
 @router.get("/bench")
