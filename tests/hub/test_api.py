@@ -12,6 +12,7 @@ from sqlalchemy import select
 from gateway.core.flags import FLAG_BYTES_MAX
 from gateway.core.records import Stop
 from gateway.hub import schema
+from gateway.hub.access.roles import Right, Role
 from gateway.hub.api.live import stream_events
 from gateway.hub.app import create_app
 from gateway.hub.rooms import Rooms, open_rooms
@@ -202,6 +203,22 @@ async def test_a_profile_version_says_the_same_for_ever(caller: Caller) -> None:
     assert (await caller.put("/profiles/potassium", {**changed, "version": 2})).status_code == 200
     titles = {p["id"]: p["title"] for p in (await caller.http.get("/profiles")).json()}
     assert titles["potassium"] == "Other"
+
+
+async def test_only_who_answers_for_it_registers_an_approved_version(caller: Caller) -> None:
+    profile = next(p for p in (await caller.http.get("/profiles")).json() if p["id"] == "potassium")
+    approval = {"by": "Lab", "role": "laboratory_doctor", "at": iso(0), "version": 2}
+    approved = {**profile, "version": 2, "status": "approved", "owner": "Lab", "approval": approval}
+    assert_problem(await caller.put("/profiles/potassium", approved), 403)
+    answers = []
+    for role in (Role.PHARMACIST, Role.LABORATORY_DOCTOR):
+        caller.rooms.accounts.add(role.value, "Somebody", [role], "test", password="correct horse battery")
+        rights = [Right.WRITE_PROFILES, Right.APPROVE_PROFILES]
+        _, token = caller.rooms.api_tokens.make(role.value, "script", rights, 30, role.value)
+        who = {"Authorization": f"Bearer {token}"}
+        answers.append(await caller.http.put("/profiles/potassium", json=approved, headers=who))
+    assert_problem(answers[0], 403)
+    assert (answers[1].status_code, answers[1].json()["status"]) == (200, "approved"), answers[1].text
 
 
 async def test_what_does_not_exist_is_a_problem_too(caller: Caller) -> None:

@@ -16,6 +16,7 @@ from gateway.hub.api import losses
 from gateway.hub.api.access import Configuring, HubRooms, WritingProfiles, needs
 from gateway.hub.api.problems import documented
 from gateway.hub.fleet import LoggerState
+from gateway.hub.review.competence import check_approver
 from gateway.hub.rooms import Rooms
 
 router = APIRouter(tags=["registry"])
@@ -111,8 +112,13 @@ def list_profiles(rooms: HubRooms) -> list[Profile]:
 
 @router.put("/profiles/{name}", responses=documented(401, 403, 409, 413, 422))
 def put_profile(name: Identifier, profile: Profile, who: WritingProfiles, rooms: HubRooms) -> Profile:
-    """Register a version of a profile. A version that exists can be sent again, but says the same for ever."""
+    """Register a version of a profile. A version that exists can be sent again, but says the same for ever.
+
+    One that is approved is registered by somebody who may approve it.
+    """
     _check_path("id", name, profile.id)
+    if profile.status == "approved":
+        check_approver(who, profile.kind)
     try:
         rooms.registry.put_profile(profile, who.name)
     except InputError as error:

@@ -21,6 +21,14 @@ ACKNOWLEDGERS: dict[Kind, frozenset[Role]] = {
 """Who may acknowledge a breach of what. An unqualified acknowledgement would hide it from those who must act."""
 
 
+APPROVERS: dict[Kind, tuple[Role, ...]] = {
+    Kind.SAMPLE: (Role.LABORATORY_DOCTOR,),
+    Kind.MEDICINE: (Role.PHARMACIST,),
+    Kind.STORAGE: (Role.LABORATORY_DOCTOR, Role.PHARMACIST),
+}
+"""Who answers for a profile of what: `gateway.core.profiles` refuses anything else."""
+
+
 class NotYoursError(ColdchainError):
     """Somebody may act, but not on this."""
 
@@ -53,6 +61,20 @@ def check_decider(caller: Caller, kind: Kind) -> None:
         raise NotYoursError("only a pharmacist decides about a medicine")
     if kind is Kind.SAMPLE and not caller.roles & _SAMPLE_DECIDERS:
         raise NotYoursError("about a sample decide: receiver, laboratory doctor")
+
+
+def approver_of(caller: Caller, kind: Kind) -> Role | None:
+    """Return the role in which somebody may approve such profiles, None if in none."""
+    if not caller.may(Right.APPROVE_PROFILES):
+        return None
+    return next((role for role in APPROVERS[kind] if role in caller.roles), None)
+
+
+def check_approver(caller: Caller, kind: Kind) -> None:
+    """Raise NotYoursError unless somebody may approve such profiles."""
+    if approver_of(caller, kind) is None:
+        who = ", ".join(role.replace("_", " ") for role in APPROVERS[kind])
+        raise NotYoursError(f"a profile of a {kind} is approved by: {who}")
 
 
 _SAMPLE_DECIDERS = frozenset({Role.RECEIVER, Role.LABORATORY_DOCTOR})

@@ -13,12 +13,12 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from gateway import profiles as library
 from gateway.core.errors import InputError
 from gateway.core.gs1 import SCAN_MAX
-from gateway.core.profiles import Approval, Kind, Profile
+from gateway.core.profiles import Approval, Profile
 from gateway.hub.access.callers import Caller, Way
-from gateway.hub.access.roles import Right, Role
 from gateway.hub.api.access import ApprovingProfiles, HubRooms, ReadingProfiles, WritingProfiles
 from gateway.hub.api.signers import confirm_signer, ways_to_sign
 from gateway.hub.rehearsals import TRIPS_MAX, Rehearsed, find_latest, rehearse
+from gateway.hub.review.competence import approver_of
 from gateway.hub.rooms import Rooms
 from gateway.hub.times import to_datetime
 from gateway.hub.web.languages import Reader
@@ -34,12 +34,6 @@ from gateway.profiles.description import differences
 HERE = "/setup/profiles"
 TRIPS_AT_FIRST = 5
 OWNER_MAX = 200
-APPROVERS: dict[Kind, tuple[Role, ...]] = {
-    Kind.SAMPLE: (Role.LABORATORY_DOCTOR,),
-    Kind.MEDICINE: (Role.PHARMACIST,),
-    Kind.STORAGE: (Role.LABORATORY_DOCTOR, Role.PHARMACIST),
-}
-"""Who answers for what: `gateway.core.profiles` refuses anything else."""
 STATUS: dict[str, str] = {"example": N_("example: not approved"), "approved": N_("approved locally")}
 NOT_YOURS = N_(
     "This profile is approved by somebody else: those of samples by the laboratory doctor, those of medicines by the"
@@ -106,7 +100,7 @@ def approve(
     if profile is None:
         raise HTTPException(404, "no profile of that name is registered")
     owner = fields.text("owner", longest=OWNER_MAX, needed=True)
-    role = next((one for one in APPROVERS[profile.kind] if one in caller.roles), None)
+    role = approver_of(caller, profile.kind)
     if role is None:
         fields.refuse(FORM, NOT_YOURS)
     if fields.is_sound and version is not None:
@@ -214,7 +208,7 @@ def _show(
         raise HTTPException(404, "no profile of that name and version is registered")
     before = next((one for one, _ in versions if one.version < shown.version), None)
     newest = versions[0][0]
-    may_approve = caller.may(Right.APPROVE_PROFILES) and bool(set(APPROVERS[shown.kind]) & caller.roles)
+    may_approve = approver_of(caller, shown.kind) is not None
     is_open = shown == newest and shown.status != "approved" and caller.way is Way.SESSION
     purpose, here = _purpose(name, shown.version), f"{HERE}/one?{urlencode({'id': name})}"
     return show(
