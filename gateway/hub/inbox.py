@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, or_, select, update
+from sqlalchemy import Connection, Row, func, or_, select, update
 
 from gateway.core.configuration import Consignment
 from gateway.core.errors import InputError
@@ -72,6 +72,12 @@ def read_inbox(connection: Connection, *, waiting: bool, after: int = 0, limit: 
     if waiting:
         wanted = wanted.where(inbox.c.resolved_at_ms.is_(None))
     return [_to_entry(row) for row in connection.execute(wanted)]
+
+
+def count_waiting(connection: Connection) -> int:
+    """Return how many entries wait."""
+    waiting = select(func.count()).select_from(inbox).where(inbox.c.resolved_at_ms.is_(None))
+    return int(connection.execute(waiting).scalar_one())
 
 
 def read_entry(connection: Connection, number: int) -> Entry | None:

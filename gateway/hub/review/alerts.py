@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, or_, select, update
+from sqlalchemy import Connection, Row, func, or_, select, update
 
 from gateway.core.errors import InputError
 from gateway.core.identifiers import refuse_identity_number
@@ -27,6 +27,9 @@ from gateway.hub.store import Store
 BULK_MAX = 200
 """Alerts acknowledged at once: all that one bad morning brings."""
 REASON_MAX = 1000
+PAGE = 50
+"""Alerts of one page: what somebody goes through without losing the thread."""
+PAGES_MAX = 1000
 _TECHNICAL = frozenset(
     {AlertKind.LOG_FORKED, AlertKind.LOG_RESTARTED, AlertKind.KEY_REFUSED, AlertKind.HEADS_UNDELIVERED}
 )
@@ -72,6 +75,31 @@ def read_alerts(connection: Connection, *, waiting: bool, after: int = 0, limit:
         joined = wanted.outerjoin(reviews, reviews.c.breach_id == alerts.c.breach_id)
         wanted = joined.where(told, or_(OPEN, unseen))
     return [to_alert(row) for row in connection.execute(wanted)]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertPage:
+    """A page of alerts; `found` counts those of all `pages`."""
+
+    alerts: tuple[StoredAlert, ...]
+    found: int
+    page: int
+    pages: int
+
+
+def read_page(connection: Connection, *, waiting: bool, page: int = 1) -> AlertPage:
+    """Return a page of the alerts that are no breach's, newest first; with `waiting` only those that are open."""
+    wanted = OPEN if waiting else alerts.c.breach_id.is_(None)
+    found = int(connection.execute(select(func.count()).select_from(alerts).where(wanted)).scalar_one())
+    pages = max(1, min(PAGES_MAX, -(-found // PAGE)))
+    page = min(page, pages)
+    rows = select(alerts).where(wanted).order_by(alerts.c.id.desc()).limit(PAGE).offset((page - 1) * PAGE)
+    return AlertPage(tuple(map(to_alert, connection.execute(rows))), found, page, pages)
+
+
+def count_open(connection: Connection) -> int:
+    """Return how many alerts that are no breach's wait for somebody."""
+    return int(connection.execute(select(func.count()).select_from(alerts).where(OPEN)).scalar_one())
 
 
 def read_alert(connection: Connection, number: int) -> StoredAlert:

@@ -13,8 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route, compile_path
 from starlette.staticfiles import StaticFiles
 
-from gateway.hub.access.roles import Right
-from gateway.hub.api.access import AnyCaller, HubRooms
+from gateway.hub.access.roles import Right, roles_with
+from gateway.hub.api.access import AnyCaller, HubRooms, MissingRightError
 from gateway.hub.api.problems import problem
 from gateway.hub.api.rates import Rates
 from gateway.hub.web import (
@@ -29,8 +29,10 @@ from gateway.hub.web import (
     registration,
     sign_on,
 )
+from gateway.hub.web.errors import tell, wants_page
 from gateway.hub.web.headers import SecurityHeaders
-from gateway.hub.web.languages import Reader, speech_for
+from gateway.hub.web.languages import Reader
+from gateway.hub.web.quality.alerts import count_what_waits
 from gateway.hub.web.quality.pages import PAGES as QUALITY
 from gateway.hub.web.reference import list_operations
 from gateway.hub.web.rendering import render
@@ -80,24 +82,20 @@ def install_pages(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _refuse(request: Request, error: HTTPException) -> Response:
-        return refuse(request, error)
+        return await refuse(request, error)
 
 
-def refuse(request: Request, error: HTTPException) -> Response:
-    """Answer an error: a page's as a page, with the way to the login where that helps; others as a problem."""
-    detail = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
+async def refuse(request: Request, error: HTTPException) -> Response:
+    """Answer an error as a problem, which becomes a page where one was asked for, or by the way to the login."""
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         error.headers = {**(error.headers or {}), "Allow": ", ".join(sorted(allowed_methods(request)))}
-    is_page = not request.url.path.startswith(("/api/v1", "/api/openapi", "/static"))
-    if not is_page or "x-fragment" in request.headers:
-        return problem(error.status_code, detail, headers=error.headers)
-    if error.status_code == HTTPStatus.UNAUTHORIZED and request.method == "GET":
-        return login.to_login(own_path(request))
-    title = HTTPStatus(error.status_code).phrase
-    page = render("refused.html", request.app.state.rooms, None, speech_for(request), title=title, detail=detail)
-    page.status_code = error.status_code
-    page.headers.update(error.headers or {})
-    return page
+    if wants_page(request.url.path, request.headers):
+        if error.status_code == HTTPStatus.UNAUTHORIZED and request.method == "GET":
+            return login.to_login(own_path(request))
+        if isinstance(error, MissingRightError):
+            return await tell(request, error.status_code, error.detail, roles=roles_with(error.right))
+    detail = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
+    return problem(error.status_code, detail, headers=error.headers)
 
 
 def allowed_methods(request: Request) -> set[str]:
@@ -122,9 +120,9 @@ def own_path(request: Request) -> str:
 
 @router.get("/")
 def show_start(rooms: HubRooms, caller: AnyCaller, reader: Reader) -> HTMLResponse:
-    """Show the way in, and the consignments registered last to those who may list them."""
+    """Show the way in, what waits, and the consignments registered last to those who may list them."""
     recent = rooms.registry.consignments(8) if caller.may(Right.LIST) else None
-    return render("start.html", rooms, caller, reader, recent=recent)
+    return render("start.html", rooms, caller, reader, recent=recent, counts=count_what_waits(rooms, caller))
 
 
 @router.get("/api/docs")

@@ -16,6 +16,7 @@ from gateway.hub.access import passwords
 from gateway.hub.access.roles import Role
 from gateway.hub.api.signers import SigningWays
 from gateway.hub.app import create_app
+from gateway.hub.review import queue
 from gateway.hub.review.lifecycle import ReviewState
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
@@ -90,6 +91,14 @@ async def test_the_queue_says_what_broke_and_stands_in_its_address(quality: Brow
     assert 'href="/review/1"' not in (await quality.get("/review?stage=running")).text
     assert (await quality.get("/review?stage=nonsense")).status_code == 422
     assert (await quality.get("/review?box=%00")).status_code == 422
+
+
+async def test_a_long_queue_comes_in_pages(quality: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "PAGE_SIZE", 1)
+    first, second = await quality.get("/review"), await quality.get("/review?page=2")
+    assert 'href="/review?page=2" rel="next"' in first.text
+    assert 'href="/review" rel="prev"' in second.text
+    assert (first.text.count('rel="prev"'), second.text.count('rel="next"')) == (0, 0)
 
 
 async def test_several_are_acknowledged_or_none(quality: Browser) -> None:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from gateway.hub.web.quality import acts, explorer, indicators, queue
+from gateway.hub.web.quality import acts, alerts, explorer, inbox, indicators, queue
 
-PAGES = (queue, acts, explorer, indicators)
+PAGES = (queue, acts, explorer, indicators, alerts, inbox)
