@@ -323,7 +323,10 @@ class CodeRule(Model):
 
 
 class Configuration(Model):
-    """All that a gateway needs to know. `demonstration` counts example profiles as approved, and says so."""
+    """All that a gateway needs to know. `demonstration` counts example profiles as approved, and says so.
+
+    `reception`: it stands where boxes arrive, and also reads out what was received before anybody heard it there.
+    """
 
     model_config = ConfigDict(hide_input_in_errors=True)  # there may be keys among it
 
@@ -338,6 +341,7 @@ class Configuration(Model):
     code_rules: Annotated[tuple[CodeRule, ...], Field(max_length=200)] = ()
     badges: Annotated[tuple[Code, ...], Field(max_length=20)] = ("BADGE-",)
     """What the codes of badges begin with."""
+    reception: bool = False
 
 
 def reveal(document: Logger | Configuration) -> str:

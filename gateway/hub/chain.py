@@ -23,6 +23,7 @@ from gateway.hub.custody import note_custody
 from gateway.hub.intake import Intake
 from gateway.hub.logger_faults import note_faults
 from gateway.hub.quarantine import set_aside
+from gateway.hub.readouts import note_reads
 from gateway.hub.schema import epochs, segments
 
 HELD_MAX = 1024
@@ -201,6 +202,7 @@ class EpochLog:
                 content = take_content(self._connection, segment, segment_id, content, self._now_ms)
                 note_faults(self._connection, self._gateway, content.records)
                 note_custody(self._connection, self._gateway, content.records)
+                note_reads(self._connection, self._gateway, content.records)
             place = (self.id, position.offset)
             self._intake.add_content(self._gateway, place, position, content, is_settled=is_settled)
 

@@ -95,11 +95,13 @@ class Configurations:
         """Give each gateway whose configuration would now differ a new version; return the newest of every gateway."""
         with self._store.write() as connection:
             begin_act(connection)
-            names = connection.execute(
-                select(schema.gateways.c.name).where(schema.gateways.c.revoked_at_ms.is_(None))
-            ).scalars()
+            table = schema.gateways
+            wanted = select(table.c.name, table.c.reception).where(table.c.revoked_at_ms.is_(None))
             shares = self._shares(connection)
-            refreshed = (self._refresh(connection, name, shares.of(name)) for name in sorted(names))
+            refreshed = (
+                self._refresh(connection, name, shares.of(name, all_boxes=reception), reception=reception)
+                for name, reception in sorted(connection.execute(wanted).tuples())
+            )
             return [configuration for configuration in refreshed if configuration is not None]
 
     def _shares(self, connection: Connection) -> Shares:
@@ -118,7 +120,7 @@ class Configurations:
         profiles = read_profiles(connection, consignments, boxes, names)
         return Shares(boxes, loggers, consignments, profiles, tuple(read_sites(connection)), names)
 
-    def _refresh(self, connection: Connection, gateway: str, share: Share) -> Configuration | None:
+    def _refresh(self, connection: Connection, gateway: str, share: Share, *, reception: bool) -> Configuration | None:
         table = schema.configurations
         row = connection.execute(
             select(table).where(table.c.gateway == gateway).order_by(table.c.version.desc()).limit(1)
@@ -136,6 +138,7 @@ class Configurations:
                 sites=share.sites,
                 code_rules=self._code_rules,
                 badges=self._badges,
+                reception=reception,
             )
         except ValidationError as error:
             log.error(  # noqa: TRY400  a trace says no more

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -32,6 +33,7 @@ class GatewayState:
 
     clock_*  what its log last said of its clock, at `clock_at_ms`: whether it was trusted, the bound on its error, and
              who vouched for it (ntp, chrony, gps, declared)
+    reception  whether it stands where boxes arrive
     """
 
     name: str
@@ -44,6 +46,7 @@ class GatewayState:
     clock_error_ms: int | None = None
     clock_reference: str | None = None
     clock_at_ms: int | None = None
+    reception: bool = False
 
 
 class Enrolment:
@@ -121,9 +124,22 @@ class Enrolment:
                     clock_error_ms=row.clock_error_ms,
                     clock_reference=row.clock_reference,
                     clock_at_ms=row.clock_at_ms,
+                    reception=row.reception,
                 )
                 for row in rows
             ]
+
+    def place(self, gateway: str, who: str, *, reception: bool) -> None:
+        """Say whether a gateway stands at a reception. Raises InputError for one that nobody has enrolled."""
+        with self._store.write() as connection:
+            begin_act(connection)
+            was = connection.execute(select(gateways.c.reception).where(gateways.c.name == gateway)).scalar()
+            if was is None:
+                raise InputError("gateway", f"no gateway {gateway} is enrolled")
+            if was != reception:
+                connection.execute(update(gateways).where(gateways.c.name == gateway).values(reception=reception))
+                told = [json.dumps({"reception": value}) for value in (was, reception)]
+                record_act(connection, Act(who, "place", f"gateway {gateway}", *told), self._now_ms())
 
     def note_status(self, gateway: str, *, online: bool, at_ms: int | None) -> None:
         """Remember what a gateway, or its last will, says of its link. Each worker hears it; the first one tells."""

@@ -54,9 +54,9 @@ class Shares:
         self._loggers_of = _by_box(tenures)
         self._boxless = {place for place, carried in enumerate(self._carried) if not carried}
 
-    def of(self, gateway: str) -> Share:
-        """Return what one gateway is given."""
-        codes = self._common | self._own[gateway]
+    def of(self, gateway: str, *, all_boxes: bool = False) -> Share:
+        """Return what one gateway is given; with `all_boxes` also what is for others: at a reception."""
+        codes = set(self._box_places) if all_boxes else self._common | self._own[gateway]
         given = set(self._boxless).union(*(self._consignments_of[code] for code in codes))
         codes = codes.union(*(self._carried[place] for place in given))
         loggers = set[int]().union(*(self._loggers_of[code] for code in codes))

@@ -26,12 +26,13 @@ def carried_in(configuration: Configuration, box: str) -> tuple[Consignment, ...
     return tuple(
         consignment
         for consignment in configuration.consignments
-        if consignment.received_at is None
-        and any(
-            carriage.box == box
-            for carriage in (*consignment.carriage, *(part for item in consignment.items for part in item.carriage))
-        )
+        if consignment.received_at is None and _is_in(consignment, box)
     )
+
+
+def _is_in(consignment: Consignment, box: str) -> bool:
+    own = (part for item in consignment.items for part in item.carriage)
+    return any(carriage.box == box for carriage in (*consignment.carriage, *own))
 
 
 def _enrolled(logger: Logger, configuration: Configuration, profiles: dict[str, Profile]) -> Enrolled:
@@ -52,9 +53,16 @@ def _enrolled(logger: Logger, configuration: Configuration, profiles: dict[str, 
     return Enrolled(
         memory_interval_s=memory_interval_s,
         thresholds_mc=tuple(sorted({round((limit_c - offset_c) * 1000) for limit_c in limits_c}))[:THRESHOLDS_MAX],
-        since_ms=_carried_since_ms(carried, box, logger.since),
+        since_ms=_carried_since_ms(_to_read(configuration, box, carried), box, logger.since),
         numbers=NUMBERS.get(logger.kind),
     )
+
+
+def _to_read(configuration: Configuration, box: str, carried: tuple[Consignment, ...]) -> tuple[Consignment, ...]:
+    """Return what a memory is asked about. At a reception also what was received before its logger was heard there."""
+    if not configuration.reception:
+        return carried
+    return tuple(consignment for consignment in configuration.consignments if _is_in(consignment, box))
 
 
 def _limits_c(profiles: Iterable[Profile]) -> set[float]:

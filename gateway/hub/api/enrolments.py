@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Path
 from pydantic import Field, StringConstraints
 
 from gateway.core.configuration import Code
 from gateway.core.profiles import Model
 from gateway.hub.access.roles import Right
-from gateway.hub.api.access import HubRooms, needs
+from gateway.hub.api.access import Administrator, HubRooms, needs
 from gateway.hub.api.problems import documented
 from gateway.hub.enrolment import EnrolmentRefusedError, GatewayState
 
@@ -51,3 +51,19 @@ def enrol(request: EnrolmentRequest, rooms: HubRooms) -> EnrolmentAnswer:
 def list_gateways(rooms: HubRooms) -> list[GatewayState]:
     """List the enrolled gateways, their link, and how far their logs have arrived."""
     return rooms.enrolment.gateways()
+
+
+class Placement(Model):
+    """Where a gateway is: in a vehicle, or at a reception, where it is told of every box and reads out what arrives."""
+
+    reception: Annotated[bool, Field(examples=[True])]
+
+
+@router.put("/gateways/{gateway}/placement", responses=documented(401, 403, 413, 422))
+def place_gateway(
+    gateway: Annotated[Code, Path(examples=["BENCH-1"])], placement: Placement, rooms: HubRooms, who: Administrator
+) -> Placement:
+    """Say whether a gateway stands at a reception. It gets a new configuration at once."""
+    rooms.enrolment.place(gateway, who, reception=placement.reception)
+    rooms.bells.registered.ring()
+    return placement

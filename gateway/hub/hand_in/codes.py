@@ -22,6 +22,7 @@ _GROUP = 4
 _READ_AS = str.maketrans({"0": "O", "1": "I", "8": "B", "-": "", " ": ""})
 """Digits that no code has, as what they are mistaken for."""
 LISTED_MAX = 200
+PATH = "/hand-in"
 
 
 class Standing(StrEnum):
@@ -81,6 +82,11 @@ def make_code() -> str:
 def hash_code(given: str) -> bytes:
     """Return what is stored of a code, however it was typed."""
     return hash_secret(given.strip().upper().translate(_READ_AS))
+
+
+def address_of(public_url: str, asked_at: str) -> str:
+    """Return the address of the page to hand in, without a code: as the settings say, else as the hub was asked."""
+    return (public_url or asked_at.rstrip("/")) + PATH
 
 
 def find_hand_in(connection: Connection, code: str, *, locked: bool = False) -> HandIn | None:

@@ -11,6 +11,7 @@ from gateway.core.configuration import Configuration, Consignment, Examination, 
 from gateway.core.exposure import to_ms
 from gateway.core.profiles import Kind, Profile
 from gateway.core.verdicts import LifeLeft, Verdict, worst
+from gateway.hub.readouts import ReadOut, read_readout
 from gateway.hub.rooms import Rooms
 from gateway.hub.rows import Registered
 from gateway.hub.trips import behind_ms, read_trips, until_ms
@@ -78,7 +79,10 @@ class ItemView:
 
 @dataclass(frozen=True, slots=True)
 class ConsignmentView:
-    """A consignment as the bench shows it. `chosen` is the scanned item, "" for all."""
+    """A consignment as the bench shows it. `chosen` is the scanned item, "" for all.
+
+    `behind` and `reading` say what is still to come, "" for nothing: of a vehicle's log, of a logger's memory.
+    """
 
     code: str
     is_received: bool
@@ -87,6 +91,7 @@ class ConsignmentView:
     verdict: Verdict | None
     tally: Sequence[tuple[Verdict, int]]
     behind: str
+    reading: str
     items: Sequence[ItemView]
     chosen: str
     others: int
@@ -129,6 +134,8 @@ def _view_consignment(rooms: Rooms, known: Registered, scanned: str, speech: Spe
     with rooms.store.read() as connection:
         current = {(v.judgement.item, v.judgement.examination): v for v in read_current(connection, consignment.code)}
         late_ms = behind_ms(connection, consignment, loggers, now_ms)
+        judged = [versioned.judgement for versioned in current.values()]
+        readout = read_readout(connection, consignment, loggers, judged, now_ms)
     chosen = [item for item in consignment.items if item.code == scanned] or list(consignment.items)
     verdicts = [current[key].judgement.verdict for key in current if key[0] in {item.code for item in chosen}]
     items, drawn = [], 0
@@ -144,10 +151,18 @@ def _view_consignment(rooms: Rooms, known: Registered, scanned: str, speech: Spe
         verdict=worst(verdicts) if verdicts else None,
         tally=[(verdict, verdicts.count(verdict)) for verdict in reversed(Verdict) if verdict in verdicts],
         behind=say_behind(late_ms, speech) if late_ms else "",
+        reading="" if readout is None else _say_readout(readout, speech),
         items=items,
         chosen=scanned if len(chosen) < len(consignment.items) else "",
         others=len(consignment.items) - len(chosen),
     )
+
+
+def _say_readout(readout: ReadOut, speech: Speech) -> str:
+    if not readout.is_heard:
+        return speech.gettext(N_("Data incomplete: put the box where the gateway of the reception hears it."))
+    form = N_("Data incomplete: being read out from the logger, {n} of {m} readings.")
+    return speech.gettext(form).format(n=readout.fetched, m=readout.expected)
 
 
 def _view_item(

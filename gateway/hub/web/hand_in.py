@@ -20,7 +20,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from gateway.core.errors import InputError
 from gateway.core.identifiers import check_code
 from gateway.hub.api.access import HubRooms
-from gateway.hub.hand_in.codes import HandIn, Standing
+from gateway.hub.hand_in.codes import PATH, HandIn, Standing
 from gateway.hub.hand_in.desk import UNDO_MS, NothingToHandInError, NotOpenError
 from gateway.hub.hand_in.statements import ITEMS_MAX, PLACE_MAX, Handler, MomentError, Statement, UnknownKindError
 from gateway.hub.rooms import Rooms
@@ -34,7 +34,7 @@ from gateway.hub.web.setup.sheets import MISSING, NOT_A_CODE, NOT_OFFERED, Field
 from gateway.language import Speech
 from gateway.language.speech import N_
 
-HERE = "/hand-in"
+HERE = PATH
 CODE_MAX = 64
 CODE_COOKIE = "hand-in"
 UNDO_COOKIE = "hand-in-undo"

@@ -13,12 +13,11 @@ from markupsafe import Markup
 from gateway.core.errors import InputError
 from gateway.hub.access.callers import Caller
 from gateway.hub.api.access import HubRooms, Receiving
-from gateway.hub.hand_in.codes import LISTED_MAX, HandIn, Standing
+from gateway.hub.hand_in.codes import LISTED_MAX, HandIn, Standing, address_of
 from gateway.hub.hand_in.desk import AT_ONCE_MAX, Made, Order
 from gateway.hub.rooms import Rooms
 from gateway.hub.times import real_ms
 from gateway.hub.web.barcodes import draw_qr
-from gateway.hub.web.hand_in import HERE as PUBLIC
 from gateway.hub.web.hand_in import say_handler
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.rendering import render
@@ -87,7 +86,7 @@ def make_codes(rooms: HubRooms, request: Request, caller: Receiving, reader: Rea
     except InputError as error:
         fields.refuse(error.field, {"box": NO_BOX, "profile": NO_PROFILE}.get(error.field, TOO_MANY))
         return _show(rooms, caller, reader, fields.sheet)
-    address = address_of(rooms, str(request.base_url))
+    address = address_of(rooms.settings.http.public_url, str(request.base_url))
     title = reader.gettext(N_("QR code to hand in box {box}")).format(box=box)
     labels = [CodeLabel(one, draw_qr(f"{address}#{one.code}", title)) for one in made]
     return render("hand_in_labels.html", rooms, caller, reader, labels=labels, address=address, here=HERE)
@@ -102,11 +101,6 @@ def revoke(rooms: HubRooms, caller: Receiving, reader: Reader, sheet: Filled) ->
         return _show(rooms, caller, reader, fields.sheet)
     rooms.hand_ins.revoke(number, caller.name)
     return RedirectResponse(HERE, 303)
-
-
-def address_of(rooms: Rooms, base_url: str) -> str:
-    """Return the address of the page to hand in, without a code: as the settings say, else as it was asked for."""
-    return (rooms.settings.http.public_url or base_url.rstrip("/")) + PUBLIC
 
 
 def _show(rooms: Rooms, caller: Caller, speech: Speech, sheet: Sheet) -> HTMLResponse:

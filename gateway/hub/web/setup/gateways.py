@@ -100,6 +100,15 @@ def revoke(rooms: HubRooms, caller: Configuring, reader: Reader, sheet: Filled) 
     return RedirectResponse(f"{HERE}/one?{urlencode({'name': known.name, 'done': 'revoked'})}", 303)
 
 
+@router.post(f"{HERE}/place")
+def place(rooms: HubRooms, caller: Configuring, sheet: Filled) -> RedirectResponse:
+    """Say whether a gateway stands at a reception."""
+    known = _known(rooms, sheet.text("gateway"))
+    rooms.enrolment.place(known.name, caller.name, reception=sheet.text("reception") == "1")
+    ring(rooms)
+    return RedirectResponse(f"{HERE}/one?{urlencode({'name': known.name, 'done': 'placed'})}", 303)
+
+
 def _revoke(connection: Connection, rooms: Rooms, name: str, who: str, reason: str, key: str) -> None:
     begin_act(connection)
     revoke_keys(connection, name, rooms.clock.now_ms(), who=who, reason=reason, key=key)
