@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 import msgspec
 from sqlalchemy import Connection, Row, select
 
+from gateway.core.segments import NO_HASH
+from gateway.hub.audit import Act, count_acts, hash_entry
 from gateway.hub.schema import audit
 from gateway.hub.store import Store
 from gateway.hub.times import to_datetime
@@ -65,9 +67,8 @@ def read_entries(
     return [_to_entry(row) for row in connection.execute(newest)][::-1]
 
 
-def each_entry(store: Store, wanted: Wanted, through: int) -> Iterator[Entry]:
-    """Yield entries up to an id, page by page: nobody waits for a reader."""
-    after = 0
+def each_entry(store: Store, wanted: Wanted, through: int, after: int = 0) -> Iterator[Entry]:
+    """Yield entries after an id and up to another, page by page: nobody waits for a reader."""
     while after < through:
         with store.read() as connection:
             page = read_entries(connection, wanted, after=after, limit=PAGE)
@@ -105,3 +106,41 @@ def _line(cells: Iterable[str]) -> bytes:
 def _to_entry(row: Row[tuple[object, ...]]) -> Entry:
     texts = (row.who, row.act, row.subject, row.old, row.new, row.reason)
     return Entry(row.id, row.at_ms, *texts, bytes(row.previous).hex(), bytes(row.hash).hex())
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The newest entries, checked one by one. `head` is the hash of the last, "" where there is none.
+
+    checked  how many; `is_whole`: these are all there are
+    removed  of how many the words are gone after their retention; their places in the chain are kept
+    fault    the first entry that was altered, or does not follow the one before it; None for none
+    """
+
+    checked: int
+    head: str
+    is_whole: bool
+    removed: int
+    fault: int | None
+
+
+def check_chain(store: Store, most: int) -> Chain:
+    """Recompute the hashes of the newest entries, at most so many. `coldchain verify` compares with the heads too."""
+    with store.read() as connection:
+        through = count_acts(connection)
+    after = max(0, through - most)
+    previous = NO_HASH.hex() if not after else None
+    checked, removed, head = 0, 0, ""
+    for entry in each_entry(store, Wanted(), through, after):
+        checked += 1
+        removed += not entry.who
+        follows = previous is None or entry.previous == previous
+        if not follows or (entry.who and _hash_again(entry) != entry.hash):
+            return Chain(checked, entry.hash, not after, removed, entry.id)
+        previous = head = entry.hash
+    return Chain(checked, head, not after, removed, None)
+
+
+def _hash_again(entry: Entry) -> str:
+    act = Act(entry.who, entry.act, entry.subject, entry.old, entry.new, entry.reason)
+    return hash_entry(act, entry.at_ms, bytes.fromhex(entry.previous)).hex()

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from gateway.hub.web.quality import acts, alerts, explorer, inbox, indicators, queue
+from gateway.hub.web.quality import acts, alerts, audit, explorer, inbox, indicators, queue
 
-PAGES = (queue, acts, explorer, indicators, alerts, inbox)
+PAGES = (queue, acts, explorer, indicators, alerts, inbox, audit)

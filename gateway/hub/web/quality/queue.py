@@ -40,6 +40,8 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 Reading = Annotated[Caller, Depends(Requirement(Right.READ_BREACHES))]
 Acknowledging = Annotated[Caller, Depends(Requirement(Right.ACKNOWLEDGE))]
+Day = Annotated[date, Field(ge=date(1970, 1, 1), le=date(9000, 1, 1))]
+"""A day that has one before and one after it, wherever it is reckoned on."""
 _Text = Annotated[str, StringConstraints(max_length=64, pattern=r"^[^\x00-\x1f]*$", strip_whitespace=True)]
 
 
@@ -52,8 +54,8 @@ class QueueQuery(BaseModel):
     vehicle: _Text = ""
     profile: _Text = ""
     receiver: _Text = ""
-    since: date | Literal[""] = ""
-    until: date | Literal[""] = ""
+    since: Day | Literal[""] = ""
+    until: Day | Literal[""] = ""
     mine: Literal["", "1"] = ""
     code: _Text = ""
     sort: Order = Order.NEWEST
@@ -68,8 +70,8 @@ class QueueQuery(BaseModel):
             vehicle=self.vehicle,
             profile=self.profile,
             receiver=self.receiver,
-            since_ms=_midnight_ms(self.since) if self.since else None,
-            until_ms=_midnight_ms(self.until + timedelta(days=1)) if self.until else None,
+            since_ms=midnight_ms(self.since) if self.since else None,
+            until_ms=midnight_ms(self.until + timedelta(days=1)) if self.until else None,
             assigned_to=who if self.mine else "",
             code=self.code,
         )
@@ -204,5 +206,6 @@ def _offered(rooms: Rooms) -> dict[str, Sequence[str]]:
     return found
 
 
-def _midnight_ms(day: date) -> int:
+def midnight_ms(day: date) -> int:
+    """Return when a day begins in Norway, UTC in milliseconds."""
     return to_ms(datetime.combine(day, time(), OSLO))
