@@ -28,6 +28,7 @@ from gateway.hub.api.limits import BodyLimit
 from gateway.hub.api.problems import documented, install_problems
 from gateway.hub.api.rates import Rates
 from gateway.hub.rooms import Rooms
+from gateway.hub.web.errors import install_error_pages
 from gateway.hub.web.pages import install_pages
 
 _DESCRIPTION = """
@@ -74,4 +75,5 @@ def create_app(rooms: Rooms) -> FastAPI:
     app.add_middleware(BodyLimit)  # within what install_pages adds: its refusals carry the security headers too
     install_pages(app)
     install_problems(app)
+    install_error_pages(app)
     return app

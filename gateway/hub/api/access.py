@@ -115,6 +115,15 @@ def _find_bearer(rooms: Rooms, given: str) -> Caller | None:
 AnyCaller = Annotated[Caller, Depends(caller_of)]
 
 
+class MissingRightError(HTTPException):
+    """Whoever asks may not do that; it says who may."""
+
+    def __init__(self, right: Right) -> None:
+        who = ", ".join(role.replace("_", " ") for role in roles_with(right))
+        super().__init__(403, f"this is for: {who}")
+        self.right = right
+
+
 @dataclass(frozen=True, slots=True)
 class Requirement:
     """A dependency that lets those through who have a right; answers 401 or 403 otherwise."""
@@ -124,8 +133,7 @@ class Requirement:
     def __call__(self, caller: AnyCaller) -> Caller:
         """Return who asks."""
         if not caller.may(self.right):
-            who = ", ".join(role.replace("_", " ") for role in roles_with(self.right))
-            raise HTTPException(403, f"this is for: {who}")
+            raise MissingRightError(self.right)
         return caller
 
 
