@@ -29,6 +29,10 @@ _SSCC, _GTIN, _SERIAL, _GRAI, _GIAI = "00", "01", "21", "8003", "8004"
 _GRAI_KEY = 14
 """A leading zero and thirteen digits, the last of them the check digit; what follows is the serial number."""
 
+_BARE_SSCC = re.compile(r"[0-9]{18}")
+_BARE_GRAI = re.compile(r"0?(?P<key>[0-9]{13})(?P<serial>[A-Za-z0-9._:/+-]{1,16})")
+_LINK = "https://id.gs1.org/"
+
 
 class Scheme(StrEnum):
     """What a mark names."""
@@ -68,6 +72,35 @@ def read_mark(scanned: str) -> Mark | None:
     return None
 
 
+def aliases_of(mark: Mark) -> tuple[str, ...]:
+    """Return under which other codes it may be registered: as a web address, a GRAI without the zero before it."""
+    whole = mark.codes[0]
+    match mark.scheme:
+        case Scheme.SSCC | Scheme.GRAI | Scheme.GIAI:
+            key = mark.codes[-1]
+            link = f"{_LINK}{whole.removesuffix(key)}/{key}"
+            return (link, key[1:]) if mark.scheme is Scheme.GRAI else (link,)
+        case Scheme.SGTIN:
+            trade, serial = whole[2 : 2 + _GRAI_KEY], whole[4 + _GRAI_KEY :]
+            return (f"{_LINK}{_GTIN}/{trade}/{_SERIAL}/{serial}",)
+
+
+def read_bare(scanned: str) -> Mark | None:
+    """Return what a key names that was scanned or typed without its application identifier, None for no such key.
+
+    An SSCC has 18 digits and a GRAI thirteen, filled up with a zero or not, before its serial. Only a check digit tells
+    them from other codes, so this is for finding what is registered, never for registering.
+    """
+    text = scanned.strip()
+    if _BARE_SSCC.fullmatch(text) and _is_right(text):
+        return Mark(Scheme.SSCC, (_SSCC + text, text))
+    found = _BARE_GRAI.fullmatch(text)
+    if found is None or not _is_right("0" + found["key"]):
+        return None
+    asset = "0" + found["key"] + found["serial"]
+    return Mark(Scheme.GRAI, (_GRAI + asset, asset))
+
+
 def _split(scanned: str) -> Mapping[str, str]:
     """Return the values by application identifier, nothing for what is no GS1 message."""
     if scanned.startswith("("):
@@ -84,6 +117,10 @@ def _split(scanned: str) -> Mapping[str, str]:
 
 def _checked(scheme: Scheme, key: str, value: str) -> str:
     """Return `value` if the last digit of `key` is its check digit."""
-    if not key.isascii() or not key.isdecimal() or gs1_standard_check_digit(key[:-1]) != int(key[-1]):
+    if not _is_right(key):
         raise InputError("code", f"the check digit of this {scheme.value} is wrong: scan it again")
     return value
+
+
+def _is_right(key: str) -> bool:
+    return key.isascii() and key.isdecimal() and gs1_standard_check_digit(key[:-1]) == int(key[-1])

@@ -99,8 +99,10 @@ class Configurations:
             wanted = select(table.c.name, table.c.reception).where(table.c.revoked_at_ms.is_(None))
             shares = self._shares(connection)
             refreshed = (
-                self._refresh(connection, name, shares.of(name, all_boxes=reception), reception=reception)
-                for name, reception in sorted(connection.execute(wanted).tuples())
+                self._refresh(
+                    connection, row.name, shares.of(row.name, all_boxes=row.reception), reception=row.reception
+                )
+                for row in connection.execute(wanted.order_by(table.c.name)).all()
             )
             return [configuration for configuration in refreshed if configuration is not None]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.errors import InputError
-from gateway.core.gs1 import Mark, Scheme, read_mark
+from gateway.core.gs1 import Mark, Scheme, aliases_of, read_bare, read_mark
 from gateway.core.identifiers import check_code
 
 SSCC = "376130321109103420"  # the example of GS1 Switzerland
@@ -88,3 +88,42 @@ def test_nothing_that_can_be_scanned_breaks_it(scanned: str) -> None:
     with suppress(InputError):
         mark = read_mark(scanned)
         assert mark is None or mark.codes
+
+
+@pytest.mark.parametrize(
+    ("scanned", "mark"),
+    [
+        (SSCC, read_mark(f"00{SSCC}")),
+        (f"{GRAI}BOX-17", read_mark(f"8003{GRAI}BOX-17")),
+        (f"{GRAI[1:]}BOX-17", read_mark(f"8003{GRAI}BOX-17")),
+        (SSCC[:-1] + "1", None),
+        ("07038010068981BOX-17", None),
+        ("T-4711", None),
+        ("", None),
+    ],
+)
+def test_a_bare_key_is_known_by_its_check_digit(scanned: str, mark: Mark | None) -> None:
+    assert read_bare(scanned) == mark
+    assert (mark is not None) == (scanned.startswith((SSCC, GRAI, GRAI[1:])))
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        f"https://id.gs1.org/00/{SSCC}",
+        f"https://id.gs1.org/8003/{GRAI}17",
+        "https://id.gs1.org/8004/7038010BOX1",
+        "https://id.gs1.org/01/07038010068980/21/X-9",
+    ],
+)
+def test_a_mark_written_as_a_web_address_is_the_same_mark(link: str) -> None:
+    mark = read_mark(link)
+    assert mark is not None
+    assert link in aliases_of(mark)
+    assert all(check_code("code", code) for code in aliases_of(mark))
+
+
+@given(st.text(max_size=140))
+def test_nothing_that_can_be_typed_breaks_the_bare_reading(scanned: str) -> None:
+    mark = read_bare(scanned)
+    assert mark is None or aliases_of(mark)

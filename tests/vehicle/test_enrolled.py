@@ -66,3 +66,13 @@ def test_what_is_received_is_carried_no_more() -> None:
     received = configuration(received_at="2026-06-01T12:00:00+02:00")
     assert carried_in(received, "BOX-1") == ()
     assert enrolled_loggers(received)["C0:FF:EE:00:00:01"].thresholds_mc == ()
+
+
+def test_at_a_reception_what_was_received_is_read_out_all_the_same() -> None:
+    received = configuration(received_at="2026-06-01T11:00:00+02:00")
+    assert enrolled_loggers(received)["C0:FF:EE:00:00:01"].since_ms is None
+    there = received.model_copy(update={"reception": True})
+    begins = datetime(2026, 6, 1, 6, tzinfo=UTC)
+    logger = enrolled_loggers(there)["C0:FF:EE:00:00:01"]
+    assert logger.since_ms == round(begins.timestamp() * 1000)
+    assert logger.thresholds_mc == (), "nothing in it is watched any more"

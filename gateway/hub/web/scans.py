@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from gateway.core.errors import InputError
-from gateway.core.gs1 import Mark, read_mark
+from gateway.core.gs1 import Mark, aliases_of, read_bare, read_mark
 
 
 def codes_of(scanned: str) -> tuple[str, ...]:
-    """Return the codes that a scan may be registered under: as it is, then what it names as a GS1 mark."""
-    mark = _mark_of(scanned)
-    return tuple(dict.fromkeys((scanned, *(() if mark is None else mark.codes))))
+    """Return the codes that a scan may be registered under: as it is, then what it names as a GS1 mark, bare or not."""
+    mark = _mark_of(scanned) or read_bare(scanned)
+    return tuple(dict.fromkeys((scanned, *(() if mark is None else (*mark.codes, *aliases_of(mark))))))
 
 
 def own_code_of(scanned: str) -> str:
