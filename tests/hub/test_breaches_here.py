@@ -73,7 +73,7 @@ async def test_a_nurse_acknowledges_what_the_message_tells_of(rooms: Rooms, be: 
     done = await nurse.post("/bench/breaches/2/acknowledge", code="C-1")
     assert (done.status_code, done.headers["location"]) == (303, "/bench?code=C-1")
     after = await nurse.get("/bench?code=C-1")
-    assert "Still running Acknowledged by The nurse, " in words_of(after)
+    assert "Still running · Acknowledged by The nurse, " in words_of(after)
     assert offered(after) == ["/bench/breaches/1/acknowledge"]
     standing = rooms.reviews.review(2).standing
     assert (standing.state, standing.acknowledged_by) == (ReviewState.ACKNOWLEDGED, "nurse")

@@ -15,12 +15,13 @@ from gateway.hub.notification.wording import say_alert
 from gateway.hub.review.alerts import StoredAlert, check_alert_is_theirs, read_alert, to_alert
 from gateway.hub.review.competence import NotYoursError
 from gateway.hub.review.decisions import Decision
+from gateway.hub.review.lifecycle import ReviewState
 from gateway.hub.review.queue import QueuedBreach, read_unclosed
 from gateway.hub.rooms import Rooms
 from gateway.hub.schema import alerts, users, vigils
 from gateway.hub.web.bench import BenchView
 from gateway.hub.web.quality.queue import to_line
-from gateway.hub.web.quality.words import say_life
+from gateway.hub.web.quality.words import STATES, say_life
 from gateway.language import Speech
 from gateway.language.speech import N_
 
@@ -34,12 +35,13 @@ class Matter:
     """A breach or an alert, in words.
 
     life          whether it runs, "" for an alert
-    state         how far people are with a breach, "" for an alert
+    state         how far people are with it
     acknowledged  by whom and when, "" while nobody has
     is_offered    this reader may acknowledge it, now
     """
 
     id: int
+    is_breach: bool
     consignment: str
     item: str
     title: str
@@ -130,6 +132,7 @@ def _to_breach(queued: QueuedBreach, caller: Caller, names: Mapping[str, str], s
     line, breach, standing = to_line(queued, caller, speech), queued.breach, queued.standing
     return Matter(
         id=breach.id,
+        is_breach=True,
         consignment=breach.consignment,
         item=breach.item,
         title=line.title,
@@ -147,12 +150,13 @@ def _to_alert(
     said = say_alert(read_story(connection, alert.id), speech)
     return Matter(
         id=alert.id,
+        is_breach=False,
         consignment=str(alert.about["consignment"]),
         item=str(alert.about.get("item") or ""),
         title=said.title,
         text=said.text,
         life="",
-        state="",
+        state=speech.gettext(STATES[ReviewState.OPEN]),
         acknowledged=_say_acknowledged(alert.acknowledged_by, alert.acknowledged_at_ms, names, speech),
         is_offered=alert.acknowledged_by is None and _is_theirs(connection, alert, caller),
     )

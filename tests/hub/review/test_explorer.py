@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -11,12 +12,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from gateway import profiles
 from gateway.core.configuration import Box, Calibration, Logger
 from gateway.hub.app import create_app
 from gateway.hub.projection.history import Interval
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
 from gateway.hub.web.quality import explorer
+from gateway.hub.web.quality.limits import say_limits
 from gateway.hub.web.quality.lines import Lines, draw_lines, label_ticks, make_line, offsets_in, to_document
 from gateway.language import Language, speech_of
 from tests.hub.vans import LOGGER, START_MS, Van, iso, observe
@@ -56,6 +59,33 @@ def test_extremes_of_an_interval_are_both_drawn() -> None:
     assert min(heights) == heights[1]
     assert max(heights) == heights[4]
     assert "nan" not in draw_lines(lines(), ENGLISH)
+
+
+def test_limits_stand_where_they_belong_and_what_is_far_away_is_only_said() -> None:
+    potassium = profiles.load("potassium")  # 15 to 25 °C, and never below 8 °C
+    warm = replace(lines(interval(0, 19, 19), interval(1, 22, 26)), profile=potassium)
+    document = to_document(warm, ENGLISH)["limits"]
+    assert document == {
+        "lines": [
+            {"at": 8.0, "kind": "low", "label": "8 °C"},
+            {"at": 15.0, "kind": "band", "label": "15 °C"},
+            {"at": 25.0, "kind": "band", "label": "25 °C"},
+        ],
+        "bands": [(15.0, 25.0)],
+    }
+    picture = draw_lines(warm, ENGLISH)
+    (band,) = re.findall(r'class="band" x="[^"]*" y="([^"]*)" width="[^"]*" height="([^"]*)"', picture)
+    drawn = re.findall(r'class="limit" d="M[^ ]* ([^"H]*)H', picture)
+    low, cold_end, warm_end = (float(y) for y in drawn)
+    assert (float(band[0]), float(band[0]) + float(band[1])) == pytest.approx((warm_end, cold_end), abs=0.2)
+    # 7 °C to 27 °C is what is shown, a degree beyond what is in it: the lines divide it as the figures do.
+    assert (low - cold_end) / (cold_end - warm_end) == pytest.approx(7 / 10, abs=0.01)
+    frozen = replace(lines(interval(0, -80, -70)), profile=potassium)
+    assert to_document(frozen, ENGLISH)["limits"] == {"lines": [], "bands": [(15.0, 25.0)]}
+    assert 'class="limit"' not in draw_lines(frozen, ENGLISH)
+    assert say_limits(potassium, ENGLISH).endswith(f"version {potassium.version}: 15 °C to 25 °C, not below 8 °C")
+    assert say_limits(profiles.load("insulin-glargine-in-use"), ENGLISH).endswith(": 0 °C to 30 °C")
+    assert 'class="band"' not in draw_lines(lines(interval(0, 5, 5)), ENGLISH)
 
 
 def test_the_hour_that_comes_twice_reads_twice() -> None:
@@ -101,7 +131,9 @@ async def test_what_cannot_be_shown_is_said(rooms: Rooms) -> None:
     assert (unknown.status_code, unknown.json()["field"]) == (422, "logger")
     long = await get(rooms, "/explore/data", logger=LOGGER, since_ms=0, until_ms=START_MS)
     assert (long.status_code, long.json()["field"]) == (422, "until")
-    for asked, said in (({"since": "yesterday"}, "no moment"), ({"logger": "nobody"}, "not enrolled")):
+    refusals = [({"since": "yesterday"}, "no moment"), ({"logger": "nobody"}, "not enrolled")]
+    refusals += [({"logger": LOGGER, "profile": "nothing"}, "There is no profile of this name.")]
+    for asked, said in refusals:
         page = await get(rooms, "/explore", **asked)
         assert page.status_code == 422
         assert said in page.text
@@ -111,12 +143,16 @@ async def test_without_the_library_the_server_draws_and_links_zoom(
     rooms: Rooms, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(explorer, "VENDOR", tmp_path)
-    page = await get(rooms, "/explore", logger=LOGGER, since=iso(0), until=iso(3600))
+    page = await get(rooms, "/explore", logger=LOGGER, since=iso(0), until=iso(3600), profile="storage-2-8")
     assert page.status_code == 200
+    assert page.text.count('class="limit" d=') == 2
+    assert '<option value="storage-2-8" selected>' in page.text
+    assert ": 2 °C to 8 °C</span>" in page.text
     assert "uPlot" not in page.text
     assert page.text.count('class="run run-0" d=') == 1 + 1  # the line, and its sample in the legend
     assert "14.5 °C" in page.text
     ways = re.findall(r'<a href="(/explore\?[^"]*)">(?:[^<]*)</a>', page.text.replace("&amp;", "&"))
     assert len(ways) == 4
+    assert all("profile=storage-2-8" in way for way in ways)
     for way in ways:
         assert (await get(rooms, way)).status_code == 200

@@ -163,6 +163,7 @@ async def test_the_explorer_zooms_in_norways_time_and_a_gap_stays_a_gap(page: Pa
     figure = page.locator("#explorer[data-ready]")
     await figure.wait_for()
     over = page.locator(".u-over")
+    await over.scroll_into_view_if_needed()
     box = await over.bounding_box()
     assert box is not None
     gap, measured = [await drawn_at(page, part) for part in (0.5, 0.1)]
@@ -178,6 +179,43 @@ async def test_the_explorer_zooms_in_norways_time_and_a_gap_stays_a_gap(page: Pa
     await expect(figure).not_to_have_attribute("data-ready", first or "", timeout=SLOW_MS)
     assert "since=" in page.url
     assert "%2B02%3A00" in page.url
+
+
+@with_library
+async def test_the_explorer_draws_the_limits_of_a_profile_behind_the_lines(page: Page) -> None:
+    since, until = (iso(at_s).replace("+00:00", "Z") for at_s in (0, 3600))
+    for profile, is_drawn in (("", False), ("storage-2-8", True)):
+        await page.goto(f"/explore?logger={LOGGER}&since={since}&until={until}&profile={profile}")
+        await page.locator("#explorer[data-ready]").wait_for()
+        # In the gap nothing hides them: 2 °C to 8 °C of what is shown from 1 °C to 9 °C.
+        band, limit = [await share_of(page, token) for token in ("--band", "--limit")]
+        assert (band > 0, limit > 0) == (is_drawn, is_drawn)
+    assert 0.7 < band < 0.76
+
+
+async def share_of(page: Page, token: str) -> float:
+    """How much of the picture's middle is of a colour of the style sheet."""
+    share: float = await page.evaluate(
+        """token => {
+            const canvas = document.querySelector('#chart canvas');
+            const over = document.querySelector('.u-over').getBoundingClientRect();
+            const whole = canvas.getBoundingClientRect();
+            const scale = canvas.width / whole.width;
+            const rgb = getComputedStyle(document.documentElement).getPropertyValue(token).trim();
+            const wanted = [1, 3, 5].map((at) => parseInt(rgb.slice(at, at + 2), 16));
+            const left = Math.round((over.left - whole.left + over.width * 0.45) * scale);
+            const size = [over.width * 0.1, over.height].map((one) => Math.round(one * scale));
+            const top = Math.round((over.top - whole.top) * scale);
+            const pixels = canvas.getContext('2d').getImageData(left, top, ...size).data;
+            let found = 0;
+            for (let i = 0; i < pixels.length; i += 4) {
+                if (wanted.every((one, at) => Math.abs(pixels[i + at] - one) < 4)) found++;
+            }
+            return found / (size[0] * size[1]);
+        }""",
+        token,
+    )
+    return share
 
 
 async def drawn_at(page: Page, part: float) -> int:

@@ -115,6 +115,8 @@ def view_breach(rooms: Rooms, breach_id: int, speech: Speech) -> BreachView:
             carried = {*vehicles, *([case.consignment.vehicle] if case.consignment.vehicle else [])}
             acts = read_acts(connection, case.consignment, queued.boxes, carried, span, speech)
     choices = rooms.choices.all()
+    # A vehicle may flag by a profile that nobody registered here.
+    known = "" if rooms.registry.profile(breach.profile) is None else breach.profile
     return BreachView(
         review=review,
         queued=queued,
@@ -132,7 +134,7 @@ def view_breach(rooms: Rooms, breach_id: int, speech: Speech) -> BreachView:
         versions=[_to_version(one, speech) for one in versions],
         entries=_entries(review.records, choices, speech),
         conclusion=next((one for one in reversed(review.records) if one.event is ReviewEvent.CONCLUDE), None),
-        explore=explore_address([trip.logger for trip in trips], span) if trips else "",
+        explore=explore_address([trip.logger for trip in trips], span, known) if trips else "",
     )
 
 

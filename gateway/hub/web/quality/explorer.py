@@ -27,6 +27,7 @@ from gateway.hub.rows import read_loggers
 from gateway.hub.times import to_oslo
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.moments import read_local
+from gateway.hub.web.quality.limits import say_limits
 from gateway.hub.web.quality.lines import Line, Lines, draw_lines, make_line, to_document
 from gateway.hub.web.quality.queue import Reading
 from gateway.hub.web.rendering import render
@@ -51,9 +52,10 @@ _Address = Annotated[str, StringConstraints(max_length=64, pattern=r"^[^\x00-\x1
 
 
 class ExplorerQuery(BaseModel):
-    """What stands in the address: loggers, and a stretch of time, local where no offset is stated."""
+    """What stands in the address: loggers, whose limits are shown, and a time, local where no offset is stated."""
 
     logger: Annotated[list[_Address], Field(max_length=LOGGERS_MAX)] = []
+    profile: _Address = ""
     since: Annotated[str, Field(max_length=40)] = ""
     until: Annotated[str, Field(max_length=40)] = ""
 
@@ -62,6 +64,7 @@ class DataQuery(BaseModel):
     """The same for the script; UTC in milliseconds."""
 
     logger: Annotated[list[_Address], Field(min_length=1, max_length=LOGGERS_MAX)]
+    profile: _Address = ""
     since_ms: Annotated[int, Field(ge=0, le=NUMBER_MAX)]
     until_ms: Annotated[int, Field(ge=0, le=NUMBER_MAX)]
 
@@ -90,7 +93,7 @@ def show_explorer(
     try:
         span = _read_span(query, span)
         if query.logger:
-            lines = read_lines(rooms, query.logger, span)
+            lines = read_lines(rooms, query.logger, span, query.profile)
     except (InputError, HistoryError) as error:
         refused = _say_refusal(error, reader)
     chosen = [code for code in query.logger if code in known]
@@ -108,10 +111,14 @@ def show_explorer(
         picture=None if lines is None else draw_lines(lines, reader),
         summaries=[] if lines is None else [_summarise(line) for line in lines.lines],
         refused=refused,
-        ways=_ways(chosen, span),
+        ways=_ways(chosen, span, query.profile),
+        profiles=[(one.id, one.title) for one in rooms.registry.profiles()],
+        profile=query.profile,
+        limits="" if lines is None or lines.profile is None else say_limits(lines.profile, reader),
+        is_banded=lines is not None and bool(lines.bounds().bands),
         has_script=has_chart_library(),
         LOGGERS_MAX=LOGGERS_MAX,
-        here=_address(chosen, span),
+        here=_address(chosen, span, query.profile),
     )
     page.status_code = HTTPStatus.UNPROCESSABLE_ENTITY if refused else HTTPStatus.OK
     return page
@@ -121,33 +128,36 @@ def show_explorer(
 def give_data(rooms: HubRooms, _caller: Reading, reader: Reader, query: Annotated[DataQuery, Query()]) -> JSONResponse:
     """Give the lines of a stretch of time as numbers."""
     try:
-        lines = read_lines(rooms, query.logger, (query.since_ms, query.until_ms))
+        lines = read_lines(rooms, query.logger, (query.since_ms, query.until_ms), query.profile)
     except HistoryError as error:
         raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
     document = to_document(lines, reader)
-    document["here"] = _address(query.logger, (query.since_ms, query.until_ms))
+    document["here"] = _address(query.logger, (query.since_ms, query.until_ms), query.profile)
     return JSONResponse(document, headers={"Cache-Control": "no-store"})
 
 
-def read_lines(rooms: Rooms, loggers: Sequence[str], span: tuple[int, int]) -> Lines:
-    """Return what some loggers measured; raises InputError and HistoryError. Blocking."""
+def read_lines(rooms: Rooms, loggers: Sequence[str], span: tuple[int, int], profile: str = "") -> Lines:
+    """Return what some loggers measured, with a profile's limits; raises InputError and HistoryError. Blocking."""
     known = _known(rooms)
     unknown = [code for code in loggers if code not in known]
     if unknown:
         raise InputError("logger", f"{unknown[0]} is not enrolled")
     if span[1] - span[0] > SPAN_MAX_MS:
         raise InputError("until", "more than 92 days at once")
+    limits = rooms.registry.profile(profile) if profile else None
+    if profile and limits is None:
+        raise InputError("profile", f"there is no profile {profile}")
     now_ms = rooms.clock.now_ms()
     question = ask(loggers, *span, now_ms, INTERVALS)
     found = _read(rooms, {code: known[code] for code in question.loggers}, question)
     made = [make_line(known[code], found[code], question.step_ms) for code in dict.fromkeys(loggers)]
-    return Lines(made, *span, question.step_ms)
+    return Lines(made, *span, question.step_ms, limits)
 
 
-def explore_address(loggers: Sequence[str], span: tuple[int, int]) -> str:
-    """Return where a stretch of some loggers is explored; of many loggers the first."""
+def explore_address(loggers: Sequence[str], span: tuple[int, int], profile: str = "") -> str:
+    """Return where a stretch of some loggers is explored, with a profile's limits; of many loggers the first."""
     chosen = list(dict.fromkeys(loggers))[:LOGGERS_MAX]
-    return _address(chosen, (max(span[0], span[1] - SPAN_MAX_MS), max(span[1], span[0] + SPAN_MIN_MS)))
+    return _address(chosen, (max(span[0], span[1] - SPAN_MAX_MS), max(span[1], span[0] + SPAN_MIN_MS)), profile)
 
 
 def has_chart_library() -> bool:
@@ -204,12 +214,12 @@ def _write(at_ms: int) -> str:
     return datetime.isoformat(to_oslo(at_ms - at_ms % 60_000), timespec="minutes")
 
 
-def _address(loggers: Sequence[str], span: tuple[int, int]) -> str:
-    asked = [("logger", code) for code in loggers]
+def _address(loggers: Sequence[str], span: tuple[int, int], profile: str) -> str:
+    asked = [("logger", code) for code in loggers] + ([("profile", profile)] if profile else [])
     return "/explore?" + urlencode([*asked, ("since", _write(span[0])), ("until", _write(span[1]))])
 
 
-def _ways(loggers: Sequence[str], span: tuple[int, int]) -> dict[str, str]:
+def _ways(loggers: Sequence[str], span: tuple[int, int], profile: str) -> dict[str, str]:
     """Return the addresses of what lies around, for those without the script."""
     length_ms = span[1] - span[0]
     half_ms, quarter_ms = length_ms // 2, length_ms // 4
@@ -223,7 +233,7 @@ def _ways(loggers: Sequence[str], span: tuple[int, int]) -> dict[str, str]:
         del moved["closer"]
     if length_ms * 2 > SPAN_MAX_MS:
         del moved["wider"]
-    return {name: _address(loggers, ends) for name, ends in moved.items() if ends[0] >= 0}
+    return {name: _address(loggers, ends, profile) for name, ends in moved.items() if ends[0] >= 0}
 
 
 def _summarise(line: Line) -> Summary:
@@ -245,6 +255,7 @@ def _say_refusal(error: InputError | HistoryError, speech: Speech) -> str:
     if isinstance(error, HistoryError):
         return speech.gettext(N_("The history cannot be read just now. Try again in a minute."))
     known = {
+        "profile": N_("There is no profile of this name."),
         "logger": N_("One of these loggers is not enrolled."),
         "since": N_("The beginning is no moment. Write 2026-10-24T08:00+02:00."),
         "until": N_("The end is no moment after the beginning, or the period is longer than 92 days."),

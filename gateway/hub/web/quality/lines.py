@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from gateway.core.configuration import Logger
+from gateway.core.profiles import Profile
 from gateway.hub.projection.history import Interval
 from gateway.hub.times import to_oslo
 from gateway.hub.web.drawing import tag
+from gateway.hub.web.quality.limits import Bounds, bounds_near, describe_bounds, draw_bands, draw_bounds
 from gateway.hub.web.scale import Axis, temperature_ticks, time_ticks
 from gateway.language import Speech
 from gateway.language.speech import N_
@@ -46,12 +48,21 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """What is shown of [from_ms, to_ms), in intervals of `step_ms`."""
+    """What is shown of [from_ms, to_ms), in intervals of `step_ms`; behind it the limits of a chosen profile."""
 
     lines: Sequence[Line]
     from_ms: int
     to_ms: int
     step_ms: int
+    profile: Profile | None = None
+
+    def measured_c(self) -> list[float]:
+        """Return the extremes of all intervals."""
+        return [value for line in self.lines for one in line.intervals for value in (one.min_c, one.max_c)]
+
+    def bounds(self) -> Bounds:
+        """Return what is drawn of the profile."""
+        return bounds_near(self.profile, self.measured_c())
 
 
 def make_line(logger: Logger, intervals: Sequence[Interval], step_ms: int) -> Line:
@@ -98,6 +109,7 @@ def to_document(lines: Lines, speech: Speech) -> dict[str, object]:
         "step": lines.step_ms,
         "ticks": label_ticks(lines.from_ms, lines.to_ms, speech),
         "offsets": offsets_in(lines.from_ms, lines.to_ms),
+        "limits": describe_bounds(lines.bounds(), speech),
         "series": [{"logger": line.logger, "box": line.box, **_columns(line, lines.step_ms)} for line in lines.lines],
     }
 
@@ -120,12 +132,15 @@ def _columns(line: Line, step_ms: int) -> dict[str, list[int] | list[float | Non
 def draw_lines(lines: Lines, speech: Speech) -> Markup:
     """Return the picture as SVG."""
     time = Axis(lines.from_ms, lines.to_ms, LEFT, _PLOT_RIGHT)
-    measured = [value for line in lines.lines for one in line.intervals for value in (one.min_c, one.max_c)]
-    heat = Axis(min(measured, default=0.0) - PADDING_C, max(measured, default=24.0) + PADDING_C, _PLOT_BOTTOM, TOP)
+    bounds = lines.bounds()
+    shown = [*lines.measured_c(), *(one.value_c for one in bounds.lines)]
+    heat = Axis(min(shown, default=0.0) - PADDING_C, max(shown, default=24.0) + PADDING_C, _PLOT_BOTTOM, TOP)
     parts = [
         tag("title", speech.gettext(N_("Temperatures of the loggers")), id="lines-title"),
         tag("rect", class_="plot", x=LEFT, y=TOP, width=_PLOT_RIGHT - LEFT, height=_PLOT_BOTTOM - TOP, fill="#ffffff"),
+        *draw_bands(bounds, heat, LEFT, _PLOT_RIGHT),
         *_axes(lines, time, heat, speech),
+        *draw_bounds(bounds, heat, LEFT, _PLOT_RIGHT, speech),
         *(mark for place, line in enumerate(lines.lines) for mark in _line(line, place, time, heat, lines.step_ms)),
     ]
     return tag(

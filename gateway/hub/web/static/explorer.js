@@ -53,6 +53,50 @@ function toColumns(series) {
   return columns;
 }
 
+// Behind the lines, what the profile allows; the server has left out the limits that are too far away.
+function drawBands(drawn) {
+  const { ctx, bbox } = drawn;
+  ctx.save();
+  ctx.fillStyle = token("--band");
+  for (const [low, high] of shown.limits.bands) {
+    const top = high === null ? bbox.top : Math.max(bbox.top, drawn.valToPos(high, "y", true));
+    const bottom = low === null ? bbox.top + bbox.height : Math.min(bbox.top + bbox.height, drawn.valToPos(low, "y", true));
+    if (bottom > top) ctx.fillRect(bbox.left, top, bbox.width, bottom - top);
+  }
+  ctx.restore();
+}
+
+function drawLimits(drawn) {
+  const { ctx, bbox } = drawn;
+  const scale = uPlot.pxRatio;
+  const labelled = [];
+  ctx.save();
+  ctx.strokeStyle = ctx.fillStyle = token("--limit");
+  ctx.lineWidth = 1.5 * scale;
+  ctx.font = "600 " + 12 * scale + "px system-ui, sans-serif";
+  ctx.textAlign = "right";
+  ctx.textBaseline = "alphabetic";
+  for (const limit of shown.limits.lines) {
+    const y = drawn.valToPos(limit.at, "y", true);
+    ctx.setLineDash((limit.kind === "band" ? [1.5, 4] : [6, 4]).map((size) => size * scale));
+    ctx.beginPath();
+    ctx.moveTo(bbox.left, y);
+    ctx.lineTo(bbox.left + bbox.width, y);
+    ctx.stroke();
+    if (labelled.some((other) => Math.abs(other - y) < 13 * scale)) continue;
+    labelled.push(y);
+    ctx.fillText(limit.label, bbox.left + bbox.width - 4 * scale, y - 4 * scale);
+  }
+  ctx.restore();
+}
+
+// A degree around: what hardly moves shall not look like an alarm.
+function range(_, low, high) {
+  const values = shown.limits.lines.map((limit) => limit.at);
+  if (low != null) values.push(low, high);
+  return values.length ? [Math.min(...values) - 1, Math.max(...values) + 1] : [0, 25];
+}
+
 function options(series) {
   const lines = series.flatMap((one, i) => {
     const name = one.box ? one.logger + ", " + one.box : one.logger;
@@ -63,8 +107,7 @@ function options(series) {
   return {
     width: place.clientWidth,
     height: 380,
-    // A degree around: what hardly moves shall not look like an alarm.
-    scales: { x: { time: false, range: () => [shown.from, shown.to] }, y: { range: (_, low, high) => (low == null ? [0, 25] : [low - 1, high + 1]) } },
+    scales: { x: { time: false, range: () => [shown.from, shown.to] }, y: { range } },
     legend: { live: true },
     cursor: { drag: { x: true, y: false, setScale: false } },
     bands: series.map((_, i) => ({ series: [2 * i + 1, 2 * i + 2], fill: colour(i) + "30" })),
@@ -73,7 +116,7 @@ function options(series) {
       { ...axis, size: 52, splits: () => shown.ticks.map((tick) => tick[0]), values: () => shown.ticks.map((tick) => tick[1]) },
       { ...axis, size: 62, values: (_, values) => values.map((value) => String(value).replace("-", "−").replace(".", figure.dataset.decimal) + " °C") },
     ],
-    hooks: { setSelect: [zoom] },
+    hooks: { setSelect: [zoom], drawClear: [drawBands], draw: [drawLimits] },
   };
 }
 
@@ -90,6 +133,7 @@ async function show(since, until, isBack) {
   const number = ++asked;
   const query = new URLSearchParams({ since_ms: String(since), until_ms: String(until) });
   for (const logger of loggers) query.append("logger", logger);
+  if (figure.dataset.profile) query.append("profile", figure.dataset.profile);
   figure.setAttribute("aria-busy", "true");
   try {
     const answer = await fetch("/explore/data?" + query);
