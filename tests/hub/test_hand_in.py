@@ -166,9 +166,16 @@ def test_what_nobody_knows_and_identity_numbers_are_refused(store: Store, hand_i
     one = made(hand_ins)
     with pytest.raises(InputError, match="X-1"):
         hand_ins.hand_in(one.code, state("X-1"))
-    for wrong in ({"items": ["13097248022"]}, {"place": "ved 130972 48022"}, {"handler_code": "13097248022"}):
+    right: dict[str, object] = {"items": ["T-1"], "handler": "taxi", "place": "the shelf"}
+    wrongs: list[dict[str, object]] = [
+        {"items": ["13097248022"]},
+        {"place": "ved 130972 48022"},
+        {"handler_code": "13097248022"},
+    ]
+    for wrong in wrongs:
         with pytest.raises(ValueError, match="identity number"):
-            state(**{"items": ["T-1"], **wrong})  # type: ignore[arg-type]  what pydantic is to refuse
+            Statement.model_validate(right | wrong)
+    assert Statement.model_validate(right).items == ("T-1",)
     with pytest.raises(InputError, match="ahead"):
         hand_ins.hand_in(one.code, state("T-1", minutes=-30))
     with pytest.raises(InputError, match="week"):
@@ -316,4 +323,10 @@ async def test_the_laboratory_makes_lists_and_takes_back(rooms: Rooms, phone: ht
         wrong = await bench.post("/hand-ins", data={**order, "box": "BOX-9", "count": "25"})
         assert wrong.status_code == 422
         assert "HAND-IN-1" in (await bench.get("/arrivals")).text
+        assert "Taxi, the shelf" in (await bench.get("/bench?code=T-1")).text
+        told = (await bench.get("/api/v1/hand-ins")).json()
+        assert [(one["number"], one["standing"]) for one in told] == [(2, "revoked"), (1, "handed_in")]
+        new = (await bench.post("/api/v1/hand-ins", json={"box": "BOX-1"})).json()
+        assert new["address"] == f"http://hub/hand-in#{new['code']}"
+        assert (await bench.post("/api/v1/hand-ins/3/revoke")).json()["standing"] == "revoked"
     assert (await phone.get("/hand-ins")).status_code == 303

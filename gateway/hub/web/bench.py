@@ -11,12 +11,14 @@ from gateway.core.configuration import Configuration, Consignment, Examination, 
 from gateway.core.exposure import to_ms
 from gateway.core.profiles import Kind, Profile
 from gateway.core.verdicts import LifeLeft, Verdict, worst
+from gateway.hub.hand_in.codes import HandIn, read_handed_in
 from gateway.hub.readouts import ReadOut, read_readout
 from gateway.hub.rooms import Rooms
 from gateway.hub.rows import Registered
 from gateway.hub.trips import behind_ms, read_trips, until_ms
 from gateway.hub.verdict_history import VersionedJudgement, read_current
 from gateway.hub.web.drawing import draw_trace
+from gateway.hub.web.handlers import say_handler
 from gateway.hub.web.scans import codes_of, is_misread
 from gateway.hub.web.trace import Row, Trace, plan_trace, tabulate_trace
 from gateway.language import Speech
@@ -136,6 +138,7 @@ def _view_consignment(rooms: Rooms, known: Registered, scanned: str, speech: Spe
         late_ms = behind_ms(connection, consignment, loggers, now_ms)
         judged = [versioned.judgement for versioned in current.values()]
         readout = read_readout(connection, consignment, loggers, judged, now_ms)
+        handed_in = read_handed_in(connection, consignment.code)
     chosen = [item for item in consignment.items if item.code == scanned] or list(consignment.items)
     verdicts = [current[key].judgement.verdict for key in current if key[0] in {item.code for item in chosen}]
     items, drawn = [], 0
@@ -147,7 +150,7 @@ def _view_consignment(rooms: Rooms, known: Registered, scanned: str, speech: Spe
         code=consignment.code,
         is_received=consignment.received_at is not None,
         boxes=sorted({carriage.box for item in chosen for carriage in consignment.carriage_of(item)}),
-        facts=list(_consignment_facts(consignment, speech)),
+        facts=list(_consignment_facts(consignment, handed_in, speech)),
         verdict=worst(verdicts) if verdicts else None,
         tally=[(verdict, verdicts.count(verdict)) for verdict in reversed(Verdict) if verdict in verdicts],
         behind=say_behind(late_ms, speech) if late_ms else "",
@@ -267,7 +270,10 @@ def _say_life(life: LifeLeft, speech: Speech) -> str:
     return f"{used}; {speech.gettext(form).format(duration=speech.duration(hours * 60))}"
 
 
-def _consignment_facts(consignment: Consignment, speech: Speech) -> Iterable[tuple[str, str]]:
+def _consignment_facts(consignment: Consignment, handed_in: HandIn | None, speech: Speech) -> Iterable[tuple[str, str]]:
+    if handed_in is not None and handed_in.handed_in_at_ms is not None and handed_in.statement is not None:
+        by, place = say_handler(handed_in, speech), handed_in.statement.place
+        yield speech.gettext(N_("Handed in")), f"{speech.moment(handed_in.handed_in_at_ms)}, {by}, {place}"
     stated = ((N_("Received"), consignment.received_at), (N_("Planned arrival"), consignment.planned_arrival))
     for name, at in stated:
         if at is not None:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -25,6 +24,7 @@ from gateway.hub.hand_in.desk import UNDO_MS, NothingToHandInError, NotOpenError
 from gateway.hub.hand_in.statements import ITEMS_MAX, PLACE_MAX, Handler, MomentError, Statement, UnknownKindError
 from gateway.hub.rooms import Rooms
 from gateway.hub.times import real_ms, to_datetime
+from gateway.hub.web.handlers import HANDLERS, say_handler
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.moments import write_local
 from gateway.hub.web.rendering import render
@@ -44,13 +44,6 @@ AT_ONCE = 30
 EACH_S = 4.0
 """Of one address: a surgery behind one address, and a taxi company. Guessing 128 bits is hopeless; this bounds work."""
 
-HANDLERS: Final[Mapping[Handler, str]] = {
-    Handler.MUNICIPAL_NURSE: N_("Municipal nurse"),
-    Handler.GP_SURGERY: N_("GP surgery"),
-    Handler.TAXI: N_("Taxi"),
-    Handler.SELF_SAMPLER: N_("I took the sample myself"),
-    Handler.OTHER: N_("Somebody else"),
-}
 _AGO = {"0": 0, "15": 15, "30": 30, "60": 60}
 _SEPARATORS = re.compile(r"[\s,;]+", re.ASCII)
 _FNC1 = "\x1d"
@@ -255,12 +248,3 @@ def _show(
     elif standing in {Standing.EXPIRED, Standing.REVOKED}:
         page.status_code = HTTPStatus.GONE
     return page
-
-
-def say_handler(hand_in: HandIn, speech: Speech) -> str:
-    """Return who has handed in, in words; "" where nobody has."""
-    statement = hand_in.statement
-    if statement is None:
-        return ""
-    words = speech.gettext(HANDLERS[statement.handler])
-    return words if statement.handler_code is None else f"{words} {statement.handler_code}"

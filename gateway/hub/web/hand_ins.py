@@ -18,7 +18,7 @@ from gateway.hub.hand_in.desk import AT_ONCE_MAX, Made, Order
 from gateway.hub.rooms import Rooms
 from gateway.hub.times import real_ms
 from gateway.hub.web.barcodes import draw_qr
-from gateway.hub.web.hand_in import say_handler
+from gateway.hub.web.handlers import say_handler
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.rendering import render
 from gateway.hub.web.setup.sheets import Fields, Filled, Sheet, sheet_of
