@@ -44,6 +44,12 @@ PARTS = (
         Right.READ_PROFILES,
     ),
     Part("/setup/people", N_("People"), N_("Accounts, roles, passwords, tokens of programs."), Right.MANAGE_USERS),
+    Part(
+        "/setup/notification",
+        N_("Notification"),
+        N_("Who is told of alerts, and what has not left."),
+        Right.CONFIGURE,
+    ),
     Part("/setup/choices", N_("Choices"), N_("Causes, actions and reasons to choose from."), Right.EDIT_CHOICES),
 )
 
