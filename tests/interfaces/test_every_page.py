@@ -73,6 +73,8 @@ PAGES: dict[str, tuple[str, ...]] = {
     "/setup/loggers/new": ("/setup/loggers/new",),
     "/setup/loggers/one": (f"/setup/loggers/one?address={A_LOGGER}",),
     "/setup/loggers/recalibration": (f"/setup/loggers/recalibration?address={A_LOGGER}&offset_c=0.5",),
+    "/setup/notification": ("/setup/notification",),
+    "/setup/notification/edit": ("/setup/notification/edit",),
     "/setup/people": ("/setup/people",),
     "/setup/people/new": ("/setup/people/new",),
     "/setup/people/one": ("/setup/people/one?name=kari",),

@@ -11,8 +11,10 @@ import uvicorn
 from playwright.async_api import Page, async_playwright, expect
 
 from gateway.hub.access.roles import Role
+from gateway.hub.alerts import AlertKind, raise_alert
 from gateway.hub.app import create_app
 from gateway.hub.rooms import Rooms
+from tests.hub.samples import NOW_MS
 from tests.hub.setup.forms import PASSWORD
 from tests.hub.vans import LOGGER, iso, sqlite_only
 
@@ -105,6 +107,32 @@ async def test_a_box_its_logger_and_a_gateway(rooms: Rooms, page: Page) -> None:
     await expect(page.locator("svg.qr")).to_be_visible()
     assert len(str(await page.locator(".secret").get_attribute("data-code"))) == 24
     assert wrong == []
+
+
+async def test_what_waits_is_found_and_dealt_with(rooms: Rooms, page: Page) -> None:
+    about = {"gateway": "van-1", "epoch": "aa", "reason": "two versions"}
+    with rooms.store.write() as connection:
+        raise_alert(connection, AlertKind.LOG_FORKED, about, NOW_MS)
+    await page.goto("/")
+    await expect(page.get_by_text("1 alert waits.")).to_be_visible()
+    await press(page, 'main .doors a[href="/alerts"]')
+    await reach(page, 'input[name="ids"]')
+    await page.keyboard.press("Space")
+    await fill(page, reason="the card was restored")
+    await press(page, ".bulk-bar button")
+    await expect(page.get_by_text("No alert waits.")).to_be_visible()
+    await press(page, 'nav a[href="/audit"]')
+    await reach(page, "main summary")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("“the card was restored”")).to_be_visible()
+    await expect(page.get_by_role("cell", name="two versions")).to_be_visible()
+    await press(page, 'nav a[href="/setup"]')
+    await press(page, 'main .doors a[href="/setup/notification"]')
+    await press(page, 'a[href="/setup/notification/edit"]')
+    await expect(page.locator("#name")).to_be_focused()
+    await fill(page, name="TECH", duties="technician", channel1_id="board", channel1_url="https://alerts.example/in")
+    await press(page, SUBMIT)
+    await expect(page.get_by_text("board (https://alerts.example/…)")).to_be_visible()
 
 
 async def test_a_file_with_a_fault_is_corrected_and_registered(rooms: Rooms, page: Page) -> None:
