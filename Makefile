@@ -7,7 +7,7 @@ ARGS  ?=
 # Tests of processes wait more than they compute: three at a time keep two cores busy.
 WORKERS ?= 3
 
-.PHONY: help install demo test test-bluez simulate check lint types format pictures clean
+.PHONY: help install demo test test-bluez simulate check lint types format pictures screenshots clean
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -48,6 +48,9 @@ format: $(READY) ## format the code
 
 pictures: $(READY) ## the README's pictures, from the running demonstration (needs chromium)
 	$(BIN)/python tools/pictures.py
+
+screenshots: $(READY) ## a picture of every page, in both languages and themes, in var/screenshots (needs chromium)
+	@COLDCHAIN_SCREENSHOTS=var/screenshots $(BIN)/pytest --quiet tests/interfaces/test_every_page.py
 
 clean: ## remove the environment and what was generated
 	rm -rf $(VENV) var build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

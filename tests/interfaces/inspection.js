@@ -93,7 +93,7 @@
     walk.expected = all;
     walk.isOn = true;
     all[0].focus();
-    return all.length + 6 * all.filter((one) => String(one.type).startsWith("date")).length;
+    return all.length + 6 * all.filter((one) => /^(date|time)/.test(one.type)).length;
   }
   function end() {
     walk.isOn = false;
