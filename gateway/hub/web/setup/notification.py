@@ -161,7 +161,7 @@ def _show(
         status=422 if sheet.faults else 200,
         sheet=sheet if known is None else replace(sheet, values={**sheet.values, "name": (name,)}),
         name=name,
-        channels=channel_rows(known),
+        channels=channel_rows(sheet, known),
         quiet=range(1, quiet_rows(sheet) + 1),
         days=day_names(speech),
         languages=[(Language.NB.value, "Norsk"), (Language.EN.value, "English")],

@@ -18,7 +18,7 @@ from gateway.language.speech import N_
 
 QUIET_MAX = 14
 BLANK_ROWS = 1
-"""Rows for quiet hours beyond those that are known; more come after saving."""
+"""Rows for channels and quiet hours beyond those that are known; more come after saving."""
 NOT_AN_ID = N_("A channel’s name has small letters, digits and -.")
 NO_ID = N_("A channel with an address needs a name.")
 NOT_HOURS = N_("State from when until when.")
@@ -101,11 +101,14 @@ def without_secrets(sheet: Sheet) -> Sheet:
     return Sheet(kept, sheet.faults)
 
 
-def channel_rows(known: Recipient | None) -> list[ChannelRow]:
-    """Return the rows for channels, empty ones included."""
+def channel_rows(sheet: Sheet, known: Recipient | None) -> list[ChannelRow]:
+    """Return the rows for channels: those that are known or typed, and an empty one."""
     channels = () if known is None else known.channels
     rows = [ChannelRow(place, shown(one), one.secret is not None) for place, one in enumerate(channels, 1)]
-    return rows + [ChannelRow(place, "", False) for place in range(len(rows) + 1, CHANNELS_MAX + 1)]
+    names = {place: [f"channel{place}_{part}" for part in _PARTS] for place in range(1, CHANNELS_MAX + 1)}
+    used = [place for place, each in names.items() if any(sheet.text(name) or sheet.fault(name) for name in each)]
+    last = min(CHANNELS_MAX, max([len(rows), *used]) + BLANK_ROWS)
+    return rows + [ChannelRow(place, "", False) for place in range(len(rows) + 1, last + 1)]
 
 
 def quiet_rows(sheet: Sheet) -> int:
@@ -115,6 +118,7 @@ def quiet_rows(sheet: Sheet) -> int:
 
 
 _ENDS = ("begins", "ends")
+_PARTS = ("id", "url", "secret")
 
 
 def _fill_hours(place: int, hours: Hours) -> Mapping[str, str | Sequence[str]]:
@@ -129,7 +133,7 @@ def _read_channels(fields: Fields, sheet: Sheet) -> dict[int, dict[str, str]]:
     """Return the channels by their rows; a row without a name is none, and an address in it is a fault."""
     found: dict[int, dict[str, str]] = {}
     for place in range(1, CHANNELS_MAX + 1):
-        given = {part: sheet.text(f"channel{place}_{part}") for part in ("id", "url", "secret")}
+        given = {part: sheet.text(f"channel{place}_{part}") for part in _PARTS}
         if given["id"]:
             found[place] = {part: value for part, value in given.items() if value}
         elif given["url"] or given["secret"]:
