@@ -57,6 +57,7 @@
       const text = walker.currentNode.nodeValue;
       const about = walker.currentNode.parentElement;
       if (!time.test(text) || offset.test(text) || !about || about.closest("textarea, code, pre, script")) continue;
+      if (/^\s*\d\d:\d\d\s*$/.test(text) && about.closest(".hint")) continue; // an example of what to type, no moment
       const near = about.closest("table, svg, figure, li, dl, p, form, section");
       if (!near || !offset.test(near.textContent)) found.push(text.trim().slice(0, 60));
     }
