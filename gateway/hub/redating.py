@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
 
 from gateway.core.contents import Content, decode_content
@@ -20,6 +21,7 @@ from gateway.core.dating import UNDATED, Dating, Range
 from gateway.core.observations import Observation, Source
 from gateway.core.segments import parse_segment
 from gateway.hub.archive import Archive
+from gateway.hub.audit import Act, record_act
 from gateway.hub.boots import as_range, dated, decode_dating, encode_dating, read_marks, stop_rows
 from gateway.hub.dirty import Span, mark_carried
 from gateway.hub.index import Places, hours_of, join, move_segment, place_bits, spans_of
@@ -37,6 +39,8 @@ AROUND_MS = 26 * 3_600_000
 """How far around a boot's bounds loggers' counters are looked for: a RuuviTag's turn, and some."""
 WITNESSES_LOGGERS = 8
 """Loggers asked: two agree, more only confirm."""
+WHO = "hub"
+"""Who corrects: no person does."""
 _CHUNK = 500
 
 
@@ -138,6 +142,9 @@ def _apply(connection: Connection, boot_id: int, dating: Dating, now_ms: int) ->
         changes["revision"] = connection.execute(select(hub_state.c.dating_revision)).scalar_one()
         spans = list(_reindex(connection, row.gateway, boot_id, before, dating))
         mark_carried(connection, spans, now_ms)
+        if spans and _way(before) != _way(dating):  # not each further moment that only confirms the others
+            subject = f"boot {row.gateway}/{bytes(row.boot).hex()}"
+            record_act(connection, Act(WHO, "correct_clock", subject, _told(before), _told(dating)), now_ms)
         log.info("%s: boot %s is dated: %s", row.gateway, bytes(row.boot).hex(), _in_words(dating))
     connection.execute(update(boots).where(boots.c.id == boot_id).values(**changes))
 
@@ -239,6 +246,23 @@ def read_redated(connection: Connection, since_revision: int) -> Places:
     for row in rows:
         join(redated, place_bits((row.epoch_id, row.position)))
     return redated
+
+
+def _way(dating: Dating) -> object:
+    return "marks" if dating.marks else dating.range
+
+
+def _told(dating: Dating) -> str | None:
+    """Return when a boot began, as far as that is known, for the audit trail."""
+    if dating.marks:
+        first = dating.marks[0]
+        told = {"by": "trusted moments", "began_at_ms": first.at_ms - first.monotonic_ms, "error_ms": first.error_ms}
+    elif dating.range is not None:
+        known = dating.range
+        told = {"by": "bounds", "earliest_ms": known.earliest_ms, "latest_ms": known.latest_ms}
+    else:
+        return None
+    return msgspec.json.encode(told).decode()
 
 
 def _in_words(dating: Dating) -> str:

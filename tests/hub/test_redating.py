@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import select
@@ -101,6 +102,25 @@ def test_what_came_before_the_clock_was_trusted_is_dated_by_it(bench: Bench) -> 
     assert not {"clock_untrusted", "no_readings"} & set(bench.reasons())
     assert bench.judgement().figures.readings == 61
     assert bench.judgement().figures.time_error_ms == 50 + 360
+
+
+def test_a_correction_of_the_clock_is_an_entry_of_the_audit_trail_once(bench: Bench) -> None:
+    for minute in range(3):
+        bench.van.seal(untrusted(minute * 60, 5.0, counter=minute))
+    bench.arrive()
+    for minute in range(3, 6):
+        bench.van.seal(observe(minute * 60, 5.0, counter=minute), records=[trusted_at(minute * 60)])
+        bench.arrive()
+    with bench.store.read() as connection:
+        table = schema.audit
+        told = connection.execute(select(table).where(table.c.act == "correct_clock").order_by(table.c.id)).all()
+    assert {entry.who for entry in told} == {"hub"}
+    assert told[-1].subject.startswith("boot van-1/")
+    last = msgspec.json.decode(told[-1].new)
+    assert (last["by"], last["began_at_ms"], last["error_ms"]) == ("trusted moments", START_MS, 50)
+    assert [entry.new for entry in told[:-1]] == [entry.old for entry in told[1:]]
+    assert sum("trusted" in entry.new for entry in told) == 1, "what only confirms it is no entry"
+    assert verify_store(bench.store).is_proven
 
 
 def test_the_raw_record_stays_and_the_index_is_proven(bench: Bench) -> None:
