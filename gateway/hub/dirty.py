@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, or_, select, union_all
 
+from gateway.core.assignments import Tenure
 from gateway.hub.schema import assignments, carriages, dirty, vigils
 from gateway.hub.store import insert_for
 
@@ -83,6 +84,19 @@ def mark_carried(connection: Connection, spans: Iterable[Span], now_ms: int) -> 
         ],
         now_ms,
     )
+
+
+def mark_tenures(connection: Connection, tenures: Iterable[Tenure], now_ms: int) -> None:
+    """Mark each consignment that was in a box during one of the stretches of time."""
+    codes: set[str] = set()
+    for tenure in tenures:
+        there = (carriages.c.box == tenure.box) & (
+            carriages.c.ends_ms.is_(None) | (carriages.c.ends_ms >= tenure.from_ms)
+        )
+        if tenure.until_ms is not None:
+            there &= carriages.c.begins_ms <= tenure.until_ms
+        codes.update(connection.execute(select(carriages.c.consignment).where(there)).scalars())
+    mark_consignments(connection, codes, now_ms)
 
 
 def read_marks(connection: Connection, limit: int) -> list[Mark]:

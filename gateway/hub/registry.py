@@ -21,7 +21,7 @@ from gateway.core.profiles import Approval, Model, Profile
 from gateway.core.standby import ALERTING, PREFIX, is_vigil
 from gateway.hub import schema
 from gateway.hub.audit import Act, begin_act, record_act
-from gateway.hub.dirty import mark_consignments
+from gateway.hub.dirty import mark_consignments, mark_tenures
 from gateway.hub.events import tell
 from gateway.hub.inbox import settle_registered
 from gateway.hub.projection.marks import Subject, mark
@@ -29,7 +29,6 @@ from gateway.hub.rows import (
     Registered,
     boxes_of,
     examinations_of,
-    mark_tenures,
     read_boxes,
     read_boxes_in_use,
     read_codes_in,

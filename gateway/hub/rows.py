@@ -9,13 +9,12 @@ from datetime import datetime
 from sqlalchemy import Connection, Table, delete, insert, or_, select
 
 from gateway import profiles as library
-from gateway.core.assignments import Tenure, tenures_of
+from gateway.core.assignments import tenures_of
 from gateway.core.configuration import Box, Consignment, Examination, Logger, Site, reveal
 from gateway.core.exposure import to_ms
 from gateway.core.identifiers import refuse_identity_number
 from gateway.core.profiles import Model, Profile
 from gateway.hub import schema
-from gateway.hub.dirty import mark_consignments
 from gateway.hub.store import replace_row
 
 
@@ -97,20 +96,6 @@ def save_logger(connection: Connection, logger: Logger) -> None:
     ]
     if rows:
         connection.execute(insert(assignments), rows)
-
-
-def mark_tenures(connection: Connection, tenures: Iterable[Tenure], now_ms: int) -> None:
-    """Mark each consignment that was in a box during one of the stretches of time."""
-    carriages = schema.carriages
-    codes: set[str] = set()
-    for tenure in tenures:
-        there = (carriages.c.box == tenure.box) & (
-            carriages.c.ends_ms.is_(None) | (carriages.c.ends_ms >= tenure.from_ms)
-        )
-        if tenure.until_ms is not None:
-            there &= carriages.c.begins_ms <= tenure.until_ms
-        codes.update(connection.execute(select(carriages.c.consignment).where(there)).scalars())
-    mark_consignments(connection, codes, now_ms)
 
 
 def read_codes_under_way(connection: Connection, now_ms: int | None = None) -> list[str]:
