@@ -28,6 +28,7 @@ PASSWORD = "ni rolige elger"
 SLOW_MS = 60_000
 """However slow the machine: what is awaited comes, or the test fails."""
 TABS_MAX = 80
+ANOTHER = "C0:FF:EE:00:00:42"
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 with_library = pytest.mark.skipif(
@@ -44,9 +45,12 @@ async def rooms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     calibration = Calibration(certificate="K", calibrated_at=iso(-86400), due_at=iso(86400))
     opened.registry.put_box(Box(code="BOX-1"), "test")
     opened.registry.put_logger(Logger(address=LOGGER, box="BOX-1", calibration=calibration), "test")
+    opened.registry.put_logger(Logger(address=ANOTHER, calibration=calibration), "test")
     van = Van()
-    for i in (*range(40), *range(80, 121)):  # nothing from 20 to 40 minutes
-        van.seal(observe(30 * i, 5.0 + i % 2, counter=i))
+    for i in range(121):
+        van.seal(observe(30 * i, 6.0, logger=ANOTHER, counter=i))
+        if not 40 <= i < 80:  # nothing from 20 to 40 minutes
+            van.seal(observe(30 * i, 5.0 + i % 2, counter=i))
     opened.enrolment.enrol(van.name, opened.enrolment.issue_code(van.name, "test"), van.key.public_bytes)
     opened.ingest.take(van.deliveries())
     yield opened
@@ -159,7 +163,8 @@ async def test_on_a_phone_nothing_is_cut_off(page: Page) -> None:
 @with_library
 async def test_the_explorer_zooms_in_norways_time_and_a_gap_stays_a_gap(page: Page) -> None:
     since, until = (iso(at_s).replace("+00:00", "Z") for at_s in (0, 3600))
-    await page.goto(f"/explore?logger={LOGGER}&since={since}&until={until}")
+    # Beside a logger that was heard all the time, a gap is one as well.
+    await page.goto(f"/explore?logger={LOGGER}&logger={ANOTHER}&since={since}&until={until}")
     figure = page.locator("#explorer[data-ready]")
     await figure.wait_for()
     over = page.locator(".u-over")

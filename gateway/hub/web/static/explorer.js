@@ -40,14 +40,20 @@ function sayDegrees(value) {
   return value == null ? "–" : value.toFixed(1).replace("-", "−").replace(".", figure.dataset.decimal) + " °C";
 }
 
-// One column of times for all. What one logger has and another has not is undefined, which is no gap; null is one.
+// One column of times for all. What one logger has and another has not is undefined, which is no gap; null is one, and
+// lasts until that logger measures again: a line is drawn on across whatever is undefined.
 function toColumns(series) {
   const times = Array.from(new Set(series.flatMap((one) => one.at))).sort((a, b) => a - b);
   const columns = [times];
   for (const one of series) {
     const places = new Map(one.at.map((at, i) => [at, i]));
     for (const values of [one.high, one.low]) {
-      columns.push(times.map((at) => (places.has(at) ? values[places.get(at)] : undefined)));
+      let before = undefined;
+      columns.push(times.map((at) => {
+        const here = places.has(at) ? values[places.get(at)] : undefined;
+        if (here !== undefined) before = here;
+        return here === undefined && before === null ? null : here;
+      }));
     }
   }
   return columns;
@@ -101,7 +107,7 @@ function options(series) {
   const lines = series.flatMap((one, i) => {
     const name = one.box ? one.logger + ", " + one.box : one.logger;
     const drawn = { stroke: colour(i), width: 1.6, dash: DASHES[i], points: { show: false }, value: (_, v) => sayDegrees(v) };
-    return [{ label: name + " " + figure.dataset.high, ...drawn }, { label: name + " " + figure.dataset.low, ...drawn }];
+    return [{ label: name + " " + figure.dataset.high, ...drawn }, { label: figure.dataset.low, ...drawn }];
   });
   const axis = { stroke: token("--soft"), grid: { stroke: token("--grid"), width: 1 }, ticks: { stroke: token("--grid"), width: 1 }, font: "12px system-ui, sans-serif" };
   return {
