@@ -148,7 +148,7 @@ def losses(segments: int, outage_s: float) -> Iterator[Kept]:
 @click.command(help=__doc__)
 @click.option("--full", is_flag=True, help="Millions of readings through each hub, an archive of 50 million.")
 @click.option("--gateways", default=20, show_default=True, help="Vehicles; ten loggers each.")
-@click.option("--segments", type=int, help="Of each vehicle; 60, or 2,000 with --full.")
+@click.option("--segments", type=int, help="Of each vehicle; `load` 1,000, or 4,000 with --full; others 60, or 2,000.")
 @click.option("--outage", default=10.0, show_default=True, help="Seconds for which InfluxDB is away.")
 @click.option("--only", multiple=True, type=click.Choice(PARTS), help="These parts alone.")
 @click.option("--hub", default="", help="Only hubs whose name begins like this.")
@@ -160,11 +160,12 @@ def main(**options: Any) -> None:  # noqa: ANN401  click hands over what is decl
     full, gateways = options["full"], options["gateways"]
     parts = options["only"] or PARTS
     each = options["segments"] or (2_000 if full else 60)
+    loaded = options["segments"] or (4_000 if full else 1_000)
     last = options["millions"] or (50 if full else 1)
     stages = [MILLION, 10 * MILLION, 25 * MILLION, 50 * MILLION] if last > 1 else [MILLION // 4, MILLION // 2, MILLION]
     stages = [stage for stage in stages if stage < last * MILLION] + [last * MILLION]
     measured: dict[str, Iterator[tuple[Outcome, str]]] = {
-        "load": ((one, _taken_in_words(one)) for one in load(gateways, each, options["hub"])),
+        "load": ((one, _taken_in_words(one)) for one in load(gateways, loaded, options["hub"])),
         "points": ((one, _projected_in_words(one)) for one in points(gateways, each)),
         "growth": ((one, _stage_in_words(one)) for one in grow(stages, 100)),
         "losses": ((one, _kept_in_words(one)) for one in losses(each, options["outage"])),
