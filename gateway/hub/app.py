@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import version
 
 from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
 
 from gateway.hub.api import (
     accounts,
@@ -29,7 +32,7 @@ from gateway.hub.api.problems import documented, install_problems
 from gateway.hub.api.rates import Rates
 from gateway.hub.rooms import Rooms
 from gateway.hub.web.errors import install_error_pages
-from gateway.hub.web.pages import install_pages
+from gateway.hub.web.pages import include_pages, install_pages
 
 _DESCRIPTION = """
 The hub of the Coldchain Gateway: it archives what gateways replicate, judges consignments, and raises alerts.
@@ -53,7 +56,18 @@ def create_app(rooms: Rooms) -> FastAPI:
     )
     app.state.rooms = rooms
     app.state.flag_rates = Rates(breaches.FLAGS_AT_ONCE, breaches.FLAG_EACH_S, time.monotonic)
-    interface = APIRouter(prefix="/api/v1", responses=documented(422))
+    app.router.routes += _routes()
+    app.add_middleware(BodyLimit)  # within what install_pages adds: its refusals carry the security headers too
+    install_pages(app)
+    install_problems(app)
+    install_error_pages(app)
+    return app
+
+
+@cache
+def _routes() -> Sequence[BaseRoute]:
+    """Return the routes. They are the same for all rooms, and working them out costs a second: once per process."""
+    interface = APIRouter(responses=documented(422))
     for part in (
         consignments,
         manifests,
@@ -71,9 +85,8 @@ def create_app(rooms: Rooms) -> FastAPI:
         notification,
     ):
         interface.include_router(part.router)
-    app.include_router(interface)
-    app.add_middleware(BodyLimit)  # within what install_pages adds: its refusals carry the security headers too
-    install_pages(app)
-    install_problems(app)
-    install_error_pages(app)
-    return app
+    everything = APIRouter()
+    # The prefix is said here, not above: without one, every route would be worked out twice.
+    everything.include_router(interface, prefix="/api/v1")
+    include_pages(everything)
+    return everything.routes

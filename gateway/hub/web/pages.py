@@ -58,11 +58,9 @@ SET_UP = (parts, boxes, loggers, certificates, gateways, consignments, profiles,
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
-def install_pages(app: FastAPI) -> None:
-    """Add the pages, what they load, and their security headers to an application."""
-    app.state.login_rates = Rates(LOGINS_AT_ONCE, LOGIN_EACH_S, time.monotonic)
-    app.include_router(router)
-    app.state.hand_in_rates = Rates(hand_in.AT_ONCE, hand_in.EACH_S, time.monotonic)
+def include_pages(routes: APIRouter) -> None:
+    """Add the pages."""
+    routes.include_router(router)
     for part in (
         acknowledging,
         arrivals,
@@ -77,7 +75,13 @@ def install_pages(app: FastAPI) -> None:
         *SET_UP,
         *QUALITY,
     ):
-        app.include_router(part.router)
+        routes.include_router(part.router)
+
+
+def install_pages(app: FastAPI) -> None:
+    """Add what pages load, their bounds, and their security headers to an application."""
+    app.state.login_rates = Rates(LOGINS_AT_ONCE, LOGIN_EACH_S, time.monotonic)
+    app.state.hand_in_rates = Rates(hand_in.AT_ONCE, hand_in.EACH_S, time.monotonic)
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
     app.add_middleware(SecurityHeaders)
 
