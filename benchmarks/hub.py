@@ -46,12 +46,14 @@ from tests.servers.postgres import PostgresMissingError, running_cluster  # noqa
 PARTS = ("load", "points", "growth", "losses")
 GROWTH_GOAL, TRIP_GOAL_MS, POINTS_GOAL = 1.5, 20.0, 50_000
 HUBS = (
-    # name, on PostgreSQL, with InfluxDB, workers
-    ("SQLite", False, False, 0),
-    ("SQLite + InfluxDB", False, True, 0),
-    ("PostgreSQL, one worker of each", True, False, 1),
-    ("PostgreSQL + InfluxDB, one worker of each", True, True, 1),
-    ("PostgreSQL + InfluxDB, two workers of each", True, True, 2),
+    # name, on PostgreSQL, with InfluxDB, judging apart, workers
+    ("SQLite", False, False, False, 0),
+    ("SQLite, judging apart", False, False, True, 0),
+    ("SQLite + InfluxDB", False, True, False, 0),
+    ("SQLite + InfluxDB, judging apart", False, True, True, 0),
+    ("PostgreSQL, one worker of each", True, False, False, 1),
+    ("PostgreSQL + InfluxDB, one worker of each", True, True, False, 1),
+    ("PostgreSQL + InfluxDB, two workers of each", True, True, False, 2),
 )
 MILLION = 1_000_000
 Outcome = Taken | Projected | Stage | Kept
@@ -86,9 +88,9 @@ class Bench:
             self._stack.callback(self.front.close)
         return self._engine, self.front
 
-    def hub(self, database: str, workers: int, influx: str) -> Hub:
+    def hub(self, database: str, workers: int, influx: str, *, apart: bool = False) -> Hub:
         """A hub with a broker of its own."""
-        hub = Hub(self.folder(), database, self.broker(), workers, influx)
+        hub = Hub(self.folder(), database, self.broker(), workers, influx, apart=apart)
         self._stack.callback(hub.stop)
         return hub
 
@@ -103,7 +105,7 @@ class Bench:
 
 def load(gateways: int, segments: int, only: str) -> Iterator[Taken]:
     """Measure each way of running a hub, one after another."""
-    for name, is_postgres, has_influx, workers in HUBS:
+    for name, is_postgres, has_influx, is_apart, workers in HUBS:
         if not name.startswith(only):
             continue
         with ExitStack() as stack:
@@ -114,7 +116,7 @@ def load(gateways: int, segments: int, only: str) -> Iterator[Taken]:
             except (PostgresMissingError, FileNotFoundError) as error:
                 click.echo(f"{name}: {error}", err=True)
                 continue
-            hub = bench.hub(database, workers, influx)
+            hub = bench.hub(database, workers, influx, apart=is_apart)
             store = open_existing_store(hub.database)
             stack.callback(store.close)
             yield measure(name, hub, store, gateways, segments, projects=has_influx)

@@ -49,12 +49,15 @@ class Taken:
 class Hub:
     """The processes of one hub: one of everything, or `workers` of ingest and watch each."""
 
-    def __init__(self, folder: Path, database: str, broker: str, workers: int = 0, influx: str = "") -> None:
+    def __init__(
+        self, folder: Path, database: str, broker: str, workers: int = 0, influx: str = "", *, apart: bool = False
+    ) -> None:
         data = folder / "data"
         self.settings = folder / "hub.toml"
         named = f'database = "{database}"\n' if database else ""
         points = f'[influx]\nurl = "{influx}"\nbucket = "{BUCKET}"\n' if influx else ""
-        text = f'data_dir = "{data}"\n{named}[broker]\nurl = "{broker}"\n{points}'
+        judges = "judges_apart = true\n" if apart else ""
+        text = f'data_dir = "{data}"\n{named}{judges}[broker]\nurl = "{broker}"\n{points}'
         self.settings.write_text(text, encoding="utf-8")
         self.database = database or f"sqlite:///{data / 'hub.sqlite3'}"
         self.url = ""

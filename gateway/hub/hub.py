@@ -13,6 +13,7 @@ from gateway.hub.broker import EmbeddedBroker
 from gateway.hub.departures import run_departures
 from gateway.hub.dispatch import send_alerts
 from gateway.hub.exchange import Exchange
+from gateway.hub.judge import keep_judging
 from gateway.hub.notification.worker import run_notification
 from gateway.hub.projection.running import run_projection
 from gateway.hub.retention import run_retention
@@ -64,7 +65,7 @@ async def _serve(
         tasks.create_task(server.serve([sock]), name="hub http")
         workers = [
             tasks.create_task(exchange.run(bells.registered, bells.arrived), name="hub exchange"),
-            tasks.create_task(rooms.watch.run(bells.arrived, bells.told), name="hub watch"),
+            tasks.create_task(_judge(rooms), name="hub watch"),
             tasks.create_task(send_alerts(rooms.store, rooms.clock, bells.told, bells.told), name="hub alerts"),
             tasks.create_task(run_notification(rooms, bells.told), name="hub notification"),
             tasks.create_task(run_departures(rooms), name="hub heads"),
@@ -82,6 +83,14 @@ async def _serve(
         for worker in workers:
             worker.cancel()
         server.should_exit = True
+
+
+async def _judge(rooms: Rooms) -> None:
+    arrived, told = rooms.bells.arrived, rooms.bells.told
+    if rooms.settings.judges_apart:
+        await keep_judging(rooms.settings, arrived, told)
+    else:
+        await rooms.watch.run(arrived, told)
 
 
 @contextlib.asynccontextmanager

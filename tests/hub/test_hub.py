@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,9 @@ from gateway.clock import SystemClock
 from gateway.core.configuration import Configuration
 from gateway.core.messages import decode_ack, open_envelope
 from gateway.core.topics import topic_of
+from gateway.hub.events import Bell
 from gateway.hub.hub import run_hub
+from gateway.hub.judge import keep_judging
 from gateway.hub.rooms import open_enrolment
 from gateway.hub.settings import HubSettings
 from gateway.hub.store import open_store
@@ -37,10 +41,11 @@ class Site:
 
 
 @pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
+async def site(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Site]:
     settings = HubSettings(
         data_dir=tmp_path / "hub",
         demonstration=True,
+        judges_apart=getattr(request, "param", False),
         clock={"start": iso(0), "stop": iso(3600), "rate": 1e5, "anchor_ns": 0},
     )
     ready: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
@@ -68,6 +73,42 @@ async def enrol(site: Site, tmp_path: Path, van: Van) -> VerifyKey:
     return VerifyKey(bytes.fromhex(first.json()["hub_public_key"]))
 
 
+def find_judges() -> list[int]:
+    """The children of this process that judge."""
+    named = [path.parent for path in Path("/proc").glob("[0-9]*/cmdline") if b"judge_process" in read_if_there(path)]
+    ours = str(os.getpid()).encode()
+    return [int(of.name) for of in named if read_if_there(of / "stat").rpartition(b")")[2].split()[1:2] == [ours]]
+
+
+def read_if_there(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
+async def test_a_judge_apart_is_started_again_and_ends_with_its_hub(tmp_path: Path) -> None:
+    bells = Bell(), Bell()
+    settings = HubSettings(data_dir=tmp_path)
+    open_store(settings.database_url).close()
+    judging = asyncio.create_task(keep_judging(settings, *bells))
+    async with asyncio.timeout(PATIENCE_S):
+        first = await wait_for_another(set())
+        os.kill(first, signal.SIGKILL)
+        await wait_for_another({first})
+    judging.cancel()
+    await asyncio.wait({judging})
+    assert find_judges() == []
+
+
+async def wait_for_another(before: set[int]) -> int:
+    while True:
+        if found := set(find_judges()) - before:
+            return found.pop()
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("site", [False, True], ids=["judges", "judges apart"], indirect=True)
 async def test_from_a_sealed_segment_to_a_verdict(site: Site, tmp_path: Path) -> None:
     van = Van()
     hub_key = await enrol(site, tmp_path, van)
