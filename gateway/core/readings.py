@@ -136,11 +136,16 @@ def _is_covered(times: Sequence[int], record: Observation) -> bool:
     return place < len(times) and times[place] <= record.measured_at_ms + half_ms
 
 
+def to_celsius(temperature_mc: int, offset_c: float) -> float:
+    """Apply the calibration to a temperature in millidegrees."""
+    return round(temperature_mc / 1000 + offset_c, 3)
+
+
 def to_reading(observation: Observation, offset_c: float) -> Reading:
     """Apply the calibration."""
     return Reading(
         at_ms=observation.measured_at_ms,
-        temperature_c=round(observation.temperature_mc / 1000 + offset_c, 3),
+        temperature_c=to_celsius(observation.temperature_mc, offset_c),
         interval_s=observation.interval_s,
         source=observation.source,
         clock_trusted=observation.clock_trusted,

@@ -6,7 +6,8 @@ Times that a gateway did not trust are replaced, on reading, by what the dating 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from threading import Lock
 
@@ -17,7 +18,16 @@ from gateway.core.dating import Dating
 from gateway.core.observations import Observation
 from gateway.core.segments import Position, parse_segment
 from gateway.hub.boots import dated, has_untrusted, read_datings
-from gateway.hub.index import NOTHING, Place, Places, each_place, find_places, without
+from gateway.hub.index import (
+    HOUR_MS,
+    NOTHING,
+    Place,
+    Places,
+    each_place,
+    find_places,
+    find_projected_hours,
+    without,
+)
 from gateway.hub.schema import epochs, segments
 from gateway.hub.store import Store
 
@@ -119,6 +129,26 @@ class Archive:
             if from_ms <= observation.measured_at_ms < to_ms and observation.logger in loggers
         )
         return News(observations, places)
+
+    def projected_until(self, epochs: Mapping[str, AbstractSet[int]], from_ms: int) -> dict[str, int]:
+        """Return up to when other epochs than those given have projected something of each logger, by whole hours.
+
+        Only what is later than `from_ms` is looked for; a logger of which there is nothing is left out.
+        """
+        until_ms: dict[str, int] = {}
+        with self._store.read() as connection:
+            for logger, epoch_id, hour in find_projected_hours(connection, epochs, from_ms // HOUR_MS):
+                if epoch_id not in epochs[logger]:
+                    until_ms[logger] = max(until_ms.get(logger, 0), (hour + 1) * HOUR_MS)
+        return until_ms
+
+    def recall(self, places: Iterable[Place]) -> dict[Place, tuple[Position, Content]]:
+        """Return contents that are remembered and whose times depend on no dating."""
+        return {
+            place: (entry.position, entry.content)
+            for place, entry in self._recall(places).items()
+            if entry.untrusted_id is None
+        }
 
     def remember(self, stored: Iterable[tuple[str, Place, Position, Content]]) -> None:
         """Keep contents that were just stored: (gateway, place, position, content). They will soon be asked for.

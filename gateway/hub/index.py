@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from gateway.core.contents import Content
 from gateway.hub.dirty import Span
-from gateway.hub.schema import logger_hours
+from gateway.hub.schema import epochs, logger_hours
 from gateway.hub.store import insert_for
 
 HOUR_MS = 3_600_000
@@ -109,6 +109,12 @@ def find_places(
     return found
 
 
+def find_projected_hours(connection: Connection, loggers: Iterable[str], from_hour: int) -> list[tuple[str, int, int]]:
+    """Return (logger, epoch's id, its last hour) of what is projected, from an hour on."""
+    rows = connection.execute(_FIND_PROJECTED, {"loggers": sorted(set(loggers)), "first": from_hour})
+    return [(logger, epoch_id, hour) for logger, epoch_id, hour in rows]
+
+
 def passed_in(seen: Places) -> tuple[int, int]:
     """Return the epoch last seen, and its last block seen: what an epoch adds later is never in a block before it.
 
@@ -160,6 +166,17 @@ _FIND = select(logger_hours.c.epoch_id, logger_hours.c.block, logger_hours.c.pla
     logger_hours.c.hour >= bindparam("first"),
     logger_hours.c.hour <= bindparam("last"),
     (logger_hours.c.epoch_id != bindparam("passed_epoch")) | (logger_hours.c.block >= bindparam("passed_block")),
+)
+
+_FIND_PROJECTED = (
+    select(logger_hours.c.logger, logger_hours.c.epoch_id, func.max(logger_hours.c.hour))
+    .join(epochs, epochs.c.id == logger_hours.c.epoch_id)
+    .where(
+        logger_hours.c.logger.in_(bindparam("loggers", expanding=True)),
+        logger_hours.c.hour >= bindparam("first"),
+        logger_hours.c.block * BLOCK < epochs.c.projected_offset,
+    )
+    .group_by(logger_hours.c.logger, logger_hours.c.epoch_id)
 )
 
 _FORGET = (

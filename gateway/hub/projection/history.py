@@ -16,8 +16,9 @@ import httpx
 
 from gateway.core.errors import ColdchainError, InputError
 from gateway.core.readings import Reading, merge_observations
+from gateway.hub.archive import Archive
 from gateway.hub.projection.hours import HOUR_MS
-from gateway.hub.projection.settling import EDGE_MS, Observations
+from gateway.hub.projection.settling import EDGE_MS
 from gateway.hub.settings import InfluxSettings
 
 INTERVALS_MAX = 2000
@@ -93,7 +94,7 @@ def ask(loggers: Iterable[str], begins_ms: int, ends_ms: int, now_ms: int, inter
 class ArchiveHistory:
     """Answers from the archive, a day at a time."""
 
-    archive: Observations
+    archive: Archive
     offsets_c: dict[str, float]
 
     def read(self, question: Question) -> dict[str, tuple[Interval, ...]]:

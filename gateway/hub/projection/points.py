@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
-from gateway.core.readings import Reading
+from gateway.core.observations import Observation, Source
+from gateway.core.readings import Reading, to_celsius
 from gateway.core.records import (
     AnyRecord,
     ClockCorrection,
@@ -111,14 +113,37 @@ class Ride:
 def reading_lines(logger: str, readings: Iterable[Reading]) -> list[str]:
     """Return one point for each reading; temperature in °C, calibrated."""
     series = f"reading,logger={_key(logger)} temperature_c="
-    lines = []
-    for reading in readings:
-        counter = "" if reading.counter is None else f",counter={reading.counter}i"
-        lines.append(
-            f'{series}{reading.temperature_c:.3f},interval_s={reading.interval_s}i,source="{reading.source}"'
-            f",clock_trusted={'t' if reading.clock_trusted else 'f'},withdrawn=f{counter} {reading.at_ms}000000"
-        )
-    return lines
+    return [
+        f"{series}{reading.temperature_c:.3f}{_told(reading.interval_s, reading.source, reading.clock_trusted)}"
+        f"{_counted(reading.counter)} {reading.at_ms}000000"
+        for reading in readings
+    ]
+
+
+def observation_lines(logger: str, observations: Iterable[Observation], offset_c: float) -> list[str]:
+    """Return the points of observations that are readings as they are: the same as of these."""
+    series = f"reading,logger={_key(logger)} temperature_c="
+    return [
+        f"{series}{_celsius(o.temperature_mc, offset_c)}{_told(o.interval_s, o.source, o.clock_trusted)}"
+        f"{_counted(o.counter)} {o.measured_at_ms}000000"
+        for o in observations
+    ]
+
+
+@lru_cache(maxsize=1 << 14)  # most thermometers have steps of 0.005 °C or more: all that boxes see, at a few offsets
+def _celsius(temperature_mc: int, offset_c: float) -> str:
+    return f"{to_celsius(temperature_mc, offset_c):.3f}"
+
+
+@lru_cache(maxsize=1 << 8)  # a handful of intervals
+def _told(interval_s: int, source: Source, clock_trusted: bool) -> str:  # noqa: FBT001  keys of a cache
+    trusted = "t" if clock_trusted else "f"
+    return f',interval_s={interval_s}i,source="{source}",clock_trusted={trusted},withdrawn=f'
+
+
+@lru_cache(maxsize=1 << 16)  # of a counter of 16 bits every value
+def _counted(counter: int | None) -> str:
+    return "" if counter is None else f",counter={counter}i"
 
 
 def withdrawal_lines(logger: str, readings: Iterable[Reading]) -> list[str]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from gateway.core.contents import Content, decode_content
 from gateway.core.dating import UNDATED, Dating
 from gateway.core.errors import SegmentError
 from gateway.core.segments import Position, parse_segment
+from gateway.hub.archive import Archive
 from gateway.hub.boots import dated, has_untrusted, read_datings
-from gateway.hub.index import Place
+from gateway.hub.index import Place, Places, join, place_bits
 from gateway.hub.schema import epochs, segments
 
 SEGMENTS_MAX = 500
@@ -20,6 +24,7 @@ SEGMENTS_MAX = 500
 SEGMENTS_OF_EPOCH_MAX = 100
 """So that a vehicle that was away for a month does not make the others wait."""
 
+_Row = Row[Any, Any, Any, Any]
 _pending = epochs.c.projected_offset < epochs.c.next_offset
 
 
@@ -34,13 +39,13 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """The next segments of one epoch: offsets from `begin` up to, without, `end`; `segments` are the readable ones."""
+    """The next segments of one epoch: offsets from `begin` up to, without, `end`; `places` are the readable ones."""
 
     epoch_id: int
     gateway: str
     begin: int
     end: int
-    segments: frozenset[Place]
+    places: Places
     contents: tuple[tuple[Position, Content], ...]
     unreadable: tuple[Unreadable, ...]
 
@@ -53,20 +58,29 @@ class _Stretch:
     end: int
 
 
-def read_portions(connection: Connection, after_epoch: int) -> list[Portion]:
-    """Return what waits, beginning behind an epoch's id and going round, at most SEGMENTS_MAX segments."""
+def read_portions(connection: Connection, archive: Archive, after_epoch: int) -> list[Portion]:
+    """Return what waits, beginning behind an epoch's id and going round, at most SEGMENTS_MAX segments.
+
+    What the archive remembers is not decoded again.
+    """
     stretches = _find(connection, after_epoch)
-    return [_read(connection, stretch) for stretch in stretches]
+    asked = {"epochs": [stretch.epoch_id for stretch in stretches]}
+    rows: dict[int, list[_Row]] = {
+        epoch_id: list(found)
+        for epoch_id, found in groupby(connection.execute(_WAITING, asked), key=attrgetter("epoch_id"))
+    }
+    known = archive.recall((row.epoch_id, row.position) for found in rows.values() for row in found)
+    return [_read(connection, stretch, rows.get(stretch.epoch_id, ()), known) for stretch in stretches]
 
 
 def advance(connection: Connection, portions: Iterable[Portion]) -> None:
     """Move the cursors behind the portions, unless they were set back meanwhile."""
-    for portion in sorted(portions, key=lambda portion: portion.epoch_id):  # the order in which ingest takes them
-        connection.execute(
-            update(epochs)
-            .where(epochs.c.id == portion.epoch_id, epochs.c.projected_offset == portion.begin)
-            .values(projected_offset=portion.end)
-        )
+    rows = [
+        {"of": portion.epoch_id, "begin": portion.begin, "end": portion.end}
+        for portion in sorted(portions, key=lambda portion: portion.epoch_id)  # the order in which ingest takes them
+    ]
+    if rows:
+        connection.execute(_ADVANCE, rows)
 
 
 def rewind(connection: Connection) -> None:
@@ -106,25 +120,21 @@ def _find(connection: Connection, after_epoch: int) -> list[_Stretch]:
     return stretches
 
 
-def _read(connection: Connection, stretch: _Stretch) -> Portion:
-    found = connection.execute(
-        select(segments.c.id, segments.c.position, segments.c.verbatim)
-        .where(
-            segments.c.epoch_id == stretch.epoch_id,
-            segments.c.position >= stretch.begin,
-            segments.c.position < stretch.end,
-            segments.c.content == "readable",
-        )
-        .order_by(segments.c.position)
-    ).all()
+def _read(
+    connection: Connection,
+    stretch: _Stretch,
+    rows: Iterable[_Row],
+    known: Mapping[Place, tuple[Position, Content]],
+) -> Portion:
     contents, unreadable = [], []
-    for row in found:
+    places: Places = {}
+    for row in rows:
+        place = (stretch.epoch_id, row.position)
+        if row.position >= stretch.end:
+            break
+        join(places, place_bits(place))
         try:
-            segment = parse_segment(stretch.gateway, bytes(row.verbatim))
-            content = decode_content(segment.body or b"")
-            if has_untrusted(content):
-                content = _settled(content, read_datings(connection, [row.id]).get(row.id, UNDATED))
-            contents.append((segment.header.position, content))
+            contents.append(known.get(place) or _decode(connection, stretch.gateway, row))
         except SegmentError as error:
             unreadable.append(Unreadable(stretch.gateway, bytes(row.verbatim), str(error)))
     return Portion(
@@ -132,10 +142,18 @@ def _read(connection: Connection, stretch: _Stretch) -> Portion:
         gateway=stretch.gateway,
         begin=stretch.begin,
         end=stretch.end,
-        segments=frozenset((stretch.epoch_id, row.position) for row in found),
+        places=places,
         contents=tuple(contents),
         unreadable=tuple(unreadable),
     )
+
+
+def _decode(connection: Connection, gateway: str, row: _Row) -> tuple[Position, Content]:
+    segment = parse_segment(gateway, bytes(row.verbatim))
+    content = decode_content(segment.body or b"")
+    if has_untrusted(content):
+        content = _settled(content, read_datings(connection, [row.id]).get(row.id, UNDATED))
+    return segment.header.position, content
 
 
 def _settled(content: Content, dating: Dating) -> Content:
@@ -146,3 +164,23 @@ def _settled(content: Content, dating: Dating) -> Content:
     if not dating.marks:
         return replace(content, observations=tuple(o for o in content.observations if o.clock_trusted))
     return dated(content, dating)
+
+
+_WAITING = (
+    select(segments.c.id, segments.c.epoch_id, segments.c.position, segments.c.verbatim)
+    .join(epochs, epochs.c.id == segments.c.epoch_id)
+    .where(
+        epochs.c.id.in_(bindparam("epochs", expanding=True)),
+        segments.c.position >= epochs.c.projected_offset,
+        segments.c.position < epochs.c.projected_offset + SEGMENTS_OF_EPOCH_MAX,
+        segments.c.position < epochs.c.next_offset,
+        segments.c.content == "readable",
+    )
+    .order_by(segments.c.epoch_id, segments.c.position)
+)
+
+_ADVANCE = (
+    update(epochs)
+    .where(epochs.c.id == bindparam("of"), epochs.c.projected_offset == bindparam("begin"))
+    .values(projected_offset=bindparam("end"))
+)

@@ -12,19 +12,19 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, func, select
 
-from gateway.core.assignments import offset_at
-from gateway.core.configuration import Logger
-from gateway.core.observations import Observation
 from gateway.hub.archive import Archive
 from gateway.hub.breaches import read_breach
-from gateway.hub.index import Place
+from gateway.hub.index import Places, join
 from gateway.hub.locks import wait_for_locks
 from gateway.hub.projection import marks, portions
+from gateway.hub.projection.certificates import NONE, Certificates, Drawer
 from gateway.hub.projection.hours import HOUR_MS, read_around, summarise
 from gateway.hub.projection.marks import Subject, Waiting
+from gateway.hub.projection.news import gather_heard, tell
 from gateway.hub.projection.points import (
     breach_line,
     hour_line,
+    observation_lines,
     reading_lines,
     record_line,
     ride_line,
@@ -35,7 +35,6 @@ from gateway.hub.projection.rides import read_rides
 from gateway.hub.projection.settling import Change, Settling
 from gateway.hub.projection.writing import Refused, Writer, deliver
 from gateway.hub.quarantine import set_aside
-from gateway.hub.rows import read_loggers
 from gateway.hub.schema import epochs
 from gateway.hub.settings import InfluxSettings
 from gateway.hub.store import Store
@@ -80,6 +79,7 @@ class Projector:
     writer: Writer
     settings: InfluxSettings
     _settling: Settling = field(init=False)
+    _drawer: Drawer = field(init=False, default_factory=Drawer)
     _after_epoch: int = field(init=False, default=0)
     _marked_hours: set[tuple[str, int]] = field(init=False, default_factory=set)
 
@@ -98,27 +98,28 @@ class Projector:
         """Read what waits; None if nothing does."""
         with self.store.read() as connection:
             whole = marks.read_whole(connection)
-            waiting = portions.read_portions(connection, self._after_epoch)
-            loggers = {logger.address: logger for logger in read_loggers(connection)}
+            waiting = portions.read_portions(connection, self.archive, self._after_epoch)
             found = marks.read_waiting(connection, Subject.BREACH, now_ms, MARKS_MAX)
             found += marks.read_waiting(connection, Subject.CONSIGNMENT, now_ms, MARKS_MAX)
             lines = [line for one in found for line in _lines_of(connection, one)]
             # The long history waits until the readings have caught up.
             backlog = sum(portion.end - portion.begin for portion in waiting) >= portions.SEGMENTS_MAX
             hours = [] if backlog else marks.read_waiting(connection, Subject.HOUR, now_ms, HOURS_MAX)
+            heard = gather_heard(waiting)
+            certificates = self._drawer.read(connection, {*heard, *(_hour_of(one)[0] for one in hours)})
         if not (waiting or found or hours):
             return None
         self._after_epoch = waiting[-1].epoch_id if waiting else 0
-        seen = frozenset[Place]().union(*(portion.segments for portion in waiting))
-        changes = [
-            self._settling.settle(logger, news, offset_c, seen=seen)
-            for (logger, offset_c), news in _news(waiting, loggers).items()
-        ]
+        seen: Places = {}
+        for portion in waiting:
+            join(seen, portion.places)
+        changes = self._settling.settle(tell(heard, certificates), seen)
         for change in changes:
             lines += withdrawal_lines(change.logger, change.withdrawn)
             lines += reading_lines(change.logger, change.settled)
+            lines += observation_lines(change.logger, change.added, change.offset_c)
         lines += _record_lines(waiting)
-        long_lines = self._hour_lines(hours, loggers)
+        long_lines = self._hour_lines(hours, certificates)
         return Batch(lines, long_lines, waiting, [*found, *hours], frozenset(_hours_of(changes)), whole)
 
     def write(self, batch: Batch) -> list[Refused]:
@@ -150,16 +151,16 @@ class Projector:
         kept = {(logger, at) for logger, at in self._marked_hours | fresh if at + HOUR_MS + HOUR_LATE_MS > now_ms}
         self._marked_hours = kept
 
-    def _hour_lines(self, waiting: Iterable[Waiting], loggers: Mapping[str, Logger]) -> list[str]:
+    def _hour_lines(self, waiting: Iterable[Waiting], certificates: Mapping[str, Certificates]) -> list[str]:
         """Return the lines of hours. One in which the certificate changed is corrected as it began."""
         wanted: dict[int, list[str]] = {}
         for one in waiting:
-            logger, _, begins = one.name.rpartition(" ")
-            wanted.setdefault(int(begins), []).append(logger)
+            logger, begins_ms = _hour_of(one)
+            wanted.setdefault(begins_ms, []).append(logger)
         lines = []
         for begins_ms, names in wanted.items():
             for name, around in read_around(self.archive, names, begins_ms).items():
-                offset_c = offset_at(loggers[name], begins_ms) if name in loggers else 0.0
+                offset_c = certificates.get(name, NONE).offset_c(begins_ms)
                 lines.append(hour_line(name, summarise(around, begins_ms, offset_c)))
         return lines
 
@@ -196,18 +197,6 @@ def restart(store: Store) -> int:
         return int(connection.execute(select(func.coalesce(func.sum(epochs.c.next_offset), 0))).scalar_one())
 
 
-def _news(waiting: Iterable[Portion], loggers: Mapping[str, Logger]) -> dict[tuple[str, float], list[Observation]]:
-    """Return what is new by logger and by the offset of the certificate of its time."""
-    news: dict[tuple[str, float], list[Observation]] = {}
-    for portion in waiting:
-        for _, content in portion.contents:
-            for observation in content.observations:
-                logger = loggers.get(observation.logger)
-                offset_c = 0.0 if logger is None else offset_at(logger, observation.measured_at_ms)
-                news.setdefault((observation.logger, offset_c), []).append(observation)
-    return news
-
-
 def _record_lines(waiting: Iterable[Portion]) -> list[str]:
     return [
         record_line(portion.gateway, position, index, record)
@@ -224,11 +213,20 @@ def _lines_of(connection: Connection, waiting: Waiting) -> list[str]:
     return [ride_line(ride) for ride in read_rides(connection, waiting.name)]
 
 
+def _hour_of(waiting: Waiting) -> tuple[str, int]:
+    """Return whose hour a mark is about, and when it begins."""
+    logger, _, begins_ms = waiting.name.rpartition(" ")
+    return logger, int(begins_ms)
+
+
 def _hours_of(changes: Iterable[Change]) -> set[tuple[str, int]]:
     return {
-        (change.logger, reading.at_ms - reading.at_ms % HOUR_MS)
+        (change.logger, hour * HOUR_MS)
         for change in changes
-        for reading in (*change.settled, *change.withdrawn)
+        for hour in {
+            *(reading.at_ms // HOUR_MS for reading in (*change.settled, *change.withdrawn)),
+            *(observation.measured_at_ms // HOUR_MS for observation in change.added),
+        }
     }
 
 

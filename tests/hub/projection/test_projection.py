@@ -13,11 +13,11 @@ from sqlalchemy import select
 
 from gateway.core.configuration import Calibration, Logger
 from gateway.core.observations import Source
-from gateway.core.readings import Reading
+from gateway.core.readings import Reading, to_reading
 from gateway.hub import schema
 from gateway.hub.archive import Archive
 from gateway.hub.ingest import Ingest
-from gateway.hub.projection.points import reading_lines
+from gateway.hub.projection.points import observation_lines, reading_lines
 from gateway.hub.projection.projector import Projector
 from gateway.hub.projection.running import run_projection
 from gateway.hub.projection.writing import Fault, InfluxError, InfluxWriter
@@ -126,6 +126,8 @@ def test_a_point_is_a_line_with_its_own_time() -> None:
         'reading,logger=C0:FF temperature_c=5.123,interval_s=30i,source="live",clock_trusted=t,withdrawn=f,counter=7i'
         f" {START_MS}000000"
     )
+    observed = observe(0, 5.1234, counter=7)
+    assert observation_lines("C0:FF", [observed], -0.5) == reading_lines("C0:FF", [to_reading(observed, -0.5)])
     assert reading_lines("a b,c=d", [reading])[0].startswith(r"reading,logger=a\ b\,c\=d ")
 
 
