@@ -237,13 +237,13 @@ def test_the_projection_waits_for_the_time_and_then_goes_back(bench: Bench) -> N
     bench.van.seal(untrusted(60, 5.0), observe(60, 6.0, logger=OTHER))
     bench.arrive()
     with bench.store.write() as connection:
-        (portion,) = read_portions(connection, 0)
+        (portion,) = read_portions(connection, bench.archive, 0)
         assert [o.logger for _, content in portion.contents for o in content.observations] == [OTHER]
         connection.execute(schema.epochs.update().values(projected_offset=1))
     bench.van.seal(records=[trusted_at(120)])
     bench.arrive()
     with bench.store.read() as connection:
-        (portion,) = read_portions(connection, 0)
+        (portion,) = read_portions(connection, bench.archive, 0)
     times = [o.measured_at_ms for _, content in portion.contents for o in content.observations if o.logger == LOGGER]
     assert times == [START_MS + 60_000]
 
