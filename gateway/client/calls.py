@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from gateway.client.errors import NoHubError, error_of
 from gateway.core.assignments import Swap
+from gateway.core.batches import ConsignmentBatch, ConsignmentsDone, SetUp, SetUpDone
 from gateway.core.configuration import Box, Consignment, Logger, reveal
 from gateway.core.flags import BreachFlag
 
@@ -125,6 +126,22 @@ def put_logger(logger: Logger, reason: str = "") -> Call[Logger]:
 def swap_loggers(address: str, swap: Swap) -> Call[Swapped]:
     """Let another logger take one's place in its box."""
     return Call("POST", f"{BASE}/loggers/{_part(address)}/swap", TypeAdapter(Swapped), swap.model_dump_json())
+
+
+def set_up(wanted: SetUp, *, dry_run: bool = False) -> Call[SetUpDone]:
+    """Register boxes and loggers and ask for one-time codes, all of it or nothing; keys go with their loggers."""
+    path = f"{BASE}/registry{_dry(dry_run)}"
+    return Call("POST", path, TypeAdapter(SetUpDone), reveal(wanted, stated_only=True))
+
+
+def add_consignments(batch: ConsignmentBatch, *, dry_run: bool = False) -> Call[ConsignmentsDone]:
+    """Register consignments, all of them or none."""
+    path = f"{BASE}/consignments/batch{_dry(dry_run)}"
+    return Call("POST", path, TypeAdapter(ConsignmentsDone), batch.model_dump_json(exclude_unset=True))
+
+
+def _dry(dry_run: bool) -> str:  # noqa: FBT001  a word of the address
+    return "?dry_run=true" if dry_run else ""
 
 
 def put_consignment(consignment: Consignment) -> Call[Consignment]:

@@ -344,6 +344,9 @@ class Configuration(Model):
     reception: bool = False
 
 
-def reveal(document: Logger | Configuration) -> str:
-    """Return the JSON of a document with its secrets: for the hub's own store and for the vehicles, nobody else."""
-    return document.model_dump_json(context=_REVEAL)
+def reveal(document: Model, *, stated_only: bool = False) -> str:
+    """Return the JSON of a document with its secrets: for the hub's own store and for the vehicles, nobody else.
+
+    With `stated_only`, only what somebody stated, without what is so by default.
+    """
+    return document.model_dump_json(context=_REVEAL, exclude_unset=stated_only)

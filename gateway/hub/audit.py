@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -37,21 +38,22 @@ def begin_act(connection: Connection) -> None:
 
 def record_act(connection: Connection, act: Act, now_ms: int) -> None:
     """Append an entry within the transaction of the act itself."""
+    record_acts(connection, [act], now_ms)
+
+
+def record_acts(connection: Connection, acts: Sequence[Act], now_ms: int) -> None:
+    """Append entries in their order, within the transaction of the acts themselves."""
+    if not acts:
+        return
     begin_act(connection)  # also for acts that read nothing before: one writer at a time extends the chain
     previous = connection.execute(select(audit.c.hash).order_by(audit.c.id.desc()).limit(1)).scalar() or NO_HASH
-    connection.execute(
-        insert(audit).values(
-            at_ms=now_ms,
-            who=act.who,
-            act=act.act,
-            subject=act.subject,
-            old=act.old,
-            new=act.new,
-            reason=act.reason,
-            previous=previous,
-            hash=hash_entry(act, now_ms, previous),
-        )
-    )
+    rows = []
+    for act in acts:
+        head = hash_entry(act, now_ms, previous)
+        told = {"who": act.who, "act": act.act, "subject": act.subject, "old": act.old, "new": act.new}
+        rows.append({**told, "at_ms": now_ms, "reason": act.reason, "previous": previous, "hash": head})
+        previous = head
+    connection.execute(insert(audit), rows)
 
 
 def hash_entry(act: Act, at_ms: int, previous: bytes) -> bytes:

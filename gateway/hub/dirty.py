@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -88,14 +89,24 @@ def mark_carried(connection: Connection, spans: Iterable[Span], now_ms: int) -> 
 
 def mark_tenures(connection: Connection, tenures: Iterable[Tenure], now_ms: int) -> None:
     """Mark each consignment that was in a box during one of the stretches of time."""
-    codes: set[str] = set()
+    by_box: defaultdict[str, list[Tenure]] = defaultdict(list)
     for tenure in tenures:
-        there = (carriages.c.box == tenure.box) & (
-            carriages.c.ends_ms.is_(None) | (carriages.c.ends_ms >= tenure.from_ms)
+        by_box[tenure.box].append(tenure)
+    if not by_box:
+        return
+    first_ms = min(tenure.from_ms for there in by_box.values() for tenure in there)
+    rows = connection.execute(
+        select(carriages).where(
+            carriages.c.box.in_(by_box), carriages.c.ends_ms.is_(None) | (carriages.c.ends_ms >= first_ms)
         )
-        if tenure.until_ms is not None:
-            there &= carriages.c.begins_ms <= tenure.until_ms
-        codes.update(connection.execute(select(carriages.c.consignment).where(there)).scalars())
+    )
+    codes = {
+        row.consignment
+        for row in rows
+        for tenure in by_box[row.box]
+        if (row.ends_ms is None or row.ends_ms >= tenure.from_ms)
+        and (tenure.until_ms is None or row.begins_ms <= tenure.until_ms)
+    }
     mark_consignments(connection, codes, now_ms)
 
 

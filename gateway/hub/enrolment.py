@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select, update
 
 from gateway.core.errors import ColdchainError, InputError
 from gateway.core.topics import LOG, topic_of
-from gateway.hub.audit import Act, begin_act, record_act
+from gateway.hub.audit import Act, begin_act, record_act, record_acts
 from gateway.hub.events import tell
 from gateway.hub.schema import enrolment_codes, gateway_keys, gateways
 from gateway.hub.store import Store, insert_or_skip
@@ -49,6 +49,25 @@ class GatewayState:
     reception: bool = False
 
 
+def check_gateway(name: str) -> None:
+    """Raise InputError, naming `gateway`, for a name that no gateway can have."""
+    topic_of(name, LOG)
+
+
+def issue_codes(connection: Connection, gateways: Sequence[str], who: str, now_ms: int) -> dict[str, str]:
+    """Return a new one-time code for each gateway, within the caller's act."""
+    codes = {gateway: make_code() for gateway in gateways}
+    expires_at_ms = real_ms() + CODE_DAYS * _DAY_MS
+    rows = [
+        {"code_hash": hash_secret(code), "gateway": gateway, "expires_at_ms": expires_at_ms}
+        for gateway, code in codes.items()
+    ]
+    if rows:
+        connection.execute(insert(enrolment_codes), rows)
+    record_acts(connection, [Act(who, "issue_code", f"gateway {gateway}") for gateway in codes], now_ms)
+    return codes
+
+
 class Enrolment:
     """Codes, keys and tokens of gateways. Blocking: call it from a thread."""
 
@@ -59,16 +78,9 @@ class Enrolment:
 
     def issue_code(self, gateway: str, who: str) -> str:
         """Return a new one-time code for a gateway; raises InputError for a name that cannot be one."""
-        topic_of(gateway, LOG)
-        code = make_code()
+        check_gateway(gateway)
         with self._store.write() as connection:
-            connection.execute(
-                insert(enrolment_codes).values(
-                    code_hash=hash_secret(code), gateway=gateway, expires_at_ms=real_ms() + CODE_DAYS * _DAY_MS
-                )
-            )
-            record_act(connection, Act(who, "issue_code", f"gateway {gateway}"), self._now_ms())
-        return code
+            return issue_codes(connection, [gateway], who, self._now_ms())[gateway]
 
     def enrol(self, gateway: str, code: str, public_key: bytes) -> str:
         """Return the gateway's token. The same code and key again give the same; raises EnrolmentRefusedError."""

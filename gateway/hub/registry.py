@@ -5,52 +5,72 @@ Every change is an audited act in one transaction, and marks what must be judged
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 from pydantic import ValidationError
 from sqlalchemy import Connection, insert, or_, select
 
 from gateway import profiles as library
-from gateway.core.assignments import Swap, Tenure, assign, swap_of, tenures_of
-from gateway.core.configuration import Box, BoxState, Consignment, Logger, Site
+from gateway.core.assignments import Swap, swap_of
+from gateway.core.batches import Outcome, SetUp, SetUpDone
+from gateway.core.configuration import Box, Consignment, Logger, Site
 from gateway.core.errors import InputError
-from gateway.core.exposure import to_ms
 from gateway.core.identifiers import refuse_identity_number
 from gateway.core.profiles import Approval, Model, Profile
-from gateway.core.standby import ALERTING, PREFIX, is_vigil
 from gateway.hub import schema
-from gateway.hub.audit import Act, begin_act, record_act
-from gateway.hub.dirty import mark_consignments, mark_tenures
-from gateway.hub.events import tell
-from gateway.hub.inbox import settle_registered
-from gateway.hub.projection.marks import Subject, mark
+from gateway.hub.audit import begin_act, record_acts
+from gateway.hub.dirty import mark_consignments
+from gateway.hub.enrolment import check_gateway, issue_codes
+from gateway.hub.faults import Faults
+from gateway.hub.registrations import (
+    Deed,
+    check_consignment,
+    check_references,
+    keep_boxes,
+    keep_consignments,
+    keep_loggers,
+    place_logger,
+    read_references,
+)
 from gateway.hub.rows import (
     Registered,
-    boxes_of,
-    examinations_of,
+    read_all_registered,
     read_boxes,
-    read_boxes_in_use,
-    read_codes_in,
     read_codes_under_way,
     read_document,
     read_logger,
     read_loggers,
     read_profile,
+    read_profile_names,
     read_profile_versions,
     read_registered,
     read_registered_profile,
     read_sites,
+    read_some_boxes,
+    read_some_loggers,
     refuse_identities,
-    save_items,
-    save_logger,
     to_registered,
 )
 from gateway.hub.store import Store, replace_row
 from gateway.hub.times import to_datetime
-from gateway.hub.vigils import follow_boxes
 
 LISTED_MAX = 500
+
+
+def _outcome(old: Model | None, new: Model) -> Outcome:
+    if old is None:
+        return Outcome.NEW
+    return Outcome.SAME if old == new else Outcome.CHANGED
+
+
+def _place_box(known: Box | None, box: Box) -> Box:
+    """Return a box in the state that it has, unless another is stated; raises InputError."""
+    refuse_identities(box)
+    if known is None or "state" in box.model_fields_set:
+        return box
+    return box.model_copy(update={"state": known.state})
 
 
 def is_alike(known: Consignment, given: Consignment) -> bool:
@@ -81,10 +101,8 @@ class Registry:
         with self._store.write() as connection:
             begin_act(connection)
             old = read_logger(connection, logger.address)
-            if old is not None and logger.bindkey is None and logger.kind is old.kind:
-                logger = logger.model_copy(update={"bindkey": old.bindkey})  # nobody reads it, so nobody sends it back
-            new = assign(old, logger, to_datetime(self._now_ms()))
-            self._save_loggers(connection, who, "register", [(old, new)], reason)
+            new = place_logger(old, logger, to_datetime(self._now_ms()))
+            keep_loggers(connection, [(old, new)], self._deed(who, reason=reason))
             return new
 
     def swap_loggers(self, address: str, swap: Swap, who: str) -> tuple[Logger, Logger]:
@@ -98,18 +116,15 @@ class Registry:
             if old is None:
                 raise InputError("old", f"{address} is not enrolled")
             left, came = swap_of(old, known, swap, to_datetime(self._now_ms()))
-            self._save_loggers(connection, who, "swap", [(old, left), (known, came)], swap.told)
+            keep_loggers(connection, [(old, left), (known, came)], self._deed(who, "swap", swap.told))
             return left, came
 
     def put_box(self, box: Box, who: str) -> None:
         """Register a box, or change it."""
         with self._store.write() as connection:
             begin_act(connection)
-            old = read_document(connection, schema.boxes, box.code)
-            replace_row(connection, schema.boxes, code=box.code, document=box.model_dump_json())
-            self._record(connection, who, "register", f"box {box.code}", old, box)
-            ended = follow_boxes(connection, [box.code], self._now_ms())
-            mark_consignments(connection, [*read_codes_in(connection, box.code), *ended], self._now_ms())
+            old = read_some_boxes(connection, [box.code]).get(box.code)
+            keep_boxes(connection, [(old, box)], self._deed(who))
 
     def put_site(self, site: Site, who: str) -> None:
         """Register a place of the organisation, or change it."""
@@ -164,34 +179,58 @@ class Registry:
             begin_act(connection)
             return self._put(connection, consignment, who)
 
-    def add_consignments(self, consignments: Sequence[Consignment], who: str) -> int:
-        """Register consignments, all of them or none; return how many are new.
+    def add_consignments(
+        self, consignments: Sequence[Consignment], who: str, *, dry_run: bool = False
+    ) -> Collection[str]:
+        """Register consignments, all of them or none; return the codes of the new ones.
 
-        What is registered already and says the same stays as it is. Raises InputError, `consignments[place].field`, for
-        the first that cannot be taken: it says something else than what is registered, or names what is unknown.
+        What is registered already and says the same stays as it is. Raises FaultsError, `consignments[place].field`,
+        for those that cannot be taken: one says something else than what is registered, or names what is unknown.
+        With `dry_run` it is only checked.
         """
-        added = 0
-        with self._store.write() as connection:
-            begin_act(connection)
-            for place, consignment in enumerate(consignments):
-                known = read_registered(connection, consignment.code)
-                try:
-                    if known is None:
-                        self._put(connection, consignment, who)
-                        added += 1
+        with self._begin(is_act=not dry_run) as connection:
+            known = read_all_registered(connection, [one.code for one in consignments])
+            references, faults = read_references(connection, consignments), Faults()
+            for place, one in enumerate(consignments):
+                with faults.at(f"consignments[{place}]"):
+                    if one.code in known:
+                        _refuse_other(known[one.code].consignment, one)
                     else:
-                        _refuse_other(known.consignment, consignment)
-                except InputError as error:
-                    raise InputError(f"consignments[{place}].{error.field}", error.reason) from error
-        return added
+                        check_consignment(one, references)
+            faults.refuse_any()
+            added = [(None, one) for one in consignments if one.code not in known]
+            if added and not dry_run:
+                keep_consignments(connection, added, self._deed(who))
+        return [one.code for _, one in added]
+
+    def set_up(self, wanted: SetUp, who: str, *, dry_run: bool = False) -> SetUpDone:
+        """Register boxes and loggers and issue one-time codes, all of it or nothing; say what came of each.
+
+        What is registered already and says the same stays as it is, and so does the state of a box for which none is
+        stated. Raises FaultsError naming place and field. With `dry_run` it is only checked, and there are no codes.
+        """
+        with self._begin(is_act=not dry_run) as connection:
+            boxes, loggers = self._check_set_up(connection, wanted)
+            codes: dict[str, str] = {}
+            if not dry_run:
+                deed = self._deed(who, reason=wanted.reason)
+                keep_boxes(connection, [(old, box) for old, box in boxes if old != box], deed)
+                keep_loggers(connection, [(old, logger) for old, logger in loggers if old != logger], deed)
+                codes = issue_codes(connection, wanted.codes_for, who, deed.now_ms)
+        return SetUpDone(
+            dry_run=dry_run,
+            boxes={box.code: _outcome(old, box) for old, box in boxes},
+            loggers={logger.address: _outcome(old, logger) for old, logger in loggers},
+            codes=codes,
+        )
 
     def follow_vehicle(self, connection: Connection, consignment: Consignment, who: str) -> None:
         """Register what a vehicle's log tells of a consignment, within the caller's act. Raises InputError."""
         refuse_identities(consignment)
-        self._check_references(connection, consignment)
+        check_references(consignment, read_references(connection, [consignment]))
         known = read_registered(connection, consignment.code)
         if known is None or known.consignment != consignment:
-            self._save(connection, consignment, known, who, "register")
+            keep_consignments(connection, [(known, consignment)], self._deed(who))
 
     def receive(self, code: str, at: datetime, who: str) -> Registered:
         """Note that a consignment has arrived. Again: what was noted first stays. Raises InputError if unknown."""
@@ -203,7 +242,7 @@ class Registry:
             if known.consignment.received_at is not None:
                 return known
             received = known.consignment.model_copy(update={"received_at": at})
-            return self._save(connection, received, known, who, "receive")
+            return keep_consignments(connection, [(known, received)], self._deed(who, "receive"))[0]
 
     # --- reads
 
@@ -225,9 +264,8 @@ class Registry:
     def profiles(self) -> list[Profile]:
         """Return the newest version of each profile: registered ones, and the library's others."""
         with self._store.read() as connection:
-            newest = dict.fromkeys(library.names())
-            newest |= dict.fromkeys(connection.execute(select(schema.profiles.c.id).distinct()).scalars())
-            return [profile for name in sorted(newest) if (profile := read_profile(connection, name)) is not None]
+            names = sorted(read_profile_names(connection))
+            return [profile for name in names if (profile := read_profile(connection, name)) is not None]
 
     def profile(self, name: str) -> Profile | None:
         """Return the newest version of a profile, None if there is none of that name."""
@@ -295,106 +333,55 @@ class Registry:
         mark_consignments(connection, read_codes_under_way(connection), now_ms)
 
     def _put(self, connection: Connection, consignment: Consignment, who: str) -> Registered:
-        if is_vigil(consignment.code):
-            raise InputError("code", f"codes that begin with {PREFIX} are the hub's own")
-        self._check_references(connection, consignment)
+        check_consignment(consignment, read_references(connection, [consignment]))
         known = read_registered(connection, consignment.code)
         if known is not None and consignment.received_at is None:
             consignment = consignment.model_copy(update={"received_at": known.consignment.received_at})
         if known is not None and known.consignment == consignment:
             return known
-        return self._save(connection, consignment, known, who, "register")
+        return keep_consignments(connection, [(known, consignment)], self._deed(who))[0]
 
-    def _save_loggers(
-        self,
-        connection: Connection,
-        who: str,
-        act: str,
-        changes: Sequence[tuple[Logger | None, Logger]],
-        reason: str,
-    ) -> None:
-        """Keep what became of loggers, and mark what was carried where something is different now."""
-        refuse_identity_number("reason", reason)
-        different: set[Tenure] = set()
-        for old, new in changes:
-            save_logger(connection, new)
-            self._record(connection, who, act, f"logger {new.address}", old, new, reason)
-            different |= set(tenures_of(new)).symmetric_difference([] if old is None else tenures_of(old))
-        mark_tenures(connection, different, self._now_ms())
+    def _check_set_up(
+        self, connection: Connection, wanted: SetUp
+    ) -> tuple[list[tuple[Box | None, Box]], list[tuple[Logger | None, Logger]]]:
+        """Return each box and logger as it is, None if it is not, and as it would be; raises FaultsError."""
+        faults, now = Faults(), to_datetime(self._now_ms())
+        known_boxes = read_some_boxes(connection, [box.code for box in wanted.boxes])
+        known_loggers = read_some_loggers(connection, [logger.address for logger in wanted.loggers])
+        boxes: list[tuple[Box | None, Box]] = []
+        loggers: list[tuple[Logger | None, Logger]] = []
+        for place, box in enumerate(wanted.boxes):
+            with faults.at(f"boxes[{place}]"):
+                known_box = known_boxes.get(box.code)
+                boxes.append((known_box, _place_box(known_box, box)))
+        for place, logger in enumerate(wanted.loggers):
+            with faults.at(f"loggers[{place}]"):
+                known = known_loggers.get(logger.address)
+                loggers.append((known, place_logger(known, logger, now)))
+        for place, gateway in enumerate(wanted.codes_for):
+            with faults.at(f"codes_for[{place}]", ""):
+                check_gateway(gateway)
+        with faults.at("reason", ""):
+            refuse_identity_number("reason", wanted.reason)
+        faults.refuse_any()
+        return boxes, loggers
 
-    def _save(
-        self, connection: Connection, consignment: Consignment, known: Registered | None, who: str, act: str
-    ) -> Registered:
-        now_ms = self._now_ms()
-        version = 1 if known is None else known.version + 1
-        registered_at_ms = now_ms if known is None else known.registered_at_ms
-        carried = [carriage for item in consignment.items for carriage in consignment.carriage_of(item)]
-        received_ms = None if consignment.received_at is None else to_ms(consignment.received_at)
-        replace_row(
-            connection,
-            schema.consignments,
-            code=consignment.code,
-            version=version,
-            document=consignment.model_dump_json(),
-            begins_ms=min((to_ms(carriage.begins) for carriage in carried), default=None),
-            received_at_ms=received_ms,
-            registered_at_ms=registered_at_ms,
-            receiver=consignment.receiver,
-            vehicle=consignment.vehicle,
-            planned_ms=None if consignment.planned_arrival is None else to_ms(consignment.planned_arrival),
-        )
-        save_items(connection, consignment, received_ms)
-        old = None if known is None else known.consignment
-        self._record(connection, who, act, f"consignment {consignment.code}", old, consignment)
-        boxes = boxes_of(consignment) | (set() if old is None else boxes_of(old))
-        arrives = old is not None and old.received_at is None and consignment.received_at is not None
-        self._move_boxes(connection, boxes, consignment, who, arrives=arrives)
-        settle_registered(connection, consignment, who, now_ms)
-        ended = follow_boxes(connection, boxes, now_ms)
-        mark_consignments(connection, [consignment.code, *ended], now_ms)
-        mark(connection, Subject.CONSIGNMENT, [consignment.code])
-        tell(connection, "consignment", {"consignment": consignment.code, "version": version, "act": act}, now_ms)
-        return Registered(consignment, version, registered_at_ms)
+    @contextmanager
+    def _begin(self, *, is_act: bool) -> Iterator[Connection]:
+        """Begin an act, or a look."""
+        if not is_act:
+            with self._store.read() as connection:
+                yield connection
+            return
+        with self._store.write() as connection:
+            begin_act(connection)
+            yield connection
 
-    def _move_boxes(
-        self, connection: Connection, codes: set[str], consignment: Consignment, who: str, *, arrives: bool
-    ) -> None:
-        """Let the boxes' states follow: what is registered in a box has loaded it, and its receipt has received it."""
-        waiting = read_boxes_in_use(connection, codes, self._now_ms())
-        for code in sorted(codes):
-            document = read_document(connection, schema.boxes, code)
-            box = None if document is None else Box.model_validate_json(document)
-            if code in waiting:
-                state = BoxState.LOADED
-            elif arrives and box is not None and box.state in ALERTING:
-                state = BoxState.RECEIVED
-            else:
-                continue
-            if box is not None and box.state is not state:
-                moved = box.model_copy(update={"state": state})
-                replace_row(connection, schema.boxes, code=code, document=moved.model_dump_json())
-                self._record(connection, who, "move", f"box {code}", box, moved, f"consignment {consignment.code}")
-
-    def _check_references(self, connection: Connection, consignment: Consignment) -> None:
-        for field, examination in examinations_of(consignment):
-            for name in (examination.profile, *(switch.profile for switch in examination.switches)):
-                if read_profile(connection, name) is None:
-                    raise InputError(f"{field}.profile", f"no profile {name}")
-        known = set(connection.execute(select(schema.boxes.c.code)).scalars())
-        unknown = sorted(boxes_of(consignment) - known)
-        if unknown:
-            raise InputError("carriage", f"no box {unknown[0]} is registered")
+    def _deed(self, who: str, act: str = "register", reason: str = "") -> Deed:
+        return Deed(who, act, self._now_ms(), reason)
 
     def _record(
-        self,
-        connection: Connection,
-        who: str,
-        act: str,
-        subject: str,
-        old: str | Model | None,
-        new: Model,
-        reason: str = "",
+        self, connection: Connection, who: str, act: str, subject: str, old: str | Model | None, new: Model
     ) -> None:
-        refuse_identities(new)
-        before = old.model_dump_json() if isinstance(old, Model) else old
-        record_act(connection, Act(who, act, subject, before, new.model_dump_json(), reason), self._now_ms())
+        deed = self._deed(who, act)
+        record_acts(connection, [deed.on(subject, old, new)], deed.now_ms)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,7 +15,7 @@ from gateway.core.exposure import to_ms
 from gateway.core.identifiers import refuse_identity_number
 from gateway.core.profiles import Model, Profile
 from gateway.hub import schema
-from gateway.hub.store import replace_row
+from gateway.hub.store import replace_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,28 +56,36 @@ def examinations_of(consignment: Consignment) -> Iterator[tuple[str, Examination
             yield f"items[{i}].examinations[{j}]", examination
 
 
-def save_items(connection: Connection, consignment: Consignment, received_ms: int | None) -> None:
-    """Replace the rows by which a consignment is found: its items and its stretches in boxes."""
+def save_items(connection: Connection, consignments: Sequence[Consignment]) -> None:
+    """Replace the rows by which consignments are found: their items and their stretches in boxes."""
     items, carriages = schema.consignment_items, schema.carriages
-    connection.execute(delete(items).where(items.c.consignment == consignment.code))
+    codes = [consignment.code for consignment in consignments]
+    connection.execute(delete(items).where(items.c.consignment.in_(codes)))
     connection.execute(
         insert(items),
-        [{"item": item.code, "consignment": consignment.code, "kind": item.kind.value} for item in consignment.items],
+        [
+            {"item": item.code, "consignment": consignment.code, "kind": item.kind.value}
+            for consignment in consignments
+            for item in consignment.items
+        ],
     )
-    connection.execute(delete(carriages).where(carriages.c.consignment == consignment.code))
-    rows = {
+    connection.execute(delete(carriages).where(carriages.c.consignment.in_(codes)))
+    rows = [
+        {"consignment": consignment.code, "box": box, "begins_ms": begins, "ends_ms": ends}
+        for consignment in consignments
+        for box, begins, ends in _stretches(consignment)
+    ]
+    if rows:
+        connection.execute(insert(carriages), rows)
+
+
+def _stretches(consignment: Consignment) -> set[tuple[str, int, int | None]]:
+    received_ms = None if consignment.received_at is None else to_ms(consignment.received_at)
+    return {
         (carriage.box, to_ms(carriage.begins), _end_ms(carriage.ends, received_ms))
         for item in consignment.items
         for carriage in consignment.carriage_of(item)
     }
-    if rows:
-        connection.execute(
-            insert(carriages),
-            [
-                {"consignment": consignment.code, "box": box, "begins_ms": begins, "ends_ms": ends}
-                for box, begins, ends in rows
-            ],
-        )
 
 
 def _end_ms(ends: datetime | None, received_ms: int | None) -> int | None:
@@ -85,13 +93,15 @@ def _end_ms(ends: datetime | None, received_ms: int | None) -> int | None:
     return min(known, default=None)
 
 
-def save_logger(connection: Connection, logger: Logger) -> None:
-    """Replace a logger, and the rows by which it is found."""
+def save_loggers(connection: Connection, loggers: Sequence[Logger]) -> None:
+    """Replace loggers, and the rows by which they are found."""
     table, assignments = schema.loggers, schema.assignments
-    replace_row(connection, table, address=logger.address, document=reveal(logger))
-    connection.execute(delete(assignments).where(assignments.c.logger == logger.address))
+    documents = [{"address": logger.address, "document": reveal(logger)} for logger in loggers]
+    replace_rows(connection, table, documents)
+    connection.execute(delete(assignments).where(assignments.c.logger.in_([logger.address for logger in loggers])))
     rows = [
         {"logger": tenure.logger, "from_ms": tenure.from_ms, "until_ms": tenure.until_ms, "box": tenure.box}
+        for logger in loggers
         for tenure in tenures_of(logger)
     ]
     if rows:
@@ -107,10 +117,10 @@ def read_codes_under_way(connection: Connection, now_ms: int | None = None) -> l
     return list(connection.execute(query.order_by(table.c.code)).scalars())
 
 
-def read_codes_in(connection: Connection, box: str) -> list[str]:
-    """Return the codes of consignments, not received, that are or will be in a box or were."""
+def read_codes_in(connection: Connection, boxes: Iterable[str]) -> list[str]:
+    """Return the codes of consignments, not received, that are or will be in some boxes or were."""
     table, carriages = schema.consignments, schema.carriages
-    there = select(carriages.c.consignment).where(carriages.c.box == box)
+    there = select(carriages.c.consignment).where(carriages.c.box.in_(set(boxes)))
     return list(
         connection.execute(
             select(table.c.code).where(table.c.code.in_(there), table.c.received_at_ms.is_(None))
@@ -135,16 +145,26 @@ def read_boxes_in_use(connection: Connection, codes: Iterable[str], now_ms: int)
 
 def read_document(connection: Connection, table: Table, key: str) -> str | None:
     """Return the document of a table with one key, None if there is none."""
+    return read_documents(connection, table, [key]).get(key)
+
+
+def read_documents(connection: Connection, table: Table, keys: Iterable[str]) -> dict[str, str]:
+    """Return those documents of a table that there are, by their keys."""
     (column,) = table.primary_key
-    found = connection.execute(select(table.c.document).where(column == key)).scalar()
-    return None if found is None else str(found)
+    rows = connection.execute(select(column, table.c.document).where(column.in_(set(keys))))
+    return {str(row[0]): str(row[1]) for row in rows}
 
 
 def read_registered(connection: Connection, code: str) -> Registered | None:
     """Return a consignment, None if it is unknown."""
+    return read_all_registered(connection, [code]).get(code)
+
+
+def read_all_registered(connection: Connection, codes: Iterable[str]) -> dict[str, Registered]:
+    """Return those of some consignments that there are, by their codes."""
     table = schema.consignments
-    row = connection.execute(select(table).where(table.c.code == code)).first()
-    return None if row is None else to_registered(row.document, row.version, row.registered_at_ms)
+    rows = connection.execute(select(table).where(table.c.code.in_(set(codes))))
+    return {row.code: to_registered(row.document, row.version, row.registered_at_ms) for row in rows}
 
 
 def to_registered(document: str, version: int, registered_at_ms: int) -> Registered:
@@ -163,8 +183,19 @@ def read_loggers(connection: Connection, boxes: Iterable[str] | None = None) -> 
 
 def read_logger(connection: Connection, address: str) -> Logger | None:
     """Return a logger with its secrets, None if it is not enrolled."""
-    document = read_document(connection, schema.loggers, address)
-    return None if document is None else Logger.model_validate_json(document)
+    return read_some_loggers(connection, [address]).get(address)
+
+
+def read_some_loggers(connection: Connection, addresses: Iterable[str]) -> dict[str, Logger]:
+    """Return those of some loggers that are enrolled, with their secrets, by address."""
+    documents = read_documents(connection, schema.loggers, addresses)
+    return {address: Logger.model_validate_json(document) for address, document in documents.items()}
+
+
+def read_some_boxes(connection: Connection, codes: Iterable[str]) -> dict[str, Box]:
+    """Return those of some boxes that are registered, by code."""
+    documents = read_documents(connection, schema.boxes, codes)
+    return {code: Box.model_validate_json(document) for code, document in documents.items()}
 
 
 def read_boxes(connection: Connection) -> list[Box]:
@@ -189,6 +220,11 @@ def read_profiles(
             names |= {examination.profile, *(switch.profile for switch in examination.switches)}
     found = (read_profile(connection, name) for name in sorted(names))
     return tuple(profile for profile in found if profile is not None)
+
+
+def read_profile_names(connection: Connection) -> set[str]:
+    """Return the names of all profiles: registered ones and the library's."""
+    return {*library.names(), *connection.execute(select(schema.profiles.c.id).distinct()).scalars()}
 
 
 def read_profile(connection: Connection, name: str) -> Profile | None:

@@ -11,7 +11,7 @@ the database at REPEATABLE READ.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -167,10 +167,17 @@ def insert_or_skip(connection: Connection, table: Table, **values: Any) -> bool:
 
 def replace_row(connection: Connection, table: Table, **values: Any) -> None:  # noqa: ANN401  any column
     """Insert a row, or set the given columns of the row with the same primary key."""
+    replace_rows(connection, table, [values])
+
+
+def replace_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Do that with several rows, which all name the same columns."""
+    if not rows:
+        return
     keys = [column.name for column in table.primary_key]
-    changes = {name: value for name, value in values.items() if name not in keys}
-    insert = insert_for(connection, table).values(**values)
-    connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changes))
+    insert = insert_for(connection, table)
+    changes = {name: insert.excluded[name] for name in rows[0] if name not in keys}
+    connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changes), rows)
 
 
 def inserted_id(result: CursorResult[Any]) -> int:

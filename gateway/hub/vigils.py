@@ -14,7 +14,7 @@ from gateway.core.configuration import Box, Consignment
 from gateway.core.profiles import Profile
 from gateway.core.standby import alerts_in, make_vigil, vigil_code
 from gateway.hub.review.lifecycle import ReviewState
-from gateway.hub.rows import read_boxes_in_use, read_profile
+from gateway.hub.rows import read_boxes_in_use, read_documents, read_profile
 from gateway.hub.schema import boxes, breaches, carriages, reviews, vigils
 
 VIGIL_MS = 12 * 3_600_000
@@ -39,24 +39,27 @@ def follow_boxes(connection: Connection, codes: Iterable[str], now_ms: int) -> l
 
     Returns the codes of those that ended, to be marked for judging with whatever else the act concerns.
     """
+    documents = read_documents(connection, boxes, codes)
+    known = [Box.model_validate_json(documents[code]) for code in sorted(documents)]
+    watchable = [box.code for box in known if box.default_profile is not None and alerts_in(box)]
+    in_use = read_boxes_in_use(connection, watchable, now_ms) if watchable else set()
+    lasting = select(vigils).where(vigils.c.box.in_(documents), vigils.c.ends_ms.is_(None))
+    open_vigils = {row.box: to_vigil(row) for row in connection.execute(lasting)}
     ended: list[str] = []
-    for code in sorted(set(codes)):
-        document = connection.execute(select(boxes.c.document).where(boxes.c.code == code)).scalar()
-        if document is not None:
-            ended += _follow(connection, Box.model_validate_json(document), now_ms)
+    for box in known:
+        wanted = box.default_profile if box.code in watchable and box.code not in in_use else None
+        ended += _follow(connection, box.code, open_vigils.get(box.code), wanted, now_ms)
     return ended
 
 
-def _follow(connection: Connection, box: Box, now_ms: int) -> list[str]:
-    wanted = box.default_profile if alerts_in(box) and not read_boxes_in_use(connection, [box.code], now_ms) else None
-    row = connection.execute(select(vigils).where(vigils.c.box == box.code, vigils.c.ends_ms.is_(None))).first()
-    if row is not None and row.profile == wanted:
+def _follow(connection: Connection, box: str, vigil: Vigil | None, wanted: str | None, now_ms: int) -> list[str]:
+    if (None if vigil is None else vigil.profile) == wanted:
         return []
-    if row is not None:
-        _end(connection, to_vigil(row), now_ms)
+    if vigil is not None:
+        _end(connection, vigil, now_ms)
     if wanted is not None and read_profile(connection, wanted) is not None:
-        _begin(connection, box.code, wanted, now_ms)
-    return [] if row is None else [row.code]
+        _begin(connection, box, wanted, now_ms)
+    return [] if vigil is None else [vigil.code]
 
 
 def renew_vigils(connection: Connection, now_ms: int) -> list[str]:

@@ -14,6 +14,7 @@ Number = Annotated[int, Path(ge=1, le=NUMBER_MAX, examples=[1])]
 After = Annotated[int, Query(ge=0, le=NUMBER_MAX, description="return those with a greater id")]
 Limit = Annotated[int, Query(ge=1, le=500)]
 Moment = Annotated[int, Query(ge=0, le=NUMBER_MAX, description="UTC in milliseconds")]
+DryRun = Annotated[bool, Query(description="only check: nothing is stored")]
 Word = Annotated[str, StringConstraints(max_length=160, pattern=r"^[^\x00-\x1f]*$")]
 """A line of text: a name, an act, a subject."""
 Words = Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\x00]*$", strip_whitespace=True)]

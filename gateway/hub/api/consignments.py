@@ -7,12 +7,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, HTTPException, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from gateway.core.batches import ConsignmentBatch, ConsignmentsDone
 from gateway.core.configuration import Code, Consignment
 from gateway.core.errors import InputError
 from gateway.core.observations import Source
 from gateway.core.profiles import Model
 from gateway.core.verdicts import Verdict, worst
 from gateway.hub.api.access import HubRooms, Listing, LookingUp, Receiving, Registering
+from gateway.hub.api.bounds import DryRun
 from gateway.hub.api.problems import documented
 from gateway.hub.breaches import StoredBreach, read_breaches
 from gateway.hub.rooms import Rooms
@@ -144,6 +146,25 @@ def register_consignment(
     if known is not None and known.consignment != consignment:
         raise HTTPException(409, f"{consignment.code} is registered already: PUT a new version of it")
     return _put(consignment, who.name, rooms).consignment
+
+
+@router.post("/consignments/batch", responses=documented(401, 403, 413, 422))
+def register_consignments(
+    batch: Annotated[ConsignmentBatch, Body(openapi_examples={"one": {"value": {"consignments": [_EXAMPLE]}}})],
+    who: Registering,
+    rooms: HubRooms,
+    *,
+    dry_run: DryRun = False,
+) -> ConsignmentsDone:
+    """Register consignments, all of them or none; each fault names place and field.
+
+    What is registered already and says the same is left as it is, so that a batch can be sent again; one that says
+    something else is a fault.
+    """
+    new = rooms.registry.add_consignments(batch.consignments, who.name, dry_run=dry_run)
+    if new and not dry_run:
+        _ring(rooms)
+    return ConsignmentsDone(dry_run=dry_run, consignments=len(batch.consignments), new=tuple(new))
 
 
 @router.put("/consignments/{code}", responses=documented(401, 403, 413, 422))

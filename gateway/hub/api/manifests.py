@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
 from gateway.hub.access.roles import Right
 from gateway.hub.api.access import HubRooms, Registering, needs
+from gateway.hub.api.bounds import DryRun
 from gateway.hub.api.problems import MEDIA_TYPE, documented
 from gateway.hub.manifests.columns import COLUMNS, write_sample
 from gateway.hub.manifests.importing import ManifestError, check_manifest, register_manifest
@@ -70,7 +71,7 @@ def import_consignments(
     who: Registering,
     rooms: HubRooms,
     *,
-    dry_run: Annotated[bool, Query(description="only check: nothing is stored")] = False,
+    dry_run: DryRun = False,
 ) -> Imported:
     """Register the consignments of a CSV file, all or none; each fault is named by its line and column.
 

@@ -15,13 +15,12 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from gateway.core.errors import InputError
 from gateway.core.profiles import MisplacedError
-from gateway.hub.manifests.importing import ManifestError, where_of
+from gateway.hub.faults import FaultsError
 from gateway.hub.review.alerts import UnknownAlertError
 from gateway.hub.review.competence import NotYoursError
 from gateway.hub.review.decisions import UnknownItemError
 from gateway.hub.review.desk import UnknownBreachError
 from gateway.hub.review.lifecycle import NotNowError
-from gateway.language import ENGLISH
 
 log = logging.getLogger(__name__)
 
@@ -114,9 +113,9 @@ def input_problem(error: InputError) -> JSONResponse:
 def install_problems(app: FastAPI) -> None:
     """Have every error in what was sent answered as a problem."""
 
-    @app.exception_handler(ManifestError)
-    async def _manifest(_request: Request, error: ManifestError) -> JSONResponse:
-        faults = [Fault(field=where_of(fault), reason=fault.say(ENGLISH)) for fault in error.faults]
+    @app.exception_handler(FaultsError)
+    async def _faults(_request: Request, error: FaultsError) -> JSONResponse:
+        faults = [Fault(field=fault.field, reason=fault.reason) for fault in error.faults]
         return problem(422, f"{error.field}: {error.reason}", faults=faults)
 
     @app.exception_handler(InputError)

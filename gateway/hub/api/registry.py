@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, Body, HTTPException, Query
 from pydantic import BaseModel
 
 from gateway.core.assignments import Swap
+from gateway.core.batches import SetUp, SetUpDone
 from gateway.core.configuration import Box, Code, Logger, Site
 from gateway.core.errors import InputError
 from gateway.core.profiles import Identifier, Profile
 from gateway.hub.access.roles import Right
 from gateway.hub.api import losses
 from gateway.hub.api.access import Configuring, HubRooms, WritingProfiles, needs
+from gateway.hub.api.bounds import DryRun
 from gateway.hub.api.problems import documented
 from gateway.hub.fleet import LoggerState
 from gateway.hub.review.competence import check_approver
@@ -31,6 +33,12 @@ class Swapped(BaseModel):
 
 
 _WRITES = documented(401, 403, 413, 422)
+_SET_UP: dict[str, Any] = {
+    "boxes": [{"code": "BOX-1", "gateways": ["VAN-1"]}, {"code": "BOX-2", "gateways": ["VAN-1"]}],
+    "loggers": [{"address": "C0:FF:EE:00:00:01", "box": "BOX-1"}, {"address": "C0:FF:EE:00:00:02", "box": "BOX-2"}],
+    "codes_for": ["VAN-1"],
+    "reason": "delivery of March",
+}
 
 
 @router.get("/loggers", dependencies=needs(Right.READ_FLEET), responses=documented(401, 403))
@@ -87,6 +95,26 @@ def put_box(code: Code, box: Box, who: Configuring, rooms: HubRooms) -> Box:
     rooms.registry.put_box(box, who.name)
     _ring(rooms)
     return box
+
+
+@router.post("/registry", responses=_WRITES)
+def set_up(
+    wanted: Annotated[SetUp, Body(openapi_examples={"two boxes, their loggers, and a vehicle": {"value": _SET_UP}})],
+    who: Configuring,
+    rooms: HubRooms,
+    *,
+    dry_run: DryRun = False,
+) -> SetUpDone:
+    """Register boxes and loggers and issue one-time codes, all of it or nothing; each fault names place and field.
+
+    Each box and logger is taken as if it were sent alone, and is an entry of its own in the audit trail. What is
+    registered already and says the same is left as it is, and so is the state of a box for which none is stated: it can
+    be sent again. Each time gives new codes; those of before hold until they are used or end.
+    """
+    done = rooms.registry.set_up(wanted, who.name, dry_run=dry_run)
+    if not dry_run:
+        _ring(rooms)
+    return done
 
 
 @router.get("/sites", dependencies=needs(Right.READ_FLEET), responses=documented(401, 403))

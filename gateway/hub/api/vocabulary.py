@@ -143,6 +143,12 @@ BY_MODEL: Final[Mapping[str, object]] = {
         "steps": [{"to": ["@requester"]}, {"after_min": 15, "to": ["laboratory", "quality-on-call"]}],
     },
     "Profile": _PROFILE,
+    "SetUpDone": {
+        "dry_run": False,
+        "boxes": {"BOX-1": "new", "BOX-2": "same"},
+        "loggers": {_LOGGER: "new"},
+        "codes": {"VAN-1": "ABCD-EFGH-2345-JKLM-NPQR"},
+    },
     "Site": {"name": "LAB", "latitude": 60.37, "longitude": 5.36, "radius_m": 150.0},
     "Swap": {"new": "C0:FF:EE:00:00:02", "reason": "battery"},
 }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gateway.core.configuration import Consignment
 from gateway.core.errors import InputError
 from gateway.core.standby import is_vigil
+from gateway.hub.faults import FaultsError
 from gateway.hub.manifests.assembly import Known, assemble
 from gateway.hub.manifests.reading import Fault, Faults, Line, read_lines
 from gateway.hub.registry import Registry, is_alike
@@ -45,12 +46,12 @@ class Manifest:
         return sum(len(item.examinations) for one in self.consignments for item in one.items)
 
 
-class ManifestError(InputError):
+class ManifestError(FaultsError):
     """A file cannot be registered: what is wrong, by line and column."""
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        self.faults = faults
-        super().__init__(where_of(faults[0]), faults[0].say(ENGLISH))
+    def __init__(self, lines: Sequence[Fault]) -> None:
+        self.lines = lines
+        super().__init__([InputError(where_of(fault), fault.say(ENGLISH)) for fault in lines])
 
 
 def where_of(fault: Fault) -> str:
@@ -87,6 +88,6 @@ def register_manifest(manifest: Manifest, registry: Registry, who: str) -> int:
     if manifest.faults:
         raise ManifestError(manifest.faults)
     try:
-        return registry.add_consignments(manifest.consignments, who)
+        return len(registry.add_consignments(manifest.consignments, who))
     except InputError as error:  # it was checked a moment ago
         raise ManifestError([Fault(1, "", MEANWHILE)]) from error

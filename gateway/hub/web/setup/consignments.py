@@ -78,7 +78,7 @@ def register(rooms: HubRooms, caller: Registering, reader: Reader, sheet: Filled
     try:
         register_manifest(manifest, rooms.registry, caller.name)
     except ManifestError as error:
-        fields.refuse(FORM, error.faults[0].reason)
+        fields.refuse(FORM, error.lines[0].reason)
         return _show_form(rooms, caller, reader, fields.sheet)
     ring(rooms)
     return RedirectResponse("/bench?" + urlencode({"code": manifest.consignments[0].code}), 303)
@@ -104,7 +104,7 @@ def import_file(rooms: HubRooms, caller: Registering, reader: Reader, sheet: Fil
         try:
             added = register_manifest(manifest, rooms.registry, caller.name)
         except ManifestError as error:
-            manifest = Manifest(manifest.lines, (), frozenset(), error.faults, len(error.faults))
+            manifest = Manifest(manifest.lines, (), frozenset(), error.lines, len(error.lines))
         else:
             ring(rooms)
             return RedirectResponse(f"{HERE}?{urlencode({'added': added})}", 303)
