@@ -30,7 +30,14 @@ _GRAI_KEY = 14
 """A leading zero and thirteen digits, the last of them the check digit; what follows is the serial number."""
 
 _BARE_SSCC = re.compile(r"[0-9]{18}")
-_BARE_GRAI = re.compile(r"0?(?P<key>[0-9]{13})(?P<serial>[A-Za-z0-9._:/+-]{1,16})")
+_BARE_KEYS = tuple(
+    re.compile(rf"(?P<key>[0-9]{{{digits}}})[\x1d\u241d~|^ ]?(?P<serial>[A-Za-z0-9._:/+-]{{1,20}})")
+    for digits in (14, 13)
+)
+"""A GRAI or a GTIN with its serial number; the widest first. A separator may be left where the identifier was."""
+_GRAI_SERIAL_MAX = 16
+_BARE_GIAI = re.compile(r"[0-9]{4}[A-Za-z0-9._:/+-]{1,26}")
+"""A company prefix of four digits or more and the company's own reference, at most 30 characters in all."""
 _LINK = "https://id.gs1.org/"
 
 
@@ -73,7 +80,7 @@ def read_mark(scanned: str) -> Mark | None:
 
 
 def aliases_of(mark: Mark) -> tuple[str, ...]:
-    """Return under which other codes it may be registered: as a web address, a GRAI without the zero before it."""
+    """Return under which other codes it may be registered: as a web address, without identifiers or the zero before."""
     whole = mark.codes[0]
     match mark.scheme:
         case Scheme.SSCC | Scheme.GRAI | Scheme.GIAI:
@@ -82,23 +89,30 @@ def aliases_of(mark: Mark) -> tuple[str, ...]:
             return (link, key[1:]) if mark.scheme is Scheme.GRAI else (link,)
         case Scheme.SGTIN:
             trade, serial = whole[2 : 2 + _GRAI_KEY], whole[4 + _GRAI_KEY :]
-            return (f"{_LINK}{_GTIN}/{trade}/{_SERIAL}/{serial}",)
+            bare = (trade + serial, trade[1:] + serial) if trade.startswith("0") else (trade + serial,)
+            return (f"{_LINK}{_GTIN}/{trade}/{_SERIAL}/{serial}", *bare)
 
 
-def read_bare(scanned: str) -> Mark | None:
-    """Return what a key names that was scanned or typed without its application identifier, None for no such key.
+def read_bare(scanned: str) -> tuple[Mark, ...]:
+    """Return what a key may name that was scanned or typed without its application identifiers, the likeliest first.
 
-    An SSCC has 18 digits and a GRAI thirteen, filled up with a zero or not, before its serial. Only a check digit tells
-    them from other codes, so this is for finding what is registered, never for registering.
+    An SSCC has 18 digits; a GRAI and a GTIN have thirteen or, filled up with a zero, fourteen before their serial; a
+    GIAI begins with the digits of a company. Check digits tell them from other codes, of a GIAI nothing does: this is
+    for finding what is registered, never for registering.
     """
     text = scanned.strip()
-    if _BARE_SSCC.fullmatch(text) and _is_right(text):
-        return Mark(Scheme.SSCC, (_SSCC + text, text))
-    found = _BARE_GRAI.fullmatch(text)
-    if found is None or not _is_right("0" + found["key"]):
-        return None
-    asset = "0" + found["key"] + found["serial"]
-    return Mark(Scheme.GRAI, (_GRAI + asset, asset))
+    marks = [Mark(Scheme.SSCC, (_SSCC + text, text))] if _BARE_SSCC.fullmatch(text) and _is_right(text) else []
+    for pattern in _BARE_KEYS:
+        found = pattern.fullmatch(text)
+        if found is None or not _is_right(found["key"].zfill(_GRAI_KEY)):
+            continue
+        key, serial = found["key"].zfill(_GRAI_KEY), found["serial"]
+        if key.startswith("0") and len(serial) <= _GRAI_SERIAL_MAX:
+            marks.append(Mark(Scheme.GRAI, (_GRAI + key + serial, key + serial)))
+        marks.append(Mark(Scheme.SGTIN, (_GTIN + key + _SERIAL + serial,)))
+    if _BARE_GIAI.fullmatch(text):
+        marks.append(Mark(Scheme.GIAI, (_GIAI + text, text)))
+    return tuple(marks)
 
 
 def _split(scanned: str) -> Mapping[str, str]:

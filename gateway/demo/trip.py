@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from gateway.core.configuration import Box, Calibration, Code, CodeRule, Consignment, Logger
+from gateway.core.configuration import Box, Calibration, Code, CodeRule, Consignment, Instruction, Logger
 from gateway.core.errors import ColdchainError, InputError
 from gateway.core.profiles import Model, Profile
 from gateway.core.verdicts import Verdict
@@ -97,12 +97,14 @@ class Certificate(Model):
 class Stage(Model):
     """The table `demo`: what the day needs besides physics, radio and goods.
 
+    instructions  by box, what the vehicle's screen says at a breach: an example, as everything of the day is
     code_rules  what codes are that somebody may scan on the vehicle's screen, though nobody registered them
     """
 
     gateway: Code = "VAN-1"
     calibration: Certificate | None = None
     labels: Mapping[str, str] = {}
+    instructions: Mapping[str, Instruction] = {}
     code_rules: tuple[CodeRule, ...] = ()
     expected: tuple[Expectation, ...] = ()
 
@@ -123,7 +125,11 @@ class Trip(_Part):
 
     def registered_boxes(self) -> tuple[Box, ...]:
         """The boxes as they are registered at the hub."""
-        return tuple(Box(code=box.code, label=self.demo.labels.get(box.code, "")) for box in self.boxes)
+        labels, instructions = self.demo.labels, self.demo.instructions
+        return tuple(
+            Box(code=box.code, label=labels.get(box.code, ""), instruction=instructions.get(box.code))
+            for box in self.boxes
+        )
 
     def _register(self, box: SimulatedBox) -> Logger:
         given, logger = self.demo.calibration, box.logger

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from gateway.core.errors import InputError
 from gateway.core.gs1 import Mark, Scheme, aliases_of, read_bare, read_mark
 from gateway.core.identifiers import check_code
+from gateway.core.scans import codes_of
 
 SSCC = "376130321109103420"  # the example of GS1 Switzerland
 GRAI = "07038010068980"
+WIDE = "17038010068987"
 
 
 def check_digit(digits: str) -> str:
@@ -91,20 +93,29 @@ def test_nothing_that_can_be_scanned_breaks_it(scanned: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scanned", "mark"),
+    ("typed", "scanned"),
     [
-        (SSCC, read_mark(f"00{SSCC}")),
-        (f"{GRAI}BOX-17", read_mark(f"8003{GRAI}BOX-17")),
-        (f"{GRAI[1:]}BOX-17", read_mark(f"8003{GRAI}BOX-17")),
-        (SSCC[:-1] + "1", None),
-        ("07038010068981BOX-17", None),
-        ("T-4711", None),
-        ("", None),
+        (SSCC, f"00{SSCC}"),
+        (f"{GRAI}BOX-17", f"8003{GRAI}BOX-17"),
+        (f"{GRAI[1:]}BOX-17", f"8003{GRAI}BOX-17"),
+        (f"{GRAI}X-9", f"01{GRAI}21X-9"),
+        (f"{GRAI[1:]} X-9", f"01{GRAI}21X-9"),
+        (f"{WIDE}\x1dX-9", f"01{WIDE}21X-9"),
+        ("7038010BOX1", "80047038010BOX1"),
     ],
 )
-def test_a_bare_key_is_known_by_its_check_digit(scanned: str, mark: Mark | None) -> None:
-    assert read_bare(scanned) == mark
-    assert (mark is not None) == (scanned.startswith((SSCC, GRAI, GRAI[1:])))
+def test_a_key_without_its_identifiers_is_found_whichever_way_it_is_registered(typed: str, scanned: str) -> None:
+    mark = read_mark(scanned)
+    assert mark is not None
+    assert mark in read_bare(typed)
+    for code in (*mark.codes, *aliases_of(mark)):
+        assert code in codes_of(typed)
+        assert code in codes_of(scanned)
+
+
+@pytest.mark.parametrize("typed", [SSCC[:-1] + "1", "27038010068981BOX-17", "T-4711", "", "BOX-1", "123"])
+def test_what_has_no_right_check_digit_is_no_bare_key(typed: str) -> None:
+    assert [mark for mark in read_bare(typed) if mark.scheme is not Scheme.GIAI] == []
 
 
 @pytest.mark.parametrize(
@@ -125,5 +136,4 @@ def test_a_mark_written_as_a_web_address_is_the_same_mark(link: str) -> None:
 
 @given(st.text(max_size=140))
 def test_nothing_that_can_be_typed_breaks_the_bare_reading(scanned: str) -> None:
-    mark = read_bare(scanned)
-    assert mark is None or aliases_of(mark)
+    assert all(aliases_of(mark) for mark in read_bare(scanned))

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from gateway.core.configuration import Configuration, Consignment, Examination, Item
 from gateway.core.exposure import to_ms
 from gateway.core.profiles import Kind, Profile
+from gateway.core.scans import codes_of, is_misread
 from gateway.core.verdicts import LifeLeft, Verdict, worst
 from gateway.hub.hand_in.codes import HandIn, read_handed_in
 from gateway.hub.readouts import ReadOut, read_readout
@@ -19,7 +20,6 @@ from gateway.hub.trips import behind_ms, read_trips, until_ms
 from gateway.hub.verdict_history import VersionedJudgement, read_current
 from gateway.hub.web.drawing import draw_trace
 from gateway.hub.web.handlers import say_handler
-from gateway.hub.web.scans import codes_of, is_misread
 from gateway.hub.web.trace import Row, Trace, plan_trace, tabulate_trace
 from gateway.language import Speech
 from gateway.language.reasons import life_title, say_behind, say_reason

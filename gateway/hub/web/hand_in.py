@@ -18,6 +18,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from gateway.core.errors import InputError
 from gateway.core.identifiers import check_code
+from gateway.core.scans import own_code_of
 from gateway.hub.api.access import HubRooms
 from gateway.hub.hand_in.codes import PATH, HandIn, Standing
 from gateway.hub.hand_in.desk import UNDO_MS, NothingToHandInError, NotOpenError
@@ -28,7 +29,6 @@ from gateway.hub.web.handlers import HANDLERS, say_handler
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.moments import write_local
 from gateway.hub.web.rendering import render
-from gateway.hub.web.scans import own_code_of
 from gateway.hub.web.setup.parts import ring
 from gateway.hub.web.setup.sheets import MISSING, NOT_A_CODE, NOT_OFFERED, Fields, Filled, Sheet, sheet_of
 from gateway.language import Speech

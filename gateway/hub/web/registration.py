@@ -17,6 +17,7 @@ from gateway.core.errors import InputError
 from gateway.core.gs1 import SCAN_MAX
 from gateway.core.identifiers import check_code
 from gateway.core.profiles import Profile
+from gateway.core.scans import codes_of, own_code_of
 from gateway.hub.access.callers import Caller
 from gateway.hub.api.access import HubRooms, Registering
 from gateway.hub.rooms import Rooms
@@ -24,7 +25,6 @@ from gateway.hub.times import to_datetime
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.moments import read_local, write_local
 from gateway.hub.web.rendering import render
-from gateway.hub.web.scans import codes_of, own_code_of
 from gateway.language import Speech
 from gateway.language.speech import N_
 

@@ -27,6 +27,8 @@ from gateway.vehicle.screen.view import ScreenView, view_screen
 from gateway.vehicle.settings import DriverSettings
 
 LANGUAGE = "language"
+TASKS_MAX = 4
+"""Shown at a glance; the others unfold."""
 YEAR_S = 366 * 86_400
 SHIFT_S = 14 * 3600
 """A device that has said the PIN says it again after the longest shift."""
@@ -148,10 +150,12 @@ class _Page:
         return RedirectResponse("/screen", HTTPStatus.SEE_OTHER)
 
     async def show(self, request: Request) -> HTMLResponse:
-        return self._render("screen.html", request, modes=_MODES, asked=_ASKED, view=self._view(request))
+        return self._render(
+            "screen.html", request, modes=_MODES, asked=_ASKED, view=self._view(request), tasks_max=TASKS_MAX
+        )
 
     async def show_now(self, request: Request) -> HTMLResponse:
-        return self._render("now.html", request, view=self._view(request))
+        return self._render("now.html", request, view=self._view(request), tasks_max=TASKS_MAX)
 
     async def scan(self, form: ScanForm, request: Request) -> HTMLResponse:
         speech = self._speech(request)

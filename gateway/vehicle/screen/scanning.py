@@ -14,6 +14,7 @@ from gateway.core.custody import UNIDENTIFIED, CustodyAct, rule_of
 from gateway.core.errors import InputError
 from gateway.core.identifiers import check_code
 from gateway.core.profiles import Kind
+from gateway.core.scans import codes_of, is_misread, own_code_of
 from gateway.language.speech import N_, Speech
 from gateway.vehicle.custody import CustodyDesk
 from gateway.vehicle.screen.doses import DoseWord, answer_for, say_dose
@@ -60,7 +61,7 @@ class Outcome:
 
     undo    the act that can be taken back; empty if there is none
     chosen  of a tube just packed: how many minutes ago it was taken; None where that is not asked
-    box, holder  what the screen knows from now on
+    box, holder  what the screen knows from now on; box_name is what people call that box
     """
 
     tone: Tone
@@ -71,6 +72,7 @@ class Outcome:
     chosen: int | None = None
     item: str = ""
     box: str = ""
+    box_name: str = ""
     holder: str = ""
 
 
@@ -97,9 +99,10 @@ class Scanner:
     async def take(self, scan: Scan, speech: Speech) -> Outcome:
         """Answer a scan, once what it says is durable; raises sqlite3.Error while the disk refuses."""
         scene = self._read_scene()
-        scan = replace(scan, code=scan.code.strip())
+        scan = _resolved(replace(scan, code=scan.code.strip()), scene)
         box, holder = _kept(scan, scene)
-        return replace(await self._answer(scan, scene, speech), box=box, holder=holder)
+        outcome = await self._answer(scan, scene, speech)
+        return replace(outcome, box=box, box_name=scene.name_of(box) if box else "", holder=holder)
 
     async def undo(self, id_: str, holder: str, speech: Speech) -> Outcome:
         """Take an act back."""
@@ -121,10 +124,14 @@ class Scanner:
         configuration = scene.configuration
         if configuration is None:
             return Outcome(Tone.DOUBT, speech.gettext(N_("The hub has not told this vehicle its boxes yet")))
+        if is_misread(scan.code):
+            text = N_("This looks like a GS1 code, but its check digit is wrong: scan it again.")
+            return Outcome(Tone.DOUBT, speech.gettext(N_("This is no code")), speech.gettext(text))
         try:
             check_code("code", scan.code)
-        except InputError as error:
-            return Outcome(Tone.DOUBT, speech.gettext(N_("This is no code")), error.reason)
+        except InputError:
+            text = N_("Scan it again, or type the code as it stands on the label. No names, no identity numbers.")
+            return Outcome(Tone.DOUBT, speech.gettext(N_("This is no code")), speech.gettext(text))
         return await self._take_code(scan, scene, configuration, speech)
 
     async def _take_code(self, scan: Scan, scene: Scene, configuration: Configuration, speech: Speech) -> Outcome:
@@ -157,10 +164,8 @@ class Scanner:
         if scan.mode in _MOVES and boxes:
             act, form = _MOVES[scan.mode]
             id_ = await self._desk.move(act, boxes, scan.holder or UNIDENTIFIED)
-            whose = scan.holder or say(N_("unidentified"))
-            return Outcome(
-                Tone.GOOD, say(form).format(box=name), say(N_("Badge: {badge}")).format(badge=whose), undo=id_
-            )
+            whose = say(N_("Badge: {badge}")).format(badge=scan.holder or say(N_("unidentified")))
+            return Outcome(Tone.GOOD if scan.holder else Tone.DOUBT, say(form).format(box=name), whose, undo=id_)
         if scan.mode is Mode.HOME and boxes:
             if not any(view.code in boxes for view in scene.boxes):
                 return Outcome(Tone.DOUBT, name, say(N_("No logger is enrolled for this box")))
@@ -192,9 +197,8 @@ class Scanner:
         say = speech.gettext
         if rule is None or scan.mode is not Mode.HOME:
             # A dose that nobody registered is one too; so it says what every dose says of which nothing is known.
-            return Outcome(
-                Tone.DOUBT, say(N_("Not checked")), say(N_("{code} is not known here")).format(code=scan.code)
-            )
+            title = N_("Not checked") if scan.mode in {Mode.LOOK, Mode.HAND_OVER} else N_("Unknown code")
+            return Outcome(Tone.DOUBT, say(title), say(N_("{code} is not known here")).format(code=scan.code))
         if scene.box(scan.box) is None:
             return Outcome(Tone.DOUBT, say(N_("Scan the box first")), scan.code)
         id_ = await self._desk.register(scan.box, scan.code, rule, 0, scan.holder or UNIDENTIFIED)
@@ -208,6 +212,14 @@ class Scanner:
 def is_badge(code: str, configuration: Configuration) -> bool:
     """Say whether a code is a badge's."""
     return code.startswith(configuration.badges) if configuration.badges else False
+
+
+def _resolved(scan: Scan, scene: Scene) -> Scan:
+    """Return the scan with the code that is known here for it, or under which a GS1 mark would be registered."""
+    if scene.configuration is None or is_badge(scan.code, scene.configuration):
+        return scan
+    known = (code for code in codes_of(scan.code) if scene.knows(code))
+    return replace(scan, code=next(known, own_code_of(scan.code)))
 
 
 def _kept(scan: Scan, scene: Scene) -> tuple[str, str]:

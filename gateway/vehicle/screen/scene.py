@@ -40,6 +40,10 @@ class Scene:
         boxes = () if self.configuration is None else self.configuration.boxes
         return next((box for box in boxes if box.code == code), None)
 
+    def knows(self, code: str) -> bool:
+        """Whether a box, a consignment or an item under way has this code."""
+        return self.box(code) is not None or self.consignment(code) is not None or self.find_item(code) is not None
+
     def name_of(self, code: str) -> str:
         """Return what people call a box: its label, else its code."""
         box = self.box(code)

@@ -5,8 +5,8 @@ Whoever drives never judges: at a breach the screen shows the instruction that w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from gateway.core.verdicts import Judgement
@@ -53,7 +53,8 @@ class Task:
 class ScreenView:
     """Everything shown. `alarms` name the breaches of boxes here: one that is new is heard.
 
-    moment  when this was true, in the reader's words
+    moment   when this was true, in the reader's words
+    is_told  whether the hub has told this vehicle its boxes
     """
 
     tiles: tuple[Tile, ...]
@@ -62,19 +63,21 @@ class ScreenView:
     alarms: tuple[str, ...]
     moment: str
     is_time_trusted: bool
+    is_told: bool
 
 
 def view_screen(scene: Scene, speech: Speech) -> ScreenView:
     """Return what is shown of a scene."""
     here = [view for view in scene.boxes if scene.is_here(view.code)]
-    ranked = sorted((task for view in here for task in _tasks(view, scene, speech)), key=lambda ranked: ranked[:3])
+    needs = sorted((need for view in here for need in _needs(view, scene, speech)), key=lambda need: need.rank)
     return ScreenView(
         tiles=tuple(_tile(view, scene, speech) for view in here),
         elsewhere=tuple(_tile(view, scene, speech) for view in scene.boxes if not scene.is_here(view.code)),
-        tasks=tuple(task for *_, task in ranked),
+        tasks=tuple(_join(needs, speech)),
         alarms=tuple(alarm for view in here for alarm in _alarms(view.code, scene)),
         moment=speech.clock_time(scene.now_ms),
         is_time_trusted=scene.clock_trusted,
+        is_told=scene.configuration is not None,
     )
 
 
@@ -89,8 +92,13 @@ def list_deadlines(scene: Scene, speech: Speech) -> tuple[str, ...]:
     return tuple(lines)
 
 
-_Ranked = tuple[int, int, str, Task]
-"""What comes first, by when, of which box, and what it is."""
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """What one box needs. `rank` is what comes first, then by when; `task.text` has a place for its name."""
+
+    rank: tuple[int, int]
+    name: str
+    task: Task
 
 
 def _tile(view: BoxView, scene: Scene, speech: Speech) -> Tile:
@@ -119,31 +127,40 @@ def _before(due_ms: int, scene: Scene, speech: Speech) -> str:
     return speech.gettext(N_("before {time}")).format(time=say_time(due_ms, scene.now_ms, speech))
 
 
-def _tasks(view: BoxView, scene: Scene, speech: Speech) -> Iterator[_Ranked]:
+def _join(needs: Iterable[_Need], speech: Speech) -> Iterator[Task]:
+    """Yield one task for all boxes that need the same: a dozen open lids are one sentence."""
+    names: dict[tuple[tuple[int, int], Task], list[str]] = {}
+    for need in needs:
+        names.setdefault((need.rank, need.task), []).append(need.name)
+    for (_, task), those in names.items():
+        yield replace(task, text=task.text.format(box=speech.listed(those)))
+
+
+def _needs(view: BoxView, scene: Scene, speech: Speech) -> Iterator[_Need]:
     name, say = scene.name_of(view.code), speech.gettext
     match view.state:
         case BoxWord.BREACH:
             box = scene.box(view.code)
             told = None if box is None else box.instruction
-            text = say(N_("{box}: breach. Do what is approved for this box:"))
+            form = N_("{box}: breach. Do what is approved for this box:")
             if told is None:
-                text = say(N_("{box}: breach. No instruction is approved for this box: call whoever sent it."))
+                form = N_("{box}: breach. No instruction is approved for this box: call whoever sent it.")
             told_do, told_call = (told.do, told.call) if told else ("", "")
-            yield _BREACH, 0, view.code, Task(view.state, text.format(box=name), told_do, told_call)
+            yield _Need((_BREACH, 0), name, Task(view.state, say(form), told_do, told_call))
         case BoxWord.WARN:
-            yield _WARN, 0, view.code, Task(view.state, say(N_("Close the lid of {box}")).format(box=name))
+            yield _Need((_WARN, 0), name, Task(view.state, say(N_("Close the lid of {box}"))))
         case BoxWord.STALE | BoxWord.UNKNOWN:
-            text = say(N_("Nothing is heard from {box}: see that its logger is in it")).format(box=name)
-            yield _SILENT, 0, view.code, Task(view.state, text)
+            form = N_("Nothing is heard from {box}: see that its logger is in it")
+            yield _Need((_SILENT, 0), name, Task(BoxWord.STALE, say(form)))
         case BoxWord.OK:
             pass
     due_ms = scene.deadline_ms(view.code)
     if due_ms is None:
         return
     is_late = due_ms <= scene.now_ms
-    form = N_("Deliver {box} now: {time} has passed") if is_late else N_("Deliver {box} before {time}")
-    text = say(form).format(box=name, time=say_time(due_ms, scene.now_ms, speech))
-    yield (_LATE if is_late else _DELIVER), due_ms, view.code, Task(BoxWord.WARN if is_late else BoxWord.OK, text)
+    form = say(N_("Deliver {box} now: {time} has passed") if is_late else N_("Deliver {box} before {time}"))
+    text = form.replace("{time}", say_time(due_ms, scene.now_ms, speech))
+    yield _Need((_LATE if is_late else _DELIVER, due_ms), name, Task(BoxWord.WARN if is_late else BoxWord.OK, text))
 
 
 def _alarms(box: str, scene: Scene) -> Iterator[str]:

@@ -108,11 +108,24 @@ async def test_the_next_home_goes_on_with_the_box_and_the_next_trip_does_not(sta
     assert [len(one.items) for one in registered_consignments(stage.desk.records)] == [2, 1]
 
 
+async def test_gs1_bar_codes_name_boxes_and_tubes_as_a_scanner_sends_them(stage: Stage, hands: Hands) -> None:
+    grai, sgtin = "800307038010068980BOX-17", "010703801006898021X-9"
+    known = stage.configuration
+    boxes = (known.boxes[0].model_copy(update={"code": grai}), *known.boxes[1:])
+    rules = (known.code_rules[0].model_copy(update={"prefix": "01"}),)
+    stage.configuration = known.model_copy(update={"boxes": boxes, "code_rules": rules})
+    stage.boxes = (stage.boxes[0].model_copy(update={"code": grai}),)
+    packed = await hands.scan(Mode.HOME, f"]C1{grai}", "]d20107038010068980" + "21X-9\x1d10LOT")
+    assert (packed.item, packed.box) == (sgtin, grai)
+    assert (await hands.scan(Mode.HOME, "(01)07038010068980(21)X-9")).undo == packed.undo
+    assert (await hands.scan(Mode.LOOK, "800307038010068981BOX-17")).text.startswith("This looks like a GS1 code")
+
+
 @pytest.mark.parametrize(
     ("mode", "codes", "title"),
     [
         (Mode.HOME, ["T-1"], "Scan the box first"),
-        (Mode.HOME, ["BOX-1", "X-1"], "Not checked"),
+        (Mode.HOME, ["BOX-1", "X-1"], "Unknown code"),
         (Mode.LOOK, ["X-1"], "Not checked"),
         (Mode.LOOK, ["DOSE-1"], "Not checked"),
         (Mode.LOOK, ["?"], "This is no code"),

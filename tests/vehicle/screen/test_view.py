@@ -72,6 +72,20 @@ async def test_a_breach_shows_the_approved_instruction_first() -> None:
     assert third.text.startswith("Deliver")
 
 
+async def test_boxes_that_need_the_same_share_a_sentence() -> None:
+    boxes = (
+        box_view(1, BoxWord.WARN),
+        box_view(2, BoxWord.WARN),
+        box_view(3, BoxWord.STALE),
+        box_view(4, BoxWord.WARN),
+    )
+    assert [task.text for task in (await shown(Stage(boxes=boxes))).tasks] == [
+        "Close the lid of Box 1, Box 2 and Box 4",
+        "Nothing is heard from Box 3: see that its logger is in it",
+        "Deliver Box 2 before 14:20",
+    ]
+
+
 async def test_a_deadline_that_has_passed_says_so_and_another_day_is_named() -> None:
     stage = Stage(boxes=(box_view(2),))
     await stage.desk.move(CustodyAct.LOADED, ["BOX-2"])

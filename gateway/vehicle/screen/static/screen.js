@@ -15,11 +15,21 @@ const sound = document.getElementById("sound");
 const known = { box: "", holder: "" };
 let heardAt = -Infinity;
 let forgetting = 0;
+let shown = "";
 
 // --- how it stands
 
 function look() {
   document.body.classList.toggle("stale", performance.now() - heardAt > STALE_MS);
+}
+
+function fill(text) {
+  const opened = Array.from(now.querySelectorAll("details[open]"), (one) => one.className);
+  const focused = Array.from(now.querySelectorAll("summary")).indexOf(document.activeElement);
+  now.innerHTML = text;
+  now.querySelectorAll("details").forEach((one) => { one.open = opened.includes(one.className); });
+  if (focused >= 0) now.querySelectorAll("summary")[focused]?.focus({ preventScroll: true });
+  shown = text;
 }
 
 async function ask() {
@@ -28,10 +38,7 @@ async function ask() {
     const reply = await fetch("/screen/now", { signal: AbortSignal.timeout(2000), cache: "no-store" });
     if (!reply.ok) throw new Error(String(reply.status));
     const text = await reply.text();
-    const wasOpen = now.querySelector("details[open]") !== null;
-    now.innerHTML = text;
-    const details = now.querySelector("details");
-    if (details) details.open = wasOpen;
+    if (text !== shown) fill(text); // what has not changed keeps its focus
     heardAt = began; // what is shown is at least as old as the question
     listen();
   } catch (error) {
@@ -84,15 +91,15 @@ function listen() {
 
 // --- scanning
 
-function remember(box, holder) {
+function remember(box, boxName, holder) {
   known.box = box;
   known.holder = holder;
-  for (const name of ["box", "holder"]) {
+  for (const [name, text] of [["box", boxName], ["holder", holder]]) {
     const shown = document.getElementById(name);
-    shown.textContent = known[name] ? shown.dataset.label + ": " + known[name] : "";
+    shown.textContent = text ? shown.dataset.label + ": " + text : "";
   }
   clearTimeout(forgetting);
-  if (holder) forgetting = setTimeout(() => remember(known.box, ""), FORGET_BADGE_MS);
+  if (holder) forgetting = setTimeout(() => remember(box, boxName, ""), FORGET_BADGE_MS);
 }
 
 async function post(path, body) {
@@ -128,12 +135,13 @@ function show(part, replaced) {
   }
   answer.prepend(part);
   while (answer.children.length > ANSWERS_MAX) answer.lastElementChild.remove();
+  part.scrollIntoView({ block: "nearest" }); // on a telephone the boxes may stand above it
 }
 
 async function scan(code) {
   const mode = form.elements.mode.value;
   const part = await post("/screen/scan", { mode, code, box: known.box, holder: known.holder });
-  remember(part.dataset.box, part.dataset.holder);
+  remember(part.dataset.box, part.dataset.boxName, part.dataset.holder);
   show(part, null);
 }
 
@@ -151,7 +159,7 @@ function choose(radio) {
   document.getElementById("asked").textContent = radio.dataset.asked;
   document.body.classList.toggle("working", radio.value !== "look");
   answer.replaceChildren();
-  remember("", "");
+  remember("", "", "");
 }
 
 // Codes that are commands stand on a sheet, for hands in gloves: of several answers they mean the one on top.

@@ -1,4 +1,4 @@
-"""What a scan may stand for."""
+"""What a scan may stand for: the codes under which things are registered. Pure."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from gateway.core.gs1 import Mark, aliases_of, read_bare, read_mark
 
 def codes_of(scanned: str) -> tuple[str, ...]:
     """Return the codes that a scan may be registered under: as it is, then what it names as a GS1 mark, bare or not."""
-    mark = _mark_of(scanned) or read_bare(scanned)
-    return tuple(dict.fromkeys((scanned, *(() if mark is None else (*mark.codes, *aliases_of(mark))))))
+    mark = _mark_of(scanned)
+    marks = read_bare(scanned) if mark is None else (mark,)
+    return tuple(dict.fromkeys((scanned, *(code for one in marks for code in (*one.codes, *aliases_of(one))))))
 
 
 def own_code_of(scanned: str) -> str:
