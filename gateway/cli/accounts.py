@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.settings_file import open_existing, settings_option
 from gateway.clock import open_clock
 from gateway.hub.access.roles import EXPLAINED, Right, Role, roles_with
 from gateway.hub.settings import HubSettings
@@ -21,13 +22,7 @@ if TYPE_CHECKING:
     from gateway.hub.access.api_tokens import ApiTokens
 
 WHO = "command line"
-_SETTINGS = click.option(
-    "--settings",
-    "-s",
-    "path",
-    type=click.Path(path_type=Path),
-    help="TOML file of the hub; without it everything comes from COLDCHAIN_… variables.",
-)
+_SETTINGS = settings_option("TOML file of the hub")
 _ROLES = click.option(
     "--role",
     "roles",
@@ -219,24 +214,17 @@ def _open_accounts(context: click.Context, path: Path | None) -> Iterator[tuple[
     from gateway.hub.store import open_store  # noqa: PLC0415
 
     settings = _load(context, path)
-    store = open_store(settings.database_url)
-    try:
+    with closing(open_store(settings.database_url)) as store:
         yield Accounts(store, open_clock(settings.clock).now_ms, real_ms), settings
-    finally:
-        store.close()
 
 
 @contextmanager
 def _open_tokens(context: click.Context, path: Path | None) -> Iterator[ApiTokens]:
     from gateway.hub.access.api_tokens import ApiTokens  # noqa: PLC0415  the same
-    from gateway.hub.store import open_existing_store  # noqa: PLC0415  the same
 
     settings = _load(context, path)
-    store = open_existing_store(settings.database_url)
-    try:
+    with open_existing(settings) as store:
         yield ApiTokens(store, open_clock(settings.clock).now_ms, real_ms)
-    finally:
-        store.close()
 
 
 def _load(context: click.Context, path: Path | None) -> HubSettings:

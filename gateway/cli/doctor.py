@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from gateway.cli.settings_file import settings_option
 from gateway.clock import open_clock
 from gateway.settings import load_settings
 from gateway.vehicle.checkup import Finding, State, check_up
@@ -18,13 +19,7 @@ _COLOURS = {State.GOOD: "green", State.ODD: "yellow", State.WRONG: "red"}
 
 
 @click.command()
-@click.option(
-    "--settings",
-    "-s",
-    "path",
-    type=click.Path(path_type=Path),
-    help="The vehicle's TOML file; without it everything comes from COLDCHAIN_… variables.",
-)
+@settings_option("The vehicle's TOML file")
 def command(path: Path | None) -> int:
     """Check what a vehicle needs: Bluetooth, adapter, BlueZ, broker, hub, enrolment, loggers, clock, disk.
 

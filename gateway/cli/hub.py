@@ -11,6 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,22 +23,15 @@ from gateway.cli.hub_retain import retain
 from gateway.cli.hub_store import migrate_store
 from gateway.cli.notification import notify
 from gateway.cli.progress import show_progress
+from gateway.cli.settings_file import SETTINGS, open_existing
 from gateway.clock import open_clock
 from gateway.core.errors import ColdchainError, InputError
 from gateway.hub.settings import HubSettings
 from gateway.settings import load_settings
 
-_SETTINGS = click.option(
-    "--settings",
-    "-s",
-    "path",
-    type=click.Path(path_type=Path),
-    help="TOML file; without it everything comes from COLDCHAIN_… variables.",
-)
-
 
 @click.group("hub", invoke_without_command=True)
-@_SETTINGS
+@SETTINGS
 @click.pass_context
 def command(context: click.Context, path: Path | None) -> None:
     """Run the hub: archive what gateways send, judge it, alert, serve the pages.
@@ -63,7 +57,7 @@ command.add_command(retain)
 
 
 @command.command()
-@_SETTINGS
+@SETTINGS
 @click.pass_context
 def run(context: click.Context, path: Path | None) -> None:
     """Run until SIGTERM or Ctrl-C.
@@ -78,7 +72,7 @@ def run(context: click.Context, path: Path | None) -> None:
 
 
 @command.command()
-@_SETTINGS
+@SETTINGS
 @click.option(
     "--name",
     default=f"{socket.gethostname()}-{os.getpid()}",
@@ -100,7 +94,7 @@ def ingest(context: click.Context, path: Path | None, name: str) -> None:
 
 
 @command.command()
-@_SETTINGS
+@SETTINGS
 @click.pass_context
 def watch(context: click.Context, path: Path | None) -> None:
     """Judge and alert, beside other such workers; one of them also writes to InfluxDB, if the settings name one."""
@@ -111,7 +105,7 @@ def watch(context: click.Context, path: Path | None) -> None:
 
 
 @command.command()
-@_SETTINGS
+@SETTINGS
 @click.pass_context
 def serve(context: click.Context, path: Path | None) -> None:
     """Serve API and pages alone, beside other such servers. They share hub.secret and admin.token in data_dir."""
@@ -123,7 +117,7 @@ def serve(context: click.Context, path: Path | None) -> None:
 
 @command.command()
 @click.argument("gateway")
-@_SETTINGS
+@SETTINGS
 @click.pass_context
 def enrol(context: click.Context, gateway: str, path: Path | None) -> None:
     """Make a one-time code for GATEWAY and print it.
@@ -136,16 +130,13 @@ def enrol(context: click.Context, gateway: str, path: Path | None) -> None:
     from gateway.hub.store import open_store  # noqa: PLC0415
 
     settings = load_settings(HubSettings, path or context.obj)
-    store = open_store(settings.database_url)
-    try:
+    with closing(open_store(settings.database_url)) as store:
         code = open_enrolment(settings, store, open_clock(settings.clock)).issue_code(gateway, "command line")
-    finally:
-        store.close()
     click.echo(code)
 
 
 @command.command()
-@_SETTINGS
+@SETTINGS
 @click.option("--reason", default="", help="Why, for the audit trail: which backup, what happened.")
 @click.pass_context
 def restored(context: click.Context, path: Path | None, reason: str) -> None:
@@ -155,23 +146,19 @@ def restored(context: click.Context, path: Path | None, reason: str) -> None:
     itself; run this when everything came from the backup. The hub may be running meanwhile.
     """
     from gateway.hub.generations import WITNESS, Witness, begin_generation  # noqa: PLC0415  the same
-    from gateway.hub.store import open_existing_store  # noqa: PLC0415  the same
 
     settings = load_settings(HubSettings, path or context.obj)
-    store = open_existing_store(settings.database_url)
-    try:
+    with open_existing(settings) as store:
         memory = Witness(settings.data_dir / WITNESS).read()
         above = 0 if memory is None else memory.generation
         with store.write() as connection:
             now_ms = open_clock(settings.clock).now_ms()
             generation = begin_generation(connection, now_ms, above=above, who="command line", reason=reason)
-    finally:
-        store.close()
     click.echo(generation)
 
 
 @command.command()
-@_SETTINGS
+@SETTINGS
 @click.pass_context
 def init(context: click.Context, path: Path | None) -> None:
     """Make the InfluxDB buckets of the settings and set how long they are kept.
@@ -190,7 +177,7 @@ def init(context: click.Context, path: Path | None) -> None:
 
 
 @command.command()
-@_SETTINGS
+@SETTINGS
 @click.option("--rebuild", is_flag=True, help="Empty the buckets of the projection and make it anew from the archive.")
 @click.pass_context
 def project(context: click.Context, path: Path | None, *, rebuild: bool) -> None:
@@ -203,32 +190,27 @@ def project(context: click.Context, path: Path | None, *, rebuild: bool) -> None
     from gateway.hub.projection.projector import Projector, project_all, restart  # noqa: PLC0415  the same
     from gateway.hub.projection.setup import SetupError, remove_points  # noqa: PLC0415  the same
     from gateway.hub.projection.writing import InfluxError, InfluxWriter  # noqa: PLC0415  the same
-    from gateway.hub.store import open_existing_store  # noqa: PLC0415  the same
 
     settings = _require_influx(load_settings(HubSettings, path or context.obj))
     clock = open_clock(settings.clock)
-    store = open_existing_store(settings.database_url)
-    writer = InfluxWriter(settings.influx)
     try:
-        if rebuild:
-            for line in remove_points(settings.influx):
-                click.echo(line)
-            click.echo(f"{restart(store)} segments to project")
-        projector = Projector(store, Archive(store), writer, settings.influx)
-        with show_progress("segments") as progress:
-            done = project_all(projector, clock.now_ms, progress)
+        with open_existing(settings) as store, closing(InfluxWriter(settings.influx)) as writer:
+            if rebuild:
+                for line in remove_points(settings.influx):
+                    click.echo(line)
+                click.echo(f"{restart(store)} segments to project")
+            projector = Projector(store, Archive(store), writer, settings.influx)
+            with show_progress("segments") as progress:
+                done = project_all(projector, clock.now_ms, progress)
     except InfluxError as error:
         raise click.ClickException(f"InfluxDB takes no points; run this again, it goes on from here: {error}") from None
     except SetupError as error:
         raise click.ClickException(str(error)) from None
-    finally:
-        writer.close()
-        store.close()
     click.echo(f"{done.segments} segments projected, {done.points} points written, {done.refused} refused")
 
 
 @command.command()
-@_SETTINGS
+@SETTINGS
 @click.option("--profile", required=True, metavar="ID", help="The profile that was corrected.")
 @click.option(
     "--since", type=click.DateTime(["%Y-%m-%d"]), help="Only what was received since this day, or is not yet."
@@ -251,13 +233,11 @@ def recompute(
     from gateway.hub.configurations import make_configurations  # noqa: PLC0415  the same
     from gateway.hub.recomputation import count_waiting, find_judged_by, mark_for_recomputation  # noqa: PLC0415  the same
     from gateway.hub.registry import Registry  # noqa: PLC0415  the same
-    from gateway.hub.store import open_existing_store  # noqa: PLC0415  the same
     from gateway.hub.watch import Watch  # noqa: PLC0415  the same
 
     settings = load_settings(HubSettings, path or context.obj)
     clock = open_clock(settings.clock)
-    store = open_existing_store(settings.database_url)
-    try:
+    with open_existing(settings) as store:
         codes = find_judged_by(store, profile, None if since is None else since.replace(tzinfo=UTC))
         if dry_run:
             click.echo(f"{len(codes)} consignments would be judged anew")
@@ -271,8 +251,6 @@ def recompute(
                     time.sleep(1)  # others are judging them
                 if progress is not None:
                     progress(len(codes) - left)
-    finally:
-        store.close()
     click.echo(f"{len(codes)} consignments judged anew")
 
 

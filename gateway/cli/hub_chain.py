@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.settings_file import SETTINGS, open_existing
 from gateway.clock import open_clock
 from gateway.hub.hub_key import load_hub_key
 from gateway.hub.settings import HubSettings
@@ -17,34 +17,14 @@ from gateway.settings import load_settings
 
 if TYPE_CHECKING:
     from gateway.hub.departures import Departure
-    from gateway.hub.store import Store
 
-_SETTINGS = click.option(
-    "--settings",
-    "-s",
-    "path",
-    type=click.Path(path_type=Path),
-    help="TOML file; without it everything comes from COLDCHAIN_… variables.",
-)
 LISTED = 30
 """Days that are listed."""
 NOT_DELIVERED = 1
 
 
-@contextmanager
-def open_existing(settings: HubSettings) -> Iterator[Store]:
-    """Open the hub's database for one command."""
-    from gateway.hub.store import open_existing_store  # noqa: PLC0415  only a command that needs it pays for loading it
-
-    store = open_existing_store(settings.database_url)
-    try:
-        yield store
-    finally:
-        store.close()
-
-
 @click.command()
-@_SETTINGS
+@SETTINGS
 @click.option("--now", is_flag=True, help="Make heads now and deliver everything that waits, then list.")
 @click.option("--list", "_list", is_flag=True, help="List the newest and what still waits (the default).")
 @click.pass_context
@@ -97,7 +77,7 @@ def _describe(one: Departure) -> str:
 
 @click.command()
 @click.argument("gateway")
-@_SETTINGS
+@SETTINGS
 @click.option("--reason", required=True, help="Why, for the audit trail.")
 @click.option("--key", default="", metavar="HEX", help="Only the key that begins so; without it all of the gateway's.")
 @click.pass_context
@@ -118,7 +98,7 @@ def revoke(context: click.Context, gateway: str, path: Path | None, reason: str,
 
 @click.command()
 @click.argument("gateway", required=False)
-@_SETTINGS
+@SETTINGS
 @click.pass_context
 def keys(context: click.Context, gateway: str | None, path: Path | None) -> None:
     """List the keys of all gateways, or of GATEWAY, and what became of each."""
@@ -139,7 +119,7 @@ def keys(context: click.Context, gateway: str | None, path: Path | None) -> None
 
 
 @click.command("rotate-key")
-@_SETTINGS
+@SETTINGS
 @click.option("--reason", required=True, help="Why, for the audit trail.")
 @click.pass_context
 def rotate_key(context: click.Context, path: Path | None, reason: str) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.hub_chain import open_existing
 from gateway.cli.progress import show_progress
+from gateway.cli.settings_file import SETTINGS, open_existing
 from gateway.clock import open_clock
 from gateway.hub.hub_key import load_hub_key
 from gateway.hub.settings import HubSettings
@@ -15,13 +15,7 @@ from gateway.settings import load_settings
 
 
 @click.command()
-@click.option(
-    "--settings",
-    "-s",
-    "path",
-    type=click.Path(path_type=Path),
-    help="TOML file; without it everything comes from COLDCHAIN_… variables.",
-)
+@SETTINGS
 @click.option("--dry-run", is_flag=True, help="Count what would be removed, and change nothing.")
 @click.pass_context
 def retain(context: click.Context, path: Path | None, *, dry_run: bool) -> None:

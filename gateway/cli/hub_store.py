@@ -8,6 +8,7 @@ import click
 from sqlalchemy.engine import make_url
 
 from gateway.cli.progress import show_progress
+from gateway.cli.settings_file import SETTINGS
 from gateway.clock import open_clock
 from gateway.hub.settings import HubSettings
 from gateway.settings import load_settings
@@ -16,13 +17,7 @@ NOT_POSSIBLE = 1
 
 
 @click.command("migrate-store", no_args_is_help=True)
-@click.option(
-    "--settings",
-    "-s",
-    "path",
-    type=click.Path(path_type=Path),
-    help="TOML file; without it everything comes from COLDCHAIN_… variables.",
-)
+@SETTINGS
 @click.option(
     "--to", "target", metavar="URL", required=True, help="The new database: empty, or an SQLite file to make."
 )

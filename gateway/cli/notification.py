@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.hub_chain import open_existing
+from gateway.cli.settings_file import SETTINGS, open_existing
 from gateway.clock import open_clock
 from gateway.core.errors import InputError
 from gateway.hub.settings import HubSettings
@@ -23,13 +23,7 @@ DAY_MS = 86_400_000
 
 
 @click.command()
-@click.option(
-    "--settings",
-    "-s",
-    "path",
-    type=click.Path(path_type=Path),
-    help="TOML file; without it everything comes from COLDCHAIN_… variables.",
-)
+@SETTINGS
 @click.option("--test", "recipient", metavar="RECIPIENT", help="Send a test to each of its channels, now.")
 @click.option("--list", "_list", is_flag=True, help="List messages that wait or were given up (the default).")
 @click.pass_context

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from gateway.cli.settings_file import SETTINGS
 from gateway.clock import open_clock
 from gateway.core.errors import InputError
 from gateway.keys import SigningKey, make_key
@@ -27,13 +28,7 @@ from gateway.vehicle.vehicle import run_vehicle
 
 
 @click.group("vehicle", invoke_without_command=True)
-@click.option(
-    "--settings",
-    "-s",
-    "path",
-    type=click.Path(path_type=Path),
-    help="TOML file; without it everything comes from COLDCHAIN_… variables.",
-)
+@SETTINGS
 @click.option("--enrol", "code", metavar="CODE", help="One-time code from the hub; needed at the first start only.")
 @click.option("--verbose", "-v", is_flag=True, help="Say more in the log.")
 @click.pass_context
