@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,14 @@ def postgres() -> Iterator[Cluster]:
             yield cluster
     except PostgresMissingError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite database that has the hub's tables, to be copied: making them takes longer than most tests."""
+    made = tmp_path_factory.mktemp("template", numbered=True) / "hub.sqlite3"
+    open_store(f"sqlite:///{made}").close()
+    return made
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -14,9 +15,10 @@ from tests.hub.vans import START_MS, Enrol, Van
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database, of each kind in turn; tests that are about SQLite alone say `sqlite_only`."""
+    """The URL of a hub that holds nothing yet, of each kind in turn; tests about SQLite alone say `sqlite_only`."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'hub.sqlite3'}"
+        template: Path = request.getfixturevalue("sqlite_template")
+        return f"sqlite:///{shutil.copy(template, tmp_path / 'hub.sqlite3')}"
     url: str = request.getfixturevalue("postgres_url")
     return url
 

@@ -44,15 +44,23 @@ class Provider:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        # One client for all: each new one reads the certificates of the whole world, for plain HTTP to this machine.
+        # No connection is kept: the provider may be closing it in the moment in which it is used again.
+        fresh = httpx.Limits(max_keepalive_connections=0)
+        self._http = httpx.Client(base_url=url, timeout=START_TIMEOUT_S, trust_env=False, verify=False, limits=fresh)  # noqa: S501  no TLS
 
     def set(self, **wanted: object) -> None:
         """Set its mood ("" for none), who logs in (`person`), its keys' kind ("RSA", "EC"), or rotate them."""
-        httpx.post(f"{self.url}/control", json=wanted, timeout=START_TIMEOUT_S).raise_for_status()
+        self._http.post("/control", json=wanted).raise_for_status()
 
     def seen(self) -> dict[str, Any]:
         """How often each endpoint was asked since the last setting of a mood, and the last form that came."""
-        found: dict[str, Any] = httpx.get(f"{self.url}/control", timeout=START_TIMEOUT_S).json()
+        found: dict[str, Any] = self._http.get("/control").json()
         return found
+
+    def leave(self) -> None:
+        """Ask nothing more."""
+        self._http.close()
 
 
 @contextmanager
@@ -60,9 +68,9 @@ def running_provider() -> Iterator[Provider]:
     """Run one until the end of the block."""
     port = free_port()
     command = [sys.executable, "-m", "tests.servers.identity_provider", str(port)]
+    provider = Provider(f"http://127.0.0.1:{port}")
     with subprocess.Popen(command, cwd=ROOT) as process:  # noqa: S603  our own interpreter
         try:
-            provider = Provider(f"http://127.0.0.1:{port}")
             for _ in range(START_TIMEOUT_S * 20):
                 try:
                     provider.seen()
@@ -72,6 +80,7 @@ def running_provider() -> Iterator[Provider]:
                     time.sleep(0.05)
             yield provider
         finally:
+            provider.leave()
             process.kill()  # it may be hanging, on purpose
 
 

@@ -6,8 +6,10 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from sqlalchemy import event, insert, select
@@ -24,6 +26,15 @@ from tests.simulation.disks import Fault, FaultyConnection, scratch_folder
 DATABASE = "hub.sqlite3"
 
 
+@cache
+def _new_database() -> bytes:
+    """The file of a hub that has just been installed: it is the same for every seed."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / DATABASE
+        open_store(f"sqlite:///{file}").close()
+        return file.read_bytes()
+
+
 class HubDisk:
     """One hub with its folder: taken down, restored from an image, and refused by its disk on demand."""
 
@@ -33,6 +44,7 @@ class HubDisk:
         self._images = 0
         self.folder = self._root / "hub"
         self.folder.mkdir()
+        (self.folder / DATABASE).write_bytes(_new_database())
         self.open()
 
     def open(self) -> None:
