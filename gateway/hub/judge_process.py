@@ -1,4 +1,4 @@
-"""The child process that judges for a hub whose `judges_apart` is set: ``python -m gateway.hub.judge_process``.
+"""The child process that judges where `judges_apart` is set: ``python -m gateway.hub.judge_process``.
 
 The first line of its standard input is what it needs of the settings; each byte after it says that something has
 arrived. It writes a byte after each commit. It ends when its standard input closes, which also happens when its parent
