@@ -16,7 +16,7 @@ import zstandard
 
 from gateway.core.errors import ContentError
 from gateway.core.observations import Observation, Source
-from gateway.core.packing import Reader, Value, pack_column, pack_varint, unpack_column
+from gateway.core.packing import Column, Reader, Value, pack_column, pack_varint, unpack_column
 from gateway.core.records import AnyRecord
 
 RECORDS_MAX = 4096
@@ -107,9 +107,9 @@ def _unpack_observations(reader: Reader) -> tuple[Observation, ...]:
     interval, measured_at, lag = (_numbers(reader, name, groups) for name in ("interval", "measured_at", "lag"))
     trusted = _within("trusted", unpack_column(reader, count, groups), 2)
     temperature = _numbers(reader, "temperature", groups)
-    counter, humidity, battery = (unpack_column(reader, count, groups) for _ in range(3))
+    counter, humidity, battery = (_values(reader, groups) for _ in range(3))
     time_error = _numbers(reader, "time_error", groups)
-    light, shock = (unpack_column(reader, count, groups) for _ in range(2))
+    light, shock = (_values(reader, groups) for _ in range(2))
     return tuple(
         map(
             Observation,  # its fields in order: by name takes twice as long
@@ -172,18 +172,21 @@ def _pack_address(logger: str) -> bytes:
     return packed if len(packed) == _ADDRESS_BYTES and packed.hex(":").upper() == logger else b""
 
 
+def _values(reader: Reader, groups: Sequence[int]) -> list[Value]:
+    return unpack_column(reader, len(groups), groups).values
+
+
 def _numbers(reader: Reader, name: str, groups: Sequence[int]) -> list[int]:
-    values = unpack_column(reader, len(groups), groups)
-    if None in values:
+    column = unpack_column(reader, len(groups), groups)
+    if column.has_none:
         raise ContentError("content_columns", f"column {name} lacks values")
-    return cast("list[int]", values)
+    return cast("list[int]", column.values)
 
 
-def _within(name: str, values: list[Value], end: int) -> list[int]:
-    if None in values:
+def _within(name: str, column: Column, end: int) -> list[int]:
+    if column.has_none:
         raise ContentError(f"content_{name}", f"None is not below {end}")
-    numbers = cast("list[int]", values)
-    for extreme in (min(numbers), max(numbers)):
+    for extreme in (column.smallest, column.largest):
         if not 0 <= extreme < end:
             raise ContentError(f"content_{name}", f"{extreme} is not below {end}")
-    return numbers
+    return cast("list[int]", column.values)

@@ -7,12 +7,15 @@ by what divides them all (a thermometer's step) and take the bits of the largest
 
 from __future__ import annotations
 
+import itertools
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 from itertools import accumulate, pairwise
 from math import gcd
+from typing import cast
 
 from gateway.core.errors import ContentError
 
@@ -68,12 +71,17 @@ class Reader:
 
     def varint(self) -> int:
         """A number from 0 on, seven bits a byte, the lowest first."""
-        value = 0
-        for place in range(_VARINT_BYTES_MAX):
-            byte = self.byte()
-            value |= (byte & 0x7F) << 7 * place
+        data, place = self._data, self._place
+        value = shift = 0
+        for byte in data[place : place + _VARINT_BYTES_MAX]:
+            place += 1
+            value |= (byte & 0x7F) << shift
             if byte < 0x80:  # noqa: PLR2004  the bit that says that more follows
+                self._place = place
                 return value
+            shift += 7
+        if place == len(data):
+            raise ContentError("content_truncated", "1 byte wanted, none left")
         raise ContentError("content_number", f"a number of more than {_VARINT_BYTES_MAX} bytes")
 
     def signed(self) -> int:
@@ -116,34 +124,38 @@ def pack_column(values: Sequence[Value], groups: Sequence[int]) -> bytes:
     return min((plain, steps, _pack_grouped(numbers, groups)) if groups else (plain, steps), key=len)
 
 
-def unpack_column(reader: Reader, count: int, groups: Sequence[int]) -> list[Value]:
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column that was read: its values, and their smallest and largest. None is among them only if `has_none`."""
+
+    values: list[Value]
+    smallest: int
+    largest: int
+    has_none: bool = False
+
+
+def unpack_column(reader: Reader, count: int, groups: Sequence[int]) -> Column:
     """Read a column of `count` values; raises ContentError."""
     if count == 0:
-        return []
+        return Column([], 0, 0)
     kind = reader.byte()
     form, has_none = kind & ~_HAS_NONE, bool(kind & _HAS_NONE)
     if form == Form.CONSTANT:
-        if has_none:
-            return [None] * count
-        constant = reader.signed()
-        _check_all((constant,))
-        return [constant] * count
-    if has_none and form == Form.PLAIN:
+        constant = 0 if has_none else reader.signed()
+        column = Column([None if has_none else constant] * count, constant, constant, has_none)
+    elif has_none and form == Form.PLAIN:
         smallest = reader.signed()
         distances = _unpack_distances(reader, count)
-        _check_all((smallest, smallest + max(distances) - 1))
-        return [None if distance == 0 else distance + smallest - 1 for distance in distances]
-    if has_none or form > Form.GROUPED:
+        values = [None if distance == 0 else distance + smallest - 1 for distance in distances]
+        column = Column(values, smallest, smallest + max(distances) - 1, has_none)
+    elif has_none or form > Form.GROUPED:
         raise ContentError("content_columns", f"unknown form {kind:#x}")
-    numbers = _unpack_numbers(reader, form, count, groups)
-    _check_all((min(numbers), max(numbers)))
-    return list[Value](numbers)
-
-
-def _check_all(extremes: Iterable[int]) -> None:
-    for number in extremes:
-        if abs(number) >= NUMBER_MAX:
-            raise ContentError("content_number", "a number of more than 62 bits")
+    else:
+        numbers = _unpack_numbers(reader, form, count, groups)
+        column = Column(cast("list[Value]", numbers), min(numbers), max(numbers))
+    if column.smallest <= -NUMBER_MAX or column.largest >= NUMBER_MAX:
+        raise ContentError("content_number", "a number of more than 62 bits")
+    return column
 
 
 def _unpack_numbers(reader: Reader, form: int, count: int, groups: Sequence[int]) -> list[int]:
@@ -151,19 +163,37 @@ def _unpack_numbers(reader: Reader, form: int, count: int, groups: Sequence[int]
         return _unpack_distances(reader, count)
     if form == Form.STEPS:
         first = reader.signed()
-        return list(accumulate([first, *_unpack_distances(reader, count - 1)]))
+        return list(accumulate(_unpack_distances(reader, count - 1), initial=first))
     if len(groups) != count:
         raise ContentError("content_columns", "nothing is known yet by which to group")
-    size = len(set(groups))
-    firsts = iter(_unpack_distances(reader, size))
-    steps = iter(_unpack_distances(reader, count - size))
-    latest: dict[int, int] = {}
-    numbers = []
-    for group in groups:
-        number = latest.get(group)
-        latest[group] = number = next(firsts) if number is None else number + next(steps)
-        numbers.append(number)
+    size, written, later = _order(tuple(groups))
+    firsts_and_steps = _unpack_distances(reader, size) + _unpack_distances(reader, count - size)
+    numbers = [firsts_and_steps[place] for place in written]
+    for place, before in later:
+        numbers[place] += numbers[before]
     return numbers
+
+
+@lru_cache(maxsize=16)  # loggers mostly come in the same order again; 16 of RECORDS_MAX rows take some 5 MiB
+def _order(groups: tuple[int, ...]) -> tuple[int, list[int], list[tuple[int, int]]]:
+    """What a grouped column is put together by.
+
+    That is: how many groups there are; for each row, which of the first numbers and then the steps is its own; and each
+    row that is not its group's first, with the row of the group before it.
+    """
+    size = len(set(groups))
+    firsts, steps = itertools.count(), itertools.count(size)
+    latest: dict[int, int] = {}
+    written, later = [], []
+    for place, group in enumerate(groups):
+        before = latest.get(group)
+        latest[group] = place
+        if before is None:
+            written.append(next(firsts))
+        else:
+            written.append(next(steps))
+            later.append((place, before))
+    return size, written, later
 
 
 def _pack_constant(value: Value) -> bytes:
