@@ -52,6 +52,12 @@ class CalibrationSpan:
             return False
         return self.from_ms <= at_ms < self.until_ms
 
+    def count_outside(self, readings: Sequence[Reading]) -> int:
+        """Count the readings, in order of time, that are not calibrated."""
+        if self.covers(readings[0].at_ms) and self.covers(readings[-1].at_ms):
+            return 0
+        return sum(not self.covers(reading.at_ms) for reading in readings)
+
 
 @dataclass(frozen=True, slots=True)
 class CalibrationSpans:
@@ -62,6 +68,10 @@ class CalibrationSpans:
     def covers(self, at_ms: int) -> bool:
         """Whether a reading at this moment is calibrated."""
         return any(span.covers(at_ms) for span in self.spans)
+
+    def count_outside(self, readings: Sequence[Reading]) -> int:
+        """Count the readings that are not calibrated."""
+        return sum(not self.covers(reading.at_ms) for reading in readings)
 
 
 _NEVER = CalibrationSpan(None, None)
@@ -114,26 +124,22 @@ class Gauge:
 
     def note(self, measured: Measured, box: str, readings: Sequence[Reading]) -> None:
         """Count readings within the exposure, in order of time."""
-        calibration = self._calibration.get(box, _NEVER)
-        min_c, max_c, latest = measured.min_c, measured.max_c, None
-        for latest in readings:
-            temperature_c = latest.temperature_c
-            if temperature_c < min_c:
-                min_c, measured.min_at_ms = temperature_c, latest.at_ms
-            if temperature_c > max_c:
-                max_c, measured.max_at_ms = temperature_c, latest.at_ms
-            measured.time_error_ms = max(measured.time_error_ms, latest.time_error_ms)
-            if latest.source is Source.MEMORY:
-                measured.backfilled += 1
-            if not latest.clock_trusted:
-                measured.untrusted += 1
-                measured.untrusted_error_ms = max(measured.untrusted_error_ms, latest.time_error_ms)
-            if not calibration.covers(latest.at_ms):
-                measured.uncalibrated += 1
+        if not readings:
+            return
+        temperatures_c = [reading.temperature_c for reading in readings]
+        lowest_c, highest_c = min(temperatures_c), max(temperatures_c)
+        if lowest_c < measured.min_c:
+            measured.min_c, measured.min_at_ms = lowest_c, readings[temperatures_c.index(lowest_c)].at_ms
+        if highest_c > measured.max_c:
+            measured.max_c, measured.max_at_ms = highest_c, readings[temperatures_c.index(highest_c)].at_ms
+        measured.time_error_ms = max(measured.time_error_ms, *(reading.time_error_ms for reading in readings))
+        measured.backfilled += sum(reading.source is Source.MEMORY for reading in readings)
+        untrusted_ms = [reading.time_error_ms for reading in readings if not reading.clock_trusted]
+        measured.untrusted += len(untrusted_ms)
+        measured.untrusted_error_ms = max(measured.untrusted_error_ms, *untrusted_ms, 0)
+        measured.uncalibrated += self._calibration.get(box, _NEVER).count_outside(readings)
         measured.readings += len(readings)
-        measured.min_c, measured.max_c = min_c, max_c
-        if latest is not None:
-            measured.last_c, measured.last_at_ms = latest.temperature_c, latest.at_ms
+        measured.last_c, measured.last_at_ms = temperatures_c[-1], readings[-1].at_ms
 
     def figures(self, measured: Measured) -> Figures:
         """Return what was measured."""

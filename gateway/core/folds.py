@@ -6,7 +6,9 @@ asked. In order it folds on; where something came late, it folds again from the 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -19,6 +21,9 @@ from gateway.core.logger_records import Kept, LoggerRecord
 from gateway.core.observations import Observation
 from gateway.core.profiles import Profile
 from gateway.core.readings import Reading
+
+ADDED_AT_ONCE = 4096
+"""Observations in memory as objects while they are added, of however many: a segment's."""
 
 Source = tuple[str, float]
 """A logger and what is added to what it says, by one of its certificates."""
@@ -97,9 +102,14 @@ class Folds:
 
     def add(self, observations: Iterable[Observation]) -> None:
         """Take observations: any order, any number of times."""
-        for observation in observations:
-            for record in self._records_of.get(observation.logger, ()):
-                record.add(observation)
+        coming = iter(observations)
+        while batch := list(islice(coming, ADDED_AT_ONCE)):
+            by_logger: defaultdict[str, list[Observation]] = defaultdict(list)
+            for observation in batch:
+                by_logger[observation.logger].append(observation)
+            for logger, several in by_logger.items():
+                for record in self._records_of.get(logger, ()):
+                    record.add(several)
 
     def update(self) -> None:
         """Fold what is new; fold again from the start where something came late."""

@@ -133,24 +133,31 @@ class PackedObservations:
 
     def append(self, observation: Observation, *, is_reading: bool) -> None:
         """Add one that is not earlier than any here."""
-        kind = (
-            observation.source,
-            observation.clock_trusted,
-            observation.interval_s,
-            observation.time_error_ms,
-            observation.light_lux,
-            observation.shock_mg,
-        )
-        if kind != self._latest:
-            number = self._kinds.setdefault(kind, len(self._kind_at))
-            if number == len(self._kind_at):
-                self._kind_at.append(kind)
-            self._latest, self._latest_bits = kind, number << 1
-        at_ms = observation.measured_at_ms
-        counter = _NONE if observation.counter is None else observation.counter
-        self._rows += _ROW.pack(at_ms, observation.temperature_mc, counter, self._latest_bits | is_reading)
-        self._logger = observation.logger
-        self.newest_ms = max(self.newest_ms, at_ms)
+        self.extend((observation,), is_reading=is_reading)
+
+    def extend(self, observations: Sequence[Observation], *, is_reading: bool) -> None:
+        """Add several in order of time, none earlier than any here."""
+        rows, pack = self._rows, _ROW.pack
+        for observation in observations:
+            kind = (
+                observation.source,
+                observation.clock_trusted,
+                observation.interval_s,
+                observation.time_error_ms,
+                observation.light_lux,
+                observation.shock_mg,
+            )
+            if kind != self._latest:
+                number = self._kinds.setdefault(kind, len(self._kind_at))
+                if number == len(self._kind_at):
+                    self._kind_at.append(kind)
+                self._latest, self._latest_bits = kind, number << 1
+            counter = _NONE if observation.counter is None else observation.counter
+            at_ms = observation.measured_at_ms
+            rows += pack(at_ms, observation.temperature_mc, counter, self._latest_bits | is_reading)
+        if observations:
+            self._logger = observations[-1].logger
+            self.newest_ms = max(self.newest_ms, observations[-1].measured_at_ms)
 
     def _rows_from(self, first: int) -> Iterator[tuple[int, int, int, int]]:
         rows = self._rows if first == 0 else self._rows[first * _ROW.size :]
@@ -226,8 +233,43 @@ class LoggerRecord:
         self._told: int | None = len(self._packed)  # so many have been told; None: all must be read again
         self._news: list[Reading] | None = []  # since then; None: too many
 
-    def add(self, observation: Observation) -> None:
-        """Take an observation; one that is here already changes nothing."""
+    def add(self, observations: Sequence[Observation]) -> None:
+        """Take observations; one that is here already changes nothing."""
+        place = self._append_plain(observations, 0)
+        while place < len(observations):
+            self._add_one(observations[place])
+            place = self._append_plain(observations, place + 1)
+
+    def _append_plain(self, observations: Sequence[Observation], first: int) -> int:
+        """Append as many as plainly come next, from a place on; return the place of the next.
+
+        That is what `_add_one` does with each of them: live, later than all, not near a memory record, and with a
+        number that none has borne.
+        """
+        if self._late:
+            return first
+        counted, forgotten_max = self._counted, self._forgotten_max
+        latest_ms = max(self._packed.newest_ms, self._covered_ms)
+        place, row = first, len(self._packed)
+        for observation in islice(observations, first, min(len(observations), first + COUNTED_MIN)):
+            at_ms, number = observation.measured_at_ms, observation.counter
+            if observation.source is not Source.LIVE or at_ms <= latest_ms:
+                break
+            if number is not None:
+                if number in counted or number <= forgotten_max:
+                    break
+                counted[number] = row
+            latest_ms = at_ms
+            place += 1
+            row += 1
+        if place > first:
+            plain = observations[first:place]
+            self._packed.extend(plain, is_reading=True)
+            self._forget_numbers(latest_ms)
+            self._tell(plain)
+        return place
+
+    def _add_one(self, observation: Observation) -> None:
         if self._late or not self._is_next(observation):
             if observation not in self._packed:
                 self._take_late(observation)
@@ -238,8 +280,11 @@ class LoggerRecord:
                 return
             self._note_number(number, observation.measured_at_ms, len(self._packed))
         self._packed.append(observation, is_reading=True)
+        self._tell((observation,))
+
+    def _tell(self, observations: Iterable[Observation]) -> None:
         if self._news is not None:
-            self._news.append(to_reading(observation, self._offset_c))
+            self._news += [to_reading(observation, self._offset_c) for observation in observations]
             if len(self._news) > NEWS_MAX:
                 self._news = None
 
@@ -316,11 +361,14 @@ class LoggerRecord:
 
     def _note_number(self, number: int, at_ms: int, place: int) -> None:
         self._counted[number] = place
+        self._forget_numbers(at_ms)
+
+    def _forget_numbers(self, at_ms: int) -> None:
         if len(self._counted) > self._counted_max:
             # Half a wrap old, a number can be borne again; nothing that is still to be appended is older.
             first = self._packed.place_after(at_ms - self._half_wrap_ms)
             self._counted = {number: place for number, place in self._counted.items() if place >= first}
-            self._counted_max = max(COUNTED_MIN, len(self._counted) * 5 // 4)
+            self._counted_max = max(COUNTED_MIN, len(self._counted) * 3 // 2)
 
     def _number(self) -> None:
         """Note all numbers of what is packed."""

@@ -143,14 +143,15 @@ def to_celsius(temperature_mc: int, offset_c: float) -> float:
 
 def to_reading(observation: Observation, offset_c: float) -> Reading:
     """Apply the calibration."""
-    return Reading(
-        at_ms=observation.measured_at_ms,
-        temperature_c=to_celsius(observation.temperature_mc, offset_c),
-        interval_s=observation.interval_s,
-        source=observation.source,
-        clock_trusted=observation.clock_trusted,
-        counter=observation.counter,
-        light_lux=observation.light_lux,
-        shock_g=None if observation.shock_mg is None else observation.shock_mg / 1000,
-        time_error_ms=observation.time_error_ms,
+    shock_mg = observation.shock_mg
+    return Reading(  # its fields in order: by name takes twice as long
+        observation.measured_at_ms,
+        to_celsius(observation.temperature_mc, offset_c),
+        observation.interval_s,
+        observation.source,
+        observation.clock_trusted,
+        observation.counter,
+        observation.light_lux,
+        None if shock_mg is None else shock_mg / 1000,
+        observation.time_error_ms,
     )
