@@ -144,7 +144,7 @@ def test_neither_order_nor_repetition_matters(observations: list[Observation], d
 def test_a_record_kept_up_is_the_merge_of_all(observations: list[Observation], data: st.DataObject) -> None:
     record = LoggerRecord()
     for observation in data.draw(st.permutations(observations)):
-        record.add(observation)
+        record.add([observation])
         if data.draw(st.booleans()):
             record.readings()
     merged = merge_observations(observations)
@@ -160,7 +160,7 @@ def test_news_are_what_was_appended_or_a_word_that_all_is_new(
     record = LoggerRecord()
     known = list(record.readings())
     for observation in data.draw(st.permutations(observations)):
-        record.add(observation)
+        record.add([observation])
         news = record.take_news()
         known = list(record.readings()) if news is None else [*known, *news]
         assert known == list(record.readings())
