@@ -11,6 +11,7 @@ from gateway.hub.access.roles import EXPLAINED, RIGHTS, Right, Role, rights_of, 
 from gateway.hub.access.sessions import IDLE_MS, LONGEST_MS, SESSIONS_MAX, Sessions
 from gateway.hub.schema import audit, sessions, users
 from gateway.hub.store import Store
+from tests.hub.vans import sqlite_only
 
 PASSWORD = "ni rolige elger"
 
@@ -73,6 +74,7 @@ def test_a_wrong_name_and_a_wrong_password_are_refused_alike(accounts: Accounts,
     assert str(refused.value) == ""
 
 
+@sqlite_only
 @pytest.mark.parametrize(
     ("field", "changes"),
     [
@@ -212,6 +214,7 @@ def test_a_revoked_token_is_nobody(tokens: ApiTokens) -> None:
     assert tokens.find(text) is None
 
 
+@sqlite_only
 @pytest.mark.parametrize(
     ("field", "changes"),
     [

@@ -25,6 +25,7 @@ from gateway.hub.web import breaches_here
 from tests.hub.review.reviewing import DOCTOR, QUALITY, Ward
 from tests.hub.review.test_review_pages import CLOCK, PASSWORD, Browser, words_of
 from tests.hub.samples import NOW_MS
+from tests.hub.vans import sqlite_only
 
 MAY_ACKNOWLEDGE = {
     "sample": {Role.NURSE, Role.RECEIVER, Role.LABORATORY_DOCTOR, Role.QUALITY},
@@ -79,6 +80,7 @@ async def test_a_nurse_acknowledges_what_the_message_tells_of(rooms: Rooms, be: 
     assert (standing.state, standing.acknowledged_by) == (ReviewState.ACKNOWLEDGED, "nurse")
 
 
+@sqlite_only
 @pytest.mark.parametrize("kind", ["sample", "medicine"])
 async def test_each_role_is_offered_what_it_takes_care_of(
     rooms: Rooms, be: Callable[[Role], Browser], kind: str
@@ -115,6 +117,7 @@ async def test_a_closed_breach_is_no_news(rooms: Rooms, be: Callable[[Role], Bro
     assert "Breach 1" not in words_of(await be(Role.NURSE).get("/bench?code=C-1"))
 
 
+@sqlite_only
 async def test_who_shall_take_a_new_sample_says_so(rooms: Rooms, be: Callable[[Role], Browser]) -> None:
     Ward(rooms.store).judge((10, None))
     reject(rooms)

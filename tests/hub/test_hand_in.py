@@ -24,6 +24,7 @@ from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.rows import read_registered
 from gateway.hub.settings import HubSettings
 from gateway.hub.store import Store
+from tests.hub.vans import sqlite_only
 
 NOW_MS = 1_782_000_000_000
 NOW = datetime.fromtimestamp(NOW_MS / 1000, UTC)
@@ -162,6 +163,7 @@ def test_what_is_registered_in_the_box_is_only_handed_over(store: Store, hand_in
     assert [one.act for one in told].count("handed_over") == 2
 
 
+@sqlite_only
 def test_what_nobody_knows_and_identity_numbers_are_refused(store: Store, hand_ins: HandInDesk) -> None:
     one = made(hand_ins)
     with pytest.raises(InputError, match="X-1"):
@@ -198,6 +200,7 @@ def test_only_the_hash_of_a_code_is_stored(store: Store, hand_ins: HandInDesk) -
     assert hand_ins.find(one.code.lower().replace("-", " ").replace("o", "0")) is not None
 
 
+@sqlite_only
 def test_orders_that_cannot_be(hand_ins: HandInDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     for order, field in (
         (Order("BOX-9", 24), "box"),

@@ -132,6 +132,7 @@ async def hub(tmp_path: Path, database: str, quiet: Provider) -> AsyncIterator[H
         yield opened
 
 
+@sqlite_only
 async def test_the_login_page_offers_it_in_both_languages(hub: Hub) -> None:
     page = (await hub.http.get("/login?next=/bench?code=B%261")).text
     assert "Log in with Sykehuset" in page
@@ -185,6 +186,7 @@ async def test_a_stranger_is_told_what_an_administrator_needs(hub: Hub, quiet: P
     ]
 
 
+@sqlite_only
 async def test_a_disabled_account_is_out_at_once(hub: Hub) -> None:
     await hub.sign_in()
     hub.rooms.accounts.disable("kari", "admin", "has left")
@@ -232,6 +234,7 @@ async def test_a_way_that_took_too_long_is_over(hub: Hub, monkeypatch: pytest.Mo
     assert (await hub.http.get(answer.headers["location"])).status_code == 400
 
 
+@sqlite_only
 async def test_a_code_is_good_once_and_for_this_hub(hub: Hub) -> None:
     answer = await hub.leave()
     used = parse_qs(urlsplit(answer.headers["location"]).query)["code"][0]
@@ -245,6 +248,7 @@ async def test_a_code_is_good_once_and_for_this_hub(hub: Hub) -> None:
     assert (await hub.http.get(injected.headers["location"].replace(mine, code))).status_code == 503
 
 
+@sqlite_only
 async def test_nothing_that_is_secret_is_stored_shown_or_logged(
     hub: Hub, quiet: Provider, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -381,6 +385,7 @@ async def test_an_identity_number_is_no_identity(hub: Hub, quiet: Provider, capl
         make_identity(quiet.url, "no:13097248022")
 
 
+@sqlite_only
 async def test_logging_out_goes_on_to_the_provider(hub: Hub, quiet: Provider) -> None:
     await hub.sign_in()
     form = {"csrf": re.findall(r'name="csrf" value="([0-9a-f]+)"', (await hub.http.get("/bench")).text)[0]}
@@ -545,6 +550,7 @@ def test_the_command_links_and_shows_an_identity(tmp_path: Path) -> None:
     assert run("unlink", "kari")[1] == "kari is linked no more, and has no password\n"
 
 
+@sqlite_only
 async def test_an_administrator_links_over_the_api(hub: Hub) -> None:
     token = (hub.rooms.settings.data_dir / "admin.token").read_text().strip()
     headers = {"Authorization": f"Bearer {token}"}

@@ -21,6 +21,7 @@ from gateway.hub.store import Store
 from gateway.hub.verification import verify_store
 from tests.hub.review.reviewing import DOCTOR, DRIVER, NURSE, PHARMACIST, QUALITY, Ward
 from tests.hub.samples import NOW_MS
+from tests.hub.vans import sqlite_only
 
 
 @pytest.fixture
@@ -85,6 +86,7 @@ def test_what_was_not_read_is_not_signed(ward: Ward) -> None:
         ward.desk.sign(1, DOCTOR, Meaning.REVIEWED, seen)
 
 
+@sqlite_only
 @pytest.mark.parametrize(("kind", "who", "may"), [
     ("sample", NURSE, True),
     ("sample", DOCTOR, True),
@@ -158,6 +160,7 @@ def test_records_are_corrected_by_new_ones(ward: Ward) -> None:
     assert ward.desk.conclude(1, DOCTOR, "box_open", "none", corrects=first.id).records[-1].corrects == first.id
 
 
+@sqlite_only
 def test_identities_stay_out(ward: Ward) -> None:
     with pytest.raises(InputError, match="identity"):
         ward.desk.comment(1, NURSE, "15076500565 was at home")

@@ -21,7 +21,7 @@ from gateway.hub.settings import HubSettings
 from tests.hub.samples import NOW_MS
 from tests.hub.setup.forms import PASSWORD, Visitor, value_of, words_of
 from tests.hub.test_vigils import Depot
-from tests.hub.vans import LOGGER, START_MS, Van, iso
+from tests.hub.vans import LOGGER, START_MS, Van, iso, sqlite_only
 
 CLOCK = {"start": iso(0), "stop": iso(7200), "rate": 1e5, "anchor_ns": 0}
 IDENTITY = "01010750160"
@@ -98,6 +98,7 @@ async def test_several_need_a_reason_and_what_was_selected_stays(rooms: Rooms, v
     assert {stored(rooms, int(one)).reason for one in several} == {"one card"}
 
 
+@sqlite_only
 async def test_what_ended_by_itself_says_so(rooms: Rooms, visitor: Visitor) -> None:
     number = tell(rooms)
     with rooms.store.write() as connection:
@@ -109,6 +110,7 @@ async def test_what_ended_by_itself_says_so(rooms: Rooms, visitor: Visitor) -> N
     assert 'name="one"' not in page.text
 
 
+@sqlite_only
 async def test_each_is_offered_what_is_theirs(rooms: Rooms, visitor: Visitor) -> None:
     silent, forked = tell(rooms), tell(rooms, AlertKind.LOG_FORKED, reason="two versions")
     offered = {}
@@ -191,6 +193,7 @@ async def test_an_entry_is_dismissed_with_a_reason(rooms: Rooms, visitor: Visito
     assert (await visitor.send("/inbox/dismiss", {"number": "999", "reason": "empty"})).status_code == 404
 
 
+@sqlite_only
 async def test_an_inspector_reads_the_inbox_and_settles_nothing(visitor: Visitor) -> None:
     visitor.be(Role.INSPECTOR)
     page = await visitor.get("/inbox")

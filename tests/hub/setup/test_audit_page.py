@@ -15,6 +15,7 @@ from gateway.hub.rooms import Rooms
 from gateway.hub.web.quality import audit
 from gateway.hub.web.quality.changes import Change, find_changes
 from tests.hub.setup.forms import Visitor, words_of
+from tests.hub.vans import sqlite_only
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,7 @@ async def test_who_did_what_from_what_to_what(rooms: Rooms, visitor: Visitor) ->
     assert "No entry matches" in words_of(await visitor.get("/audit?until=2026-06-20"))
 
 
+@sqlite_only
 @pytest.mark.parametrize("query", ["who=%00", "until=9999-12-31", "since=yesterday", "before=-1", f"act={'a' * 33}"])
 async def test_an_address_that_is_none_is_refused(visitor: Visitor, query: str) -> None:
     assert (await visitor.get(f"/audit?{query}")).status_code == 422
@@ -85,6 +87,7 @@ async def test_the_chain_is_checked_when_asked(rooms: Rooms, visitor: Visitor) -
     assert check_chain(rooms.store, 3).fault is None
 
 
+@sqlite_only
 async def test_it_is_for_those_who_may_read_it(visitor: Visitor) -> None:
     for role in Role:
         visitor.be(role)

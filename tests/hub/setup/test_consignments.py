@@ -95,6 +95,7 @@ def test_semicolons_spreadsheets_dates_and_a_mark_at_the_beginning_are_read() ->
     assert read_moment("25.10.2026 02:30") == read_moment("2026-10-25T02:30+02:00")
 
 
+@sqlite_only
 async def test_the_sample_and_the_template_are_files_of_their_own_kind(rooms: Rooms, visitor: Visitor) -> None:
     sample = check_manifest(write_sample(START_MS).encode(), rooms.registry)
     assert ([where_of(one) for one in sample.faults], sample.items, sample.examinations) == ([], 2, 3)

@@ -17,6 +17,7 @@ from gateway.hub.web.setup.policy_words import say_hours, say_policy
 from gateway.language.speech import ENGLISH, NORWEGIAN
 from tests.hub.samples import NOW_MS
 from tests.hub.setup.forms import Visitor, faults_of, value_of, words_of
+from tests.hub.vans import sqlite_only
 
 EDIT = "/setup/notification/edit"
 URL, SECRET = "https://alerts.hospital.example/in?key=kept-apart", "0123456789abcdef0123456789abcdef"
@@ -99,6 +100,7 @@ async def test_what_is_left_empty_stays_and_a_channel_without_a_name_goes(rooms:
     assert stored(rooms)["PHARMACY"].channels == ()
 
 
+@sqlite_only
 async def test_what_is_wrong_stands_at_its_field_and_no_secret_comes_back(rooms: Rooms, visitor: Visitor) -> None:
     await visitor.send(EDIT, {**FORM, "name": "OTHER"})
     for changed, field, said in WRONG:
@@ -139,6 +141,7 @@ async def test_messages_that_wait_or_failed_say_why(
     assert "?before=2#messages" in page.text
 
 
+@sqlite_only
 async def test_it_is_for_those_who_set_up(visitor: Visitor) -> None:
     for role in Role:
         visitor.be(role)
