@@ -26,6 +26,7 @@ from gateway.hub.web.headers import HEADERS
 from gateway.hub.web.languages import speech_for
 from gateway.hub.web.rendering import render
 from gateway.hub.web.setup.people import ROLES
+from gateway.language.faults import say_fault
 from gateway.language.speech import N_
 
 _NOT_PAGES = ("/api/v1", "/api/openapi", "/static", "/explore/data")
@@ -170,7 +171,7 @@ async def tell(
         text=speech.gettext(told.text),
         advice=speech.gettext(told.next).format(wait=speech.duration(max(1, wait_s) / 60)),
         detail=detail,
-        faults=faults,
+        faults=[(field, say_fault(reason, speech), reason) for field, reason in faults],
         roles=[speech.gettext(ROLES[role]) for role in roles],
         at_ms=rooms.clock.now_ms(),
     )

@@ -11,6 +11,7 @@ from gateway.hub.access.roles import Right
 from gateway.hub.rooms import Rooms
 from gateway.language import Language, Speech
 from gateway.language.verdicts import ACCEPT_NOTE, DEMONSTRATION, MEDICINE_NOTE, say_kind, say_meaning, say_verdict
+from gateway.language.words import say_clock
 
 
 def render(template: str, rooms: Rooms, caller: Caller | None, speech: Speech, **values: object) -> HTMLResponse:
@@ -42,6 +43,7 @@ def _make_environment() -> Environment:
         ACCEPT_NOTE=ACCEPT_NOTE,
         DEMONSTRATION=DEMONSTRATION,
         MEDICINE_NOTE=MEDICINE_NOTE,
+        say_clock=say_clock,
         say_kind=say_kind,
         say_meaning=say_meaning,
         say_verdict=say_verdict,

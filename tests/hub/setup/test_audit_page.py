@@ -10,9 +10,11 @@ from sqlalchemy import update
 from gateway.core.configuration import Box
 from gateway.hub import schema
 from gateway.hub.access.roles import Role
-from gateway.hub.audit_trail import check_chain
+from gateway.hub.audit_trail import Wanted, check_chain, read_entries
+from gateway.hub.review.lifecycle import ReviewEvent
 from gateway.hub.rooms import Rooms
 from gateway.hub.web.quality import audit
+from gateway.hub.web.quality.act_words import ACTS
 from gateway.hub.web.quality.changes import Change, find_changes
 from tests.hub.setup.forms import Visitor, words_of
 from tests.hub.vans import sqlite_only
@@ -34,11 +36,21 @@ def test_fields_that_differ(old: str | None, new: str | None, found: list[Change
     assert find_changes(old, new) == found
 
 
+async def test_what_is_on_record_is_said_in_the_readers_language(rooms: Rooms, visitor: Visitor) -> None:
+    rooms.registry.put_box(Box(code="BOX-1", label="new"), "command line")
+    said = words_of(await visitor.get("/audit", **{"accept-language": "nb"}))
+    assert "Registrert: boks BOX-1" in said
+    assert "kommandolinjen" in said
+    with rooms.store.read() as connection:
+        assert {one.act for one in read_entries(connection, Wanted())} <= ACTS.keys()
+    assert {f"{event}_breach" for event in ReviewEvent} <= ACTS.keys()
+
+
 async def test_who_did_what_from_what_to_what(rooms: Rooms, visitor: Visitor) -> None:
     rooms.registry.put_box(Box(code="BOX-1", label="<b>new</b>"), "kari")
     page = await visitor.get("/audit?who=kari")
     said = words_of(page)
-    assert "register – box BOX-1" in said
+    assert "Registered: box BOX-1" in said
     assert re.search(r"label\W+EPS 21 l\W+<b>new</b>", said)
     assert re.findall(r'<th scope="row" class="code">([^<]*)<', page.text) == ["label", "state"]  # not its code
     assert "/api/v1/audit/export?who=kari&amp;shape=csv" in page.text
@@ -49,7 +61,7 @@ async def test_who_did_what_from_what_to_what(rooms: Rooms, visitor: Visitor) ->
     assert "The receiver" not in everything.text  # a person's name; the account's is what counts
     assert "No entry matches these filters." in words_of(await visitor.get("/audit?subject=box+BOX-9"))
     today = await visitor.get("/audit?since=2026-06-21&until=2026-06-21&act=register")
-    assert "register – box BOX-1" in words_of(today)
+    assert "Registered: box BOX-1" in words_of(today)
     assert "No entry matches" in words_of(await visitor.get("/audit?until=2026-06-20"))
 
 

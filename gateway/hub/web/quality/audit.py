@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from operator import itemgetter
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
@@ -19,9 +20,11 @@ from gateway.hub.api.bounds import NUMBER_MAX
 from gateway.hub.audit_trail import Entry, Wanted, check_chain, read_entries
 from gateway.hub.schema import audit
 from gateway.hub.web.languages import Reader
+from gateway.hub.web.quality.act_words import say_act, say_subject, say_who
 from gateway.hub.web.quality.changes import CHANGES_MAX, Change, find_changes
 from gateway.hub.web.quality.queue import Day, midnight_ms
 from gateway.hub.web.rendering import render
+from gateway.language import Speech
 
 HERE = "/audit"
 PAGE = 50
@@ -71,9 +74,12 @@ class AuditQuery(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An entry with what it changed; `others` counts the fields that are not shown."""
+    """An entry in words, with what it changed; `others` counts the fields that are not shown."""
 
     entry: Entry
+    act: str
+    subject: str
+    who: str
     changes: Sequence[Change]
     others: int
     link: str
@@ -97,10 +103,11 @@ def show_audit(
         caller,
         reader,
         query=query,
-        lines=[to_line(entry) for entry in found[:PAGE]],
+        lines=[to_line(entry, reader) for entry in found[:PAGE]],
         total=total,
         head=head,
-        offered=offered,
+        whos=[(name, say_who(name, reader)) for name in offered["who"] if name],
+        acts=sorted(((name, say_act(name, reader)) for name in offered["act"] if name), key=itemgetter(1)),
         chain=check_chain(rooms.store, CHECKED_MAX) if query.check else None,
         older=query.address(before=found[PAGE - 1].id, check="") if len(found) > PAGE else "",
         newest=query.address(before=0, check="") if query.before else "",
@@ -110,12 +117,20 @@ def show_audit(
     )
 
 
-def to_line(entry: Entry) -> Line:
+def to_line(entry: Entry, speech: Speech) -> Line:
     """Return an entry as a page shows it."""
     changes = find_changes(entry.old, entry.new)
     kind, _, code = entry.subject.partition(" ")
     ways = {"breach": f"/review/{code}", "consignment": f"/bench?{urlencode({'code': code})}"}
-    return Line(entry, changes[:CHANGES_MAX], max(0, len(changes) - CHANGES_MAX), ways.get(kind, "") if code else "")
+    return Line(
+        entry,
+        say_act(entry.act, speech),
+        say_subject(entry.subject, speech),
+        say_who(entry.who, speech),
+        changes[:CHANGES_MAX],
+        max(0, len(changes) - CHANGES_MAX),
+        ways.get(kind, "") if code else "",
+    )
 
 
 def _read_end(connection: Connection) -> tuple[int, str]:

@@ -17,6 +17,7 @@ from gateway.core.errors import InputError
 from gateway.core.identifiers import check_code, refuse_identity_number
 from gateway.hub.web.moments import read_local
 from gateway.language import Speech
+from gateway.language.faults import say_fault
 from gateway.language.speech import N_
 
 T = TypeVar("T")
@@ -116,7 +117,8 @@ class Fields:
     def refuse_as(self, error: InputError, names: Mapping[str, str], reason: str = "") -> None:
         """Note what a room has refused at the field that it means; `names` leads from its field to the form's."""
         name = names.get(error.field.partition("[")[0].partition(".")[0], FORM)
-        self._faults.setdefault(name, self._speech.gettext(reason) if reason else error.reason)
+        said = self._speech.gettext(reason) if reason else say_fault(error.reason, self._speech)
+        self._faults.setdefault(name, said or error.reason)
 
     def text(self, name: str, *, longest: int = TEXT_MAX, needed: bool = False) -> str:
         """Return a text without an identity number in it."""

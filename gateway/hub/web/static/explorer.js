@@ -105,9 +105,8 @@ function range(_, low, high) {
 
 function options(series) {
   const lines = series.flatMap((one, i) => {
-    const name = one.box ? one.logger + ", " + one.box : one.logger;
     const drawn = { stroke: colour(i), width: 1.6, dash: DASHES[i], points: { show: false }, value: (_, v) => sayDegrees(v) };
-    return [{ label: name + " " + figure.dataset.high, ...drawn }, { label: figure.dataset.low, ...drawn }];
+    return [{ label: one.logger + " " + figure.dataset.high, ...drawn }, { label: figure.dataset.low, ...drawn }];
   });
   const axis = { stroke: token("--soft"), grid: { stroke: token("--grid"), width: 1 }, ticks: { stroke: token("--grid"), width: 1 }, font: "12px system-ui, sans-serif" };
   return {
