@@ -75,6 +75,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "/setup/loggers/recalibration": (f"/setup/loggers/recalibration?address={A_LOGGER}&offset_c=0.5",),
     "/setup/notification": ("/setup/notification",),
     "/setup/notification/edit": ("/setup/notification/edit",),
+    "/setup/notification/policy": ("/setup/notification/policy?name=samples",),
     "/setup/people": ("/setup/people",),
     "/setup/people/new": ("/setup/people/new",),
     "/setup/people/one": ("/setup/people/one?name=kari",),

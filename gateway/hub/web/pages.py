@@ -46,6 +46,7 @@ from gateway.hub.web.setup import (
     notification,
     parts,
     people,
+    policies,
     profiles,
 )
 
@@ -53,7 +54,19 @@ LOGINS_AT_ONCE = 20
 LOGIN_EACH_S = 6.0
 """Of one address: a ward's computers behind one address, after a shift change, against who guesses."""
 _HERE = Path(__file__).parent
-SET_UP = (parts, boxes, loggers, certificates, gateways, consignments, profiles, people, notification, choices)
+SET_UP = (
+    parts,
+    boxes,
+    loggers,
+    certificates,
+    gateways,
+    consignments,
+    profiles,
+    people,
+    notification,
+    policies,
+    choices,
+)
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 

@@ -139,6 +139,20 @@ async def test_what_cannot_be_shown_is_said(rooms: Rooms) -> None:
         assert said in page.text
 
 
+async def test_the_limits_are_those_of_the_version_asked_for(rooms: Rooms) -> None:
+    old = profiles.load("storage-2-8")
+    band = old.bands[0].model_copy(update={"to_c": 10.0})
+    rooms.registry.put_profile(old.model_copy(update={"version": old.version + 1, "bands": (band,)}), "test")
+    said = {}
+    for asked in ("storage-2-8", f"storage-2-8@{old.version}"):
+        page = await get(rooms, "/explore", logger=LOGGER, since=iso(0), until=iso(3600), profile=asked)
+        said[asked] = re.findall(r": (2 °C to \d+ °C)", page.text)[0]
+        assert f'<option value="{asked}" selected>' in page.text
+    assert list(said.values()) == ["2 °C to 10 °C", "2 °C to 8 °C"]
+    lost = await get(rooms, "/explore", logger=LOGGER, profile="storage-2-8@99")
+    assert lost.status_code == 422
+
+
 async def test_without_the_library_the_server_draws_and_links_zoom(
     rooms: Rooms, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

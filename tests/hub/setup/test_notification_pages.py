@@ -47,7 +47,7 @@ WRONG: list[tuple[dict[str, str | list[str]], str, str]] = [
     ({"channel2_id": "Not One"}, "channel2_id", "small letters"),
     ({"channel2_id": ""}, "channel2_id", "needs a name"),
     ({"channel2_secret": "short"}, "channel2_secret", "at least 24"),
-    ({"channel2_url": ""}, "channel2_url", "none"),
+    ({"channel2_url": ""}, "channel2_url", "needs an address"),
     ({"channel2_url": "http://127.0.0.1/in?key=kept-apart"}, "channel2_url", ""),
     ({"channel2_url": f"https://x.example/{'a' * 2000}"}, "channel2_url", "At most 2000"),
     ({"channel4_id": "board", "channel4_url": URL}, "channel1_id", "the same name"),
@@ -55,6 +55,70 @@ WRONG: list[tuple[dict[str, str | list[str]], str, str]] = [
     ({"quiet1_days": ["funday"]}, "quiet1_begins", "from when until when"),
     ({"duties": " ".join(f"D-{n}" for n in range(21))}, "duties", "too many"),
 ]
+
+
+POLICY = "/setup/notification/policy"
+RULE = {
+    "name": "at-night",
+    "order": "5",
+    "subjects": ["temperature"],
+    "kinds": ["sample"],
+    "places": "WARD-3",
+    "quiet1_begins": "22:00",
+    "quiet1_ends": "07:00",
+    "step1_asked": ["requester"],
+    "step2_after": "15",
+    "step2_to": "quality-on-call, PHARMACY",
+    "can_wait": "1",
+}
+WRONG_RULES: list[tuple[dict[str, str | list[str]], str, str]] = [
+    ({"name": "At Night"}, "name", "small letters"),
+    ({"name": "samples"}, "name", "already"),
+    ({"order": "soon"}, "order", "not a number"),
+    ({"subjects": ["weather"]}, "subjects", "offered"),
+    ({"quiet1_ends": ""}, "quiet1_begins", "from when until when"),
+    ({"step2_after": ""}, "step2_after", "missing"),
+    ({"step2_after": "0"}, "step2_after", "later than the one before"),
+    ({"step2_to": ""}, "step2_to", "who is told then"),
+    ({"step1_asked": [], "step2_to": "", "step2_after": ""}, "step1_to", "who is told first"),
+    ({"step2_to": " ".join(f"D-{n}" for n in range(21))}, "step2_to", "too many"),
+    ({"places": 'a"b'}, "places", "A code has"),
+]
+
+
+async def test_a_policy_is_written_changed_and_set_back(rooms: Rooms, visitor: Visitor) -> None:
+    def known() -> dict[str, Policy]:
+        directory = Directory(rooms.store, rooms.settings.notification, rooms.clock.now_ms)
+        return {one.name: one for one in directory.policies()}
+
+    answer = await visitor.send(POLICY, RULE)
+    assert answer.headers["location"] == "/setup/notification?saved=at-night#policies"
+    (first, second) = known()["at-night"].steps
+    assert (first.after_min, first.to, second.after_min) == (0, ("@requester",), 15)
+    assert second.to == ("quality-on-call", "PHARMACY")
+    assert "at-night your own" in words_of(await visitor.get("/setup/notification"))
+    page = await visitor.get(f"{POLICY}?name=samples")
+    assert value_of(page, "step2_to") == "laboratory"
+    assert "As it came with the hub" not in page.text
+    changed = {"known": "samples", "order": "1010", "subjects": ["temperature", "time"], "kinds": ["sample"]}
+    await visitor.send(POLICY, {**changed, "step1_to": "WARD-3"})
+    assert [step.to for step in known()["samples"].steps] == [("WARD-3",)]
+    assert "As it came with the hub" in (await visitor.get(f"{POLICY}?name=samples")).text
+    for name in ("samples", "at-night"):
+        await visitor.send(f"{POLICY}/remove", {"name": name})
+    assert list(known().values()) == list(DEFAULTS)
+    assert [subject for _, subject, _ in visitor.acts("remove")] == ["policy samples", "policy at-night"]
+    assert (await visitor.get(f"{POLICY}?name=at-night")).status_code == 404
+
+
+@pytest.mark.parametrize(("wrong", "field", "said"), WRONG_RULES)
+async def test_a_policy_that_is_none_says_so_at_the_field(
+    visitor: Visitor, wrong: dict[str, str | list[str]], field: str, said: str
+) -> None:
+    answer = await visitor.send(POLICY, {**RULE, **wrong})
+    assert answer.status_code == 422
+    assert said in faults_of(answer)[field]
+    assert value_of(answer, "step1_after") == ""
 
 
 def stored(rooms: Rooms) -> dict[str, Recipient]:

@@ -21,7 +21,7 @@ from gateway.hub.verdict_history import VersionedJudgement, read_versions
 from gateway.hub.web.bench import Picture
 from gateway.hub.web.drawing import draw_trace
 from gateway.hub.web.quality.course import Act, read_acts
-from gateway.hub.web.quality.explorer import explore_address
+from gateway.hub.web.quality.explorer import explore_address, find_profile
 from gateway.hub.web.quality.words import (
     ESTABLISHED,
     EVENTS,
@@ -115,8 +115,9 @@ def view_breach(rooms: Rooms, breach_id: int, speech: Speech) -> BreachView:
             carried = {*vehicles, *([case.consignment.vehicle] if case.consignment.vehicle else [])}
             acts = read_acts(connection, case.consignment, queued.boxes, carried, span, speech)
     choices = rooms.choices.all()
-    # A vehicle may flag by a profile that nobody registered here.
-    known = "" if rooms.registry.profile(breach.profile) is None else breach.profile
+    # The limits that judged it. A vehicle may flag by a profile that nobody registered here.
+    judged_by = f"{breach.profile}@{breach.profile_version}"
+    known = "" if find_profile(rooms, judged_by) is None else judged_by
     return BreachView(
         review=review,
         queued=queued,

@@ -19,6 +19,7 @@ from gateway.core.assignments import offset_at
 from gateway.core.configuration import Logger
 from gateway.core.errors import InputError
 from gateway.core.exposure import to_ms
+from gateway.core.profiles import Profile
 from gateway.hub.api.access import HubRooms
 from gateway.hub.api.bounds import NUMBER_MAX
 from gateway.hub.projection.history import ArchiveHistory, HistoryError, InfluxHistory, Interval, Question, ask
@@ -49,13 +50,15 @@ ASSETS = ("uPlot.iife.min.js", "uPlot.min.css")
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 _Address = Annotated[str, StringConstraints(max_length=64, pattern=r"^[^\x00-\x1f]*$")]
+_Profile = Annotated[str, StringConstraints(max_length=80, pattern=r"^[^\x00-\x1f]*$")]
+"""Its name, and perhaps which version of it: "potassium@2"."""
 
 
 class ExplorerQuery(BaseModel):
     """What stands in the address: loggers, whose limits are shown, and a time, local where no offset is stated."""
 
     logger: Annotated[list[_Address], Field(max_length=LOGGERS_MAX)] = []
-    profile: _Address = ""
+    profile: _Profile = ""
     since: Annotated[str, Field(max_length=40)] = ""
     until: Annotated[str, Field(max_length=40)] = ""
 
@@ -64,7 +67,7 @@ class DataQuery(BaseModel):
     """The same for the script; UTC in milliseconds."""
 
     logger: Annotated[list[_Address], Field(min_length=1, max_length=LOGGERS_MAX)]
-    profile: _Address = ""
+    profile: _Profile = ""
     since_ms: Annotated[int, Field(ge=0, le=NUMBER_MAX)]
     until_ms: Annotated[int, Field(ge=0, le=NUMBER_MAX)]
 
@@ -112,7 +115,7 @@ def show_explorer(
         summaries=[] if lines is None else [_summarise(line) for line in lines.lines],
         refused=refused,
         ways=_ways(chosen, span, query.profile),
-        profiles=[(one.id, one.title) for one in rooms.registry.profiles()],
+        profiles=_offered(rooms, None if lines is None else lines.profile, query.profile, reader),
         profile=query.profile,
         limits="" if lines is None or lines.profile is None else say_limits(lines.profile, reader),
         is_banded=lines is not None and bool(lines.bounds().bands),
@@ -144,7 +147,7 @@ def read_lines(rooms: Rooms, loggers: Sequence[str], span: tuple[int, int], prof
         raise InputError("logger", f"{unknown[0]} is not enrolled")
     if span[1] - span[0] > SPAN_MAX_MS:
         raise InputError("until", "more than 92 days at once")
-    limits = rooms.registry.profile(profile) if profile else None
+    limits = find_profile(rooms, profile) if profile else None
     if profile and limits is None:
         raise InputError("profile", f"there is no profile {profile}")
     now_ms = rooms.clock.now_ms()
@@ -158,6 +161,15 @@ def explore_address(loggers: Sequence[str], span: tuple[int, int], profile: str 
     """Return where a stretch of some loggers is explored, with a profile's limits; of many loggers the first."""
     chosen = list(dict.fromkeys(loggers))[:LOGGERS_MAX]
     return _address(chosen, (max(span[0], span[1] - SPAN_MAX_MS), max(span[1], span[0] + SPAN_MIN_MS)), profile)
+
+
+def find_profile(rooms: Rooms, asked: str) -> Profile | None:
+    """Return the newest version of "potassium", version 2 of "potassium@2"; None if there is none. Blocking."""
+    name, _, version = asked.partition("@")
+    if not version:
+        return rooms.registry.profile(name)
+    versions = rooms.registry.profile_versions(name)
+    return next((one for one, _ in versions if str(one.version) == version), None)
 
 
 def has_chart_library() -> bool:
@@ -174,6 +186,15 @@ def _read(rooms: Rooms, loggers: dict[str, Logger], question: Question) -> dict[
             history.close()
     offsets_c = {code: offset_at(logger, question.begins_ms) for code, logger in loggers.items()}
     return ArchiveHistory(rooms.archive, offsets_c).read(question)
+
+
+def _offered(rooms: Rooms, shown: Profile | None, asked: str, speech: Speech) -> list[tuple[str, str]]:
+    """Return the newest version of each profile, and the one that is shown if it is a certain version."""
+    offered = [(one.id, one.title) for one in rooms.registry.profiles()]
+    if shown is not None and "@" in asked:
+        words = speech.gettext(N_("{name}, version {version}")).format(name=shown.title, version=shown.version)
+        offered.insert(0, (asked, words))
+    return offered
 
 
 def _known(rooms: Rooms) -> dict[str, Logger]:

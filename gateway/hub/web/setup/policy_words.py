@@ -85,6 +85,11 @@ def _say_step(step: Step, speech: Speech) -> str:
     return said.format(duration=speech.duration(step.after_min), to=to)
 
 
+def is_changed(policy: Policy) -> bool:
+    """Whether it came with the hub and says something else now."""
+    return _origin(policy) == "changed"
+
+
 def _origin(policy: Policy) -> str:
     known = next((one for one in DEFAULTS if one.name == policy.name), None)
     if known is None:

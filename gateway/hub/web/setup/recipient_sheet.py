@@ -52,7 +52,7 @@ def read_recipient_sheet(fields: Fields, sheet: Sheet, known: Recipient | None) 
         "enabled": bool(sheet.text("enabled")),
     }
     channels = _read_channels(fields, sheet)
-    quiet = _read_quiet(fields, sheet)
+    quiet = read_hours(fields, sheet)
     if not fields.is_sound:
         return None
     document |= {"channels": list(channels.values()), "quiet": quiet}
@@ -91,7 +91,7 @@ def fill_recipient_sheet(known: Recipient | None) -> Sheet:
     for place, channel in enumerate(one.channels, 1):
         values[f"channel{place}_id"] = channel.id
     for place, hours in enumerate(one.quiet, 1):
-        values |= _fill_hours(place, hours)
+        values |= fill_hours(place, hours)
     return sheet_of(**values)
 
 
@@ -121,7 +121,8 @@ _ENDS = ("begins", "ends")
 _PARTS = ("id", "url", "secret")
 
 
-def _fill_hours(place: int, hours: Hours) -> Mapping[str, str | Sequence[str]]:
+def fill_hours(place: int, hours: Hours) -> Mapping[str, str | Sequence[str]]:
+    """Return the fields of one row of times of day."""
     return {
         f"quiet{place}_begins": f"{hours.begins:%H:%M}",
         f"quiet{place}_ends": f"{hours.ends:%H:%M}",
@@ -141,7 +142,8 @@ def _read_channels(fields: Fields, sheet: Sheet) -> dict[int, dict[str, str]]:
     return found
 
 
-def _read_quiet(fields: Fields, sheet: Sheet) -> list[dict[str, Any]]:
+def read_hours(fields: Fields, sheet: Sheet) -> list[dict[str, Any]]:
+    """Return the times of day that a form states; an empty row is none."""
     found: list[dict[str, Any]] = []
     for place in range(1, QUIET_MAX + 1):
         begins, ends = (sheet.text(f"quiet{place}_{end}") for end in _ENDS)
