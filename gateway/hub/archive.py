@@ -150,6 +150,13 @@ class Archive:
             if entry.untrusted_id is None
         }
 
+    def observed(self, connection: Connection, logger: str, from_ms: int, places: Places) -> Iterator[Observation]:
+        """Yield the observations of a logger in some segments, from a moment on, in order of storage."""
+        for entry in self._read(connection, list(each_place(places))):
+            for observation in entry.content.observations:
+                if observation.logger == logger and observation.measured_at_ms >= from_ms:
+                    yield observation
+
     def remember(self, stored: Iterable[tuple[str, Place, Position, Content]]) -> None:
         """Keep contents that were just stored: (gateway, place, position, content). They will soon be asked for.
 

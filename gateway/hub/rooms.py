@@ -24,6 +24,7 @@ from gateway.hub.access.sessions import Sessions
 from gateway.hub.access.sign_on import BACK_PATH, SignOn
 from gateway.hub.archive import Archive
 from gateway.hub.configurations import Configurations, make_configurations
+from gateway.hub.curves import Curves
 from gateway.hub.enrolment import Enrolment
 from gateway.hub.events import Bell
 from gateway.hub.fleet import Fleet
@@ -67,6 +68,7 @@ class Rooms:
     clock: Clock
     store: Store
     archive: Archive
+    curves: Curves
     registry: Registry
     configurations: Configurations
     fleet: Fleet
@@ -117,6 +119,7 @@ def _open_around(store: Store, settings: HubSettings) -> Rooms:
         clock=clock,
         store=store,
         archive=archive,
+        curves=Curves(store, archive),
         registry=registry,
         configurations=configurations,
         fleet=Fleet(store, archive, clock.now_ms),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from gateway.core.assignments import Tenure, tenures_in
+from gateway.core.assignments import tenures_in
 from gateway.core.configuration import Carriage, Consignment, Logger
 from gateway.core.exposure import to_ms
 from gateway.core.readings import Reading, merge_observations
@@ -34,17 +34,44 @@ class Trip:
     conflicts: int
 
 
+@dataclass(frozen=True, slots=True)
+class Ride:
+    """A logger in a box while that carried something, within [from_ms, to_ms).
+
+    offset_c  what is added to what it says
+    is_over   whether it ended by itself, and not because nothing is known of later
+    """
+
+    logger: str
+    box: str
+    from_ms: int
+    to_ms: int
+    offset_c: float
+    is_over: bool
+
+
+def rides_in(carried: Iterable[Carriage], loggers: Sequence[Logger], until_ms: int) -> Iterator[Ride]:
+    """Yield the ride of each logger in each of the stretches, each once; open ones end at `until_ms`."""
+    stretches: dict[tuple[str, int, int], bool] = {}
+    for carriage in carried:
+        begins_ms, is_stated = to_ms(carriage.begins), carriage.ends is not None
+        ends_ms = max(begins_ms, until_ms if carriage.ends is None else to_ms(carriage.ends))
+        stretches[carriage.box, begins_ms, ends_ms] = is_stated
+    for (box, begins_ms, ends_ms), is_stated in stretches.items():
+        for tenure in tenures_in(loggers, box, begins_ms, max(begins_ms + 1, ends_ms)):
+            yield Ride(
+                logger=tenure.logger,
+                box=tenure.box,
+                from_ms=max(begins_ms, tenure.from_ms),
+                to_ms=ends_ms if tenure.until_ms is None else min(ends_ms, tenure.until_ms),
+                offset_c=tenure.offset_c,
+                is_over=is_stated or tenure.until_ms is not None,
+            )
+
+
 def read_trips(archive: Archive, carried: Iterable[Carriage], loggers: Sequence[Logger], until_ms: int) -> list[Trip]:
     """Return the trip of each logger in each of the stretches, in order of time; open ones end at `until_ms`."""
-    stretches = {
-        (carriage.box, to_ms(carriage.begins), until_ms if carriage.ends is None else to_ms(carriage.ends))
-        for carriage in carried
-    }
-    trips = [
-        _read_trip(archive, tenure, begins_ms, max(begins_ms, ends_ms))
-        for box, begins_ms, ends_ms in stretches
-        for tenure in tenures_in(loggers, box, begins_ms, max(begins_ms + 1, ends_ms))
-    ]
+    trips = [_read_trip(archive, ride) for ride in rides_in(carried, loggers, until_ms)]
     return sorted(trips, key=lambda trip: (trip.from_ms, trip.logger))
 
 
@@ -53,15 +80,13 @@ def until_ms(consignment: Consignment, now_ms: int) -> int:
     return now_ms if consignment.received_at is None else to_ms(consignment.received_at)
 
 
-def _read_trip(archive: Archive, tenure: Tenure, begins_ms: int, ends_ms: int) -> Trip:
-    from_ms = max(begins_ms, tenure.from_ms)
-    to_ms = ends_ms if tenure.until_ms is None else min(ends_ms, tenure.until_ms)
-    merged = merge_observations(archive.observations(tenure.logger, from_ms, to_ms), offset_c=tenure.offset_c)
+def _read_trip(archive: Archive, ride: Ride) -> Trip:
+    merged = merge_observations(archive.observations(ride.logger, ride.from_ms, ride.to_ms), offset_c=ride.offset_c)
     return Trip(
-        logger=tenure.logger,
-        box=tenure.box,
-        from_ms=from_ms,
-        to_ms=to_ms,
+        logger=ride.logger,
+        box=ride.box,
+        from_ms=ride.from_ms,
+        to_ms=ride.to_ms,
         readings=merged.readings,
         repeated=merged.repeated,
         conflicts=len(merged.conflicts),

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+import random
 import re
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from gateway.core.columns import columns_of, make_columns
 from gateway.core.observations import Source
 from gateway.core.profiles import Band, Evidence, Forbidden, Kind, Limit, Profile
 from gateway.core.readings import Reading
 from gateway.core.verdicts import Excursion
-from gateway.hub.trips import Trip
-from gateway.hub.web.drawing import LEFT, RIGHT, WIDTH, decimate, draw_trace
+from gateway.hub.curves import Curve
+from gateway.hub.web.decimation import decimate
+from gateway.hub.web.drawing import LEFT, RIGHT, WIDTH, draw_trace
 from gateway.hub.web.scale import temperature_ticks, time_ticks
-from gateway.hub.web.trace import Trace, limits_of, plan_trace, tabulate_trace
+from gateway.hub.web.trace import Trace, limits_of, plan_trace
 from gateway.language import ENGLISH
 from tests.hub.vans import START_MS
 
@@ -36,18 +39,18 @@ def profile(**changes: object) -> Profile:
     return Profile.model_validate({**fields, **changes})
 
 
-def trip(*temperatures_c: float | None, step_min: float = 5, minutes: float | None = None) -> Trip:
+def trip(*temperatures_c: float | None, step_min: float = 5, minutes: float | None = None) -> Curve:
     """A trip with a reading every `step_min`; None is silence."""
-    readings = tuple(
+    readings = [
         Reading(START_MS + round(i * step_min * MINUTE_MS), t, 300, Source.LIVE, clock_trusted=True)
         for i, t in enumerate(temperatures_c)
         if t is not None
-    )
+    ]
     lasts_min = len(temperatures_c) * step_min if minutes is None else minutes
-    return Trip("L", "BOX", START_MS, START_MS + round(lasts_min * MINUTE_MS), readings, 0, 0)
+    return Curve("L", "BOX", START_MS, START_MS + round(lasts_min * MINUTE_MS), columns_of(readings))
 
 
-def plan(one: Trip, *excursions: Excursion, **changes: object) -> Trace:
+def plan(one: Curve, *excursions: Excursion, **changes: object) -> Trace:
     planned = plan_trace([one], profile(**changes), excursions)
     assert planned is not None
     return planned
@@ -151,18 +154,30 @@ def test_an_item_in_no_box_has_no_trace() -> None:
 
 
 def test_decimation_keeps_ends_and_extremes_of_each_column() -> None:
-    column = [(1.0, 5.0), (1.1, 9.0), (1.2, 5.0), (1.3, 1.0), (1.4, 5.0), (1.5, 6.0)]
-    assert decimate(column) == [(1.0, 5.0), (1.1, 9.0), (1.3, 1.0), (1.5, 6.0)]
-    assert decimate([]) == []
-    many = [(i / 50, 20.0 if i == 777 else 5.0) for i in range(50_000)]
-    kept = decimate(many)
-    assert max(value for _, value in kept) == 20.0
-    assert len(kept) <= 4 * 1000
+    def kept(measured: list[float], count: int) -> list[int]:
+        columns = make_columns(range(len(measured)), measured, [30] * len(measured))
+        return decimate(columns, (0, len(measured)), (0, len(measured)), count)
+
+    assert kept([5, 9, 5, 1, 5, 6], 1) == [0, 1, 3, 5]
+    assert kept([5, 6, 7, 7, 6, 5], 2) == [0, 2, 3, 5]
+    assert kept([], 7) == []
+    rng = random.Random(7)  # noqa: S311  repeatable, no secret
+    for _ in range(200):
+        measured = [rng.choice([-1.0, 2.0, 5.5, 8.0]) for _ in range(rng.randrange(1, 300))]
+        count = rng.randrange(1, 40)
+        by_column: dict[int, list[int]] = {}
+        for place in range(len(measured)):
+            by_column.setdefault(place * count // len(measured), []).append(place)
+        expected: set[int] = set()
+        for places in by_column.values():
+            low, high = min(places, key=measured.__getitem__), max(places, key=measured.__getitem__)
+            expected |= {places[0], low, high, places[-1]}
+        assert kept(measured, count) == sorted(expected)
 
 
 def test_the_table_says_what_the_picture_shows() -> None:
     hot = Excursion("warm", START_MS + 5 * MINUTE_MS, None, START_MS + 9 * MINUTE_MS, 9.0, 5, 1)
-    rows = tabulate_trace(plan(trip(5, 9, 5, None, None, None, 4, 4), hot))
+    rows = plan(trip(5, 9, 5, None, None, None, 4, 4), hot).rows
     assert sum(row.readings for row in rows) == 5
     assert (min(row.low_c for row in rows if row.low_c), max(row.high_c or 0 for row in rows)) == (4, 9)
     assert any(row.is_beyond for row in rows)

@@ -16,6 +16,7 @@ from gateway.core.observations import Source
 from gateway.core.profiles import Evidence, Kind, Limit, Profile
 from gateway.core.readings import Reading
 from gateway.core.verdicts import Excursion
+from gateway.hub.curves import to_curve
 from gateway.hub.trips import Trip
 from gateway.hub.web.drawing import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, draw_trace
 from gateway.hub.web.trace import plan_trace
@@ -129,7 +130,7 @@ def trip(begin_ms: int, hours: float, *temperatures_c: float | None) -> Trip:
 
 
 def paint(page: Page, carried: Trip, *excursions: Excursion) -> Painting:
-    trace = plan_trace([carried], fridge(), excursions)
+    trace = plan_trace([to_curve(carried)], fridge(), excursions)
     assert trace is not None
     svg = str(draw_trace(trace, ENGLISH, name="t", title="T"))
     return Painting(base64.b64decode(page.evaluate(PAINT, base64.b64encode(svg.encode()).decode())))

@@ -10,6 +10,7 @@ from gateway.core.configuration import Consignment, Examination, Item
 from gateway.core.exposure import to_ms
 from gateway.core.profiles import Profile
 from gateway.core.verdicts import Excursion, Judgement, Verdict
+from gateway.hub.curves import to_curve
 from gateway.hub.reports import blocks
 from gateway.hub.reports.blocks import Block
 from gateway.hub.reports.document import Judged, ReportDocument
@@ -41,7 +42,7 @@ class Pictures:
     ) -> Block | None:
         """Return the trace, a reference to it where it was shown before, None if the item was in no box."""
         trips = self._trips_of(consignment, item)
-        trace = plan_trace(trips, profile, excursions)
+        trace = plan_trace([to_curve(trip) for trip in trips], profile, excursions)
         if trace is None:
             return None
         say = self._speech.gettext

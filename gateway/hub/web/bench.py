@@ -7,20 +7,21 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from gateway.core.configuration import Configuration, Consignment, Examination, Item
+from gateway.core.configuration import Carriage, Configuration, Consignment, Examination, Item, Logger
 from gateway.core.exposure import to_ms
 from gateway.core.profiles import Kind, Profile
 from gateway.core.scans import codes_of, is_misread
-from gateway.core.verdicts import LifeLeft, Verdict, worst
+from gateway.core.verdicts import Excursion, LifeLeft, Verdict, worst
+from gateway.hub.curves import Curve
 from gateway.hub.hand_in.codes import HandIn, read_handed_in
 from gateway.hub.readouts import ReadOut, read_readout
 from gateway.hub.rooms import Rooms
 from gateway.hub.rows import Registered
-from gateway.hub.trips import behind_ms, read_trips, until_ms
+from gateway.hub.trips import behind_ms, until_ms
 from gateway.hub.verdict_history import VersionedJudgement, read_current
 from gateway.hub.web.drawing import draw_trace
 from gateway.hub.web.handlers import say_handler
-from gateway.hub.web.trace import Row, Trace, plan_trace, tabulate_trace
+from gateway.hub.web.trace import Trace, plan_trace
 from gateway.language import Speech
 from gateway.language.reasons import life_title, say_behind, say_reason
 from gateway.language.speech import N_
@@ -39,11 +40,10 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A trace with its table."""
+    """A trace as it is drawn."""
 
     svg: Markup
     trace: Trace
-    rows: Sequence[Row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +141,11 @@ def _view_consignment(rooms: Rooms, known: Registered, scanned: str, speech: Spe
         handed_in = read_handed_in(connection, consignment.code)
     chosen = [item for item in consignment.items if item.code == scanned] or list(consignment.items)
     verdicts = [current[key].judgement.verdict for key in current if key[0] in {item.code for item in chosen}]
+    traces = _Traces(rooms, consignment, loggers)
     items, drawn = [], 0
     for item in chosen:
         draws = drawn < TRACES_MAX
-        items.append(_view_item(rooms, consignment, item, current, configuration, speech, draws=draws))
+        items.append(_view_item(traces, item, current, configuration, speech, draws=draws))
         drawn += len(item.examinations)
     return ConsignmentView(
         code=consignment.code,
@@ -168,9 +169,30 @@ def _say_readout(readout: ReadOut, speech: Speech) -> str:
     return speech.gettext(form).format(n=readout.fetched, m=readout.expected)
 
 
+class _Traces:
+    """The traces of a consignment: what lay in the same box for the same examination shares one."""
+
+    def __init__(self, rooms: Rooms, consignment: Consignment, loggers: Sequence[Logger]) -> None:
+        self._rooms = rooms
+        self._consignment = consignment
+        self._loggers = loggers
+        self._curves: dict[tuple[Carriage, ...], list[Curve]] = {}
+        self._planned: dict[object, Trace | None] = {}
+
+    def plan(self, item: Item, profile: Profile | None, excursions: Sequence[Excursion]) -> Trace | None:
+        """Return what to draw of an item, None if it was in no box."""
+        carried = tuple(self._consignment.carriage_of(item))
+        if carried not in self._curves:
+            ends_ms = until_ms(self._consignment, self._rooms.clock.now_ms())
+            self._curves[carried] = self._rooms.curves.read(carried, self._loggers, ends_ms)
+        known = (carried, None if profile is None else profile.id, tuple(excursions))
+        if known not in self._planned:
+            self._planned[known] = plan_trace(self._curves[carried], profile, excursions)
+        return self._planned[known]
+
+
 def _view_item(
-    rooms: Rooms,
-    consignment: Consignment,
+    traces: _Traces,
     item: Item,
     current: dict[tuple[str, str], VersionedJudgement],
     configuration: Configuration | None,
@@ -179,18 +201,12 @@ def _view_item(
     draws: bool,
 ) -> ItemView:
     profiles = {} if configuration is None else {profile.id: profile for profile in configuration.profiles}
-    loggers = () if configuration is None else configuration.loggers
-    trips = (
-        read_trips(rooms.archive, consignment.carriage_of(item), loggers, until_ms(consignment, rooms.clock.now_ms()))
-        if draws
-        else []
-    )
     examinations = []
     for place, examination in enumerate(item.examinations):
         versioned = current.get((item.code, examination.code))
         profile = profiles.get(examination.profile)
         excursions = () if versioned is None else versioned.judgement.excursions
-        trace = plan_trace(trips, profile, excursions)
+        trace = traces.plan(item, profile, excursions) if draws else None
         picture = None if trace is None else _draw(trace, item, examination, place, speech)
         examinations.append(_view_examination(examination, versioned, profile, picture, speech))
     return ItemView(
@@ -206,7 +222,7 @@ def _draw(trace: Trace, item: Item, examination: Examination, place: int, speech
     name = f"trace-{item.code}-{place}".translate(_UNFIT_FOR_ID)
     form = speech.gettext(N_("Temperature of {item} for {examination}"))
     title = form.format(item=item.code, examination=examination.code)
-    return Picture(draw_trace(trace, speech, name=name, title=title), trace, tabulate_trace(trace))
+    return Picture(draw_trace(trace, speech, name=name, title=title), trace)
 
 
 def _view_examination(

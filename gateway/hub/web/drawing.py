@@ -1,24 +1,25 @@
 """The trace as SVG, made on the server.
 
-Each pixel column keeps its first, lowest, highest and last reading (M4), so that no extreme disappears. A gap is
-hatched and never bridged. Colours stand as attributes for engines that read no style sheet; the page's sheet
-overrides them. Limits, extremes and gaps carry words too, so that colour is never alone.
+Each column of pixels shows its extremes (see `decimation`), so that none disappears. A gap is hatched and never
+bridged. Colours stand as attributes for engines that read no style sheet; the page's sheet overrides them. Limits,
+extremes and gaps carry words too, so that colour is never alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
+from itertools import chain
 
 from markupsafe import Markup, escape
 
-from gateway.core.readings import Reading
 from gateway.hub.web.scale import Axis, temperature_ticks, time_ticks
-from gateway.hub.web.trace import Silence, Trace, describe_trace
+from gateway.hub.web.trace import COLUMNS, Trace, describe_trace
 from gateway.language import Speech
 from gateway.language.speech import N_
 
 WIDTH, HEIGHT = 960, 300
-LEFT, RIGHT, TOP, BOTTOM = 62, 28, 14, 46
+LEFT, TOP, BOTTOM = 62, 14, 46
+RIGHT = WIDTH - LEFT - COLUMNS
 FONT = "system-ui, sans-serif"
 NEAR_C = 12
 """A limit further than this from every reading is named in the text but does not squeeze the picture."""
@@ -88,36 +89,16 @@ def tag(name: str, content: str = "", /, **attributes: object) -> Markup:
     return Markup(f"<{name}{written}>{escape(content)}</{name}>")  # noqa: S704  every part of it is escaped
 
 
-def decimate(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Keep the first, lowest, highest and last of the points in each pixel column. Points are (x, value) by x."""
-    kept: list[tuple[float, float]] = []
-    begin = 0
-    while begin < len(points):
-        end = begin
-        column = int(points[begin][0])
-        low = high = begin
-        while end < len(points) and int(points[end][0]) == column:
-            if points[end][1] < points[low][1]:
-                low = end
-            if points[end][1] > points[high][1]:
-                high = end
-            end += 1
-        kept.extend(points[i] for i in sorted({begin, low, high, end - 1}))
-        begin = end
-    return kept
-
-
 def _plain(value: object) -> object:
     return f"{value:.1f}" if isinstance(value, float) else value
 
 
 def _range(trace: Trace) -> tuple[float, float]:
     """Return the temperatures that the picture spans."""
-    measured = [reading.temperature_c for trip in trace.trips for reading in trip.readings]
+    measured = (trace.low_c, trace.high_c) if trace.readings else ()
     limits = [*trace.limits.lows, *trace.limits.highs, *_edges(trace)]
     if measured:
-        low, high = min(measured), max(measured)
-        limits = [limit for limit in limits if low - NEAR_C <= limit <= high + NEAR_C]
+        limits = [limit for limit in limits if trace.low_c - NEAR_C <= limit <= trace.high_c + NEAR_C]
     shown = [*measured, *limits] or [0.0, 25.0]
     low_c, high_c = min(shown) - PADDING_C, max(shown) + PADDING_C
     return low_c, high_c + (HEADROOM * (high_c - low_c) if trace.excursions else 0.0)
@@ -226,26 +207,12 @@ def _time_axis(trace: Trace, time: Axis, speech: Speech) -> Iterator[Markup]:
 
 
 def _lines(trace: Trace, time: Axis, heat: Axis) -> Iterator[Markup]:
-    for trip in trace.trips:
-        for run in _runs(trip.readings, trace.silences):
-            points = decimate([(time.place(reading.at_ms), reading.temperature_c) for reading in run])
-            drawn = "L".join(f"{x:.1f} {heat.place(value):.1f}" for x, value in points)
-            # A single reading is a dot: a path of no length has round ends.
-            drawn = drawn if len(points) > 1 else f"{drawn}h0.01"
-            yield _line("line", f"M{drawn}", _BLUE, 2, stroke_linejoin="round", stroke_linecap="round")
-
-
-def _runs(readings: Iterable[Reading], silences: Sequence[Silence]) -> Iterator[list[Reading]]:
-    """Yield stretches of readings with no gap between them."""
-    ends = {silence.to_ms for silence in silences}
-    run: list[Reading] = []
-    for reading in readings:
-        if run and reading.at_ms in ends:
-            yield run
-            run = []
-        run.append(reading)
-    if run:
-        yield run
+    for run in trace.runs:
+        xs, ys = time.place_all(at_ms for at_ms, _ in run), heat.place_all(value for _, value in run)
+        drawn = "L".join(["%.1f %.1f"] * len(run)) % tuple(chain.from_iterable(zip(xs, ys, strict=True)))
+        # A single reading is a dot: a path of no length has round ends.
+        drawn = drawn if len(run) > 1 else f"{drawn}h0.01"
+        yield _line("line", f"M{drawn}", _BLUE, 2, stroke_linejoin="round", stroke_linecap="round")
 
 
 def _ends(trace: Trace, time: Axis, started_ms: int, ended_ms: int | None) -> tuple[float, float]:

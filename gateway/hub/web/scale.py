@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -27,6 +28,12 @@ class Axis:
         within = min(max(value, self.from_value), self.to_value)
         span = self.to_value - self.from_value or 1
         return self.from_px + (within - self.from_value) / span * (self.to_px - self.from_px)
+
+    def place_all(self, values: Iterable[float]) -> list[float]:
+        """Return the pixels of values that lie between the ends: there may be thousands."""
+        each_px = (self.to_px - self.from_px) / (self.to_value - self.from_value or 1)
+        from_px, from_value = self.from_px, self.from_value
+        return [from_px + (value - from_value) * each_px for value in values]
 
 
 def temperature_ticks(low_c: float, high_c: float, count: int) -> list[float]:

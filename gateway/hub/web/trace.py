@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, pairwise
+from operator import sub
 
+from gateway.core.columns import Columns
 from gateway.core.profiles import Forbidden, Limit, Profile
 from gateway.core.verdicts import Excursion
-from gateway.hub.trips import Trip
+from gateway.hub.curves import Curve
+from gateway.hub.web.decimation import decimate
 from gateway.hub.web.scale import time_step_ms
 from gateway.language import Speech
 from gateway.language.speech import N_
 
 TABLE_ROWS = 24
 """About so many rows say the same as the picture."""
+COLUMNS = 870
+"""Columns of pixels of the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +46,32 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
-    """What is drawn."""
+class Row:
+    """One row of the table: what was measured in a stretch. Temperatures are None where nothing was."""
 
-    trips: Sequence[Trip]
+    from_ms: int
+    to_ms: int
+    readings: int
+    low_c: float | None
+    high_c: float | None
+    has_gap: bool
+    is_beyond: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What is drawn.
+
+    runs           of each stretch without a gap the points that matter: UTC in ms, °C
+    rows           the same as a table
+    readings       how many there are, between `low_c` and `high_c`
+    """
+
+    runs: Sequence[Sequence[tuple[int, float]]]
+    rows: Sequence[Row]
+    readings: int
+    low_c: float
+    high_c: float
     limits: Limits
     excursions: Sequence[Excursion]
     hot_rules: frozenset[str]
@@ -51,19 +80,40 @@ class Trace:
     to_ms: int
 
 
-def plan_trace(trips: Sequence[Trip], profile: Profile | None, excursions: Sequence[Excursion]) -> Trace | None:
+def plan_trace(curves: Sequence[Curve], profile: Profile | None, excursions: Sequence[Excursion]) -> Trace | None:
     """Return what to draw, None if the item was in no box."""
-    if not trips:
+    if not curves:
         return None
+    from_ms = min(curve.from_ms for curve in curves)
+    to_ms = max(curves[0].from_ms + 60_000, *(curve.to_ms for curve in curves))
+    silences = [list(silences_of(curve, profile)) for curve in curves]
+    all_silences = tuple(silence for those in silences for silence in those)
+    measured = [curve.columns for curve in curves if len(curve.columns)]
     return Trace(
-        trips=trips,
+        runs=[
+            [(curve.columns.at_ms[place], curve.columns.temperature_c[place]) for place in places]
+            for curve, those in zip(curves, silences, strict=True)
+            for places in _runs(curve.columns, those, (from_ms, to_ms))
+        ],
+        rows=_tabulate(measured, all_silences, excursions, (from_ms, to_ms)),
+        readings=sum(map(len, measured)),
+        low_c=min((columns.low_c for columns in measured), default=0.0),
+        high_c=max((columns.high_c for columns in measured), default=0.0),
         limits=Limits() if profile is None else limits_of(profile),
         excursions=excursions,
         hot_rules=frozenset() if profile is None else frozenset(_hot_rules(profile)),
-        silences=tuple(silence for trip in trips for silence in silences_of(trip, profile)),
-        from_ms=min(trip.from_ms for trip in trips),
-        to_ms=max(trips[0].from_ms + 60_000, *(trip.to_ms for trip in trips)),
+        silences=all_silences,
+        from_ms=from_ms,
+        to_ms=to_ms,
     )
+
+
+def _runs(columns: Columns, silences: Iterable[Silence], span: tuple[int, int]) -> Iterator[list[int]]:
+    """Yield for each stretch without a gap the places of the readings that its line goes through."""
+    ends = [bisect_left(columns.at_ms, silence.to_ms) for silence in silences]
+    for first, end in pairwise([0, *ends, len(columns)]):
+        if first < end:
+            yield decimate(columns, (first, end), span, COLUMNS)
 
 
 def limits_of(profile: Profile) -> Limits:
@@ -85,32 +135,37 @@ def _hot_rules(profile: Profile) -> Iterator[str]:
     return (rule.name for rule in _rules(profile) if rule.above_c is not None)
 
 
-def silences_of(trip: Trip, profile: Profile | None) -> Iterator[Silence]:
-    """Yield the gaps of a trip by the profile's own rule, at its ends too."""
+def silences_of(curve: Curve, profile: Profile | None) -> Iterator[Silence]:
+    """Yield the gaps of a curve by the profile's own rule, at its ends too."""
     factor = 2.0 if profile is None else profile.gap.factor
     minimum_ms = 600_000 if profile is None else profile.gap.minimum
-    last_ms, interval_ms = trip.from_ms, 0
-    for reading in trip.readings:
-        if reading.at_ms - last_ms > max(factor * max(interval_ms, reading.interval_s * 1000), minimum_ms):
-            yield Silence(last_ms, reading.at_ms)
-        last_ms, interval_ms = reading.at_ms, reading.interval_s * 1000
-    if trip.to_ms - last_ms > max(factor * interval_ms, minimum_ms):
-        yield Silence(last_ms, trip.to_ms)
+    at_ms, interval_s = curve.columns.at_ms, curve.columns.interval_s
+    first_ms, last_ms, last_s = curve.to_ms, curve.from_ms, 0
+    if at_ms:
+        first_ms, last_ms, last_s = at_ms[0], at_ms[-1], interval_s[-1]
+        if first_ms - curve.from_ms > max(factor * interval_s[0] * 1000, minimum_ms):
+            yield Silence(curve.from_ms, first_ms)
+    if curve.columns.longest_ms > minimum_ms:
+        steps = enumerate(map(sub, islice(at_ms, 1, None), at_ms))
+        for place, step_ms in [(place, step_ms) for place, step_ms in steps if step_ms > minimum_ms]:
+            if step_ms > factor * max(interval_s[place], interval_s[place + 1]) * 1000:
+                yield Silence(at_ms[place], at_ms[place + 1])
+    if curve.to_ms - last_ms > max(factor * last_s * 1000, minimum_ms):
+        yield Silence(last_ms, curve.to_ms)
 
 
 def describe_trace(trace: Trace, speech: Speech) -> str:
     """Return in words what the picture shows."""
     say = speech.gettext
-    readings = [reading for trip in trace.trips for reading in trip.readings]
     begins, ends = speech.moment(trace.from_ms), speech.moment(trace.to_ms)
     said = [say(N_("From {begins} to {ends}.")).format(begins=begins, ends=ends)]
-    if not readings:
+    if not trace.readings:
         return " ".join([*said, say(N_("Nothing was measured."))])
-    low, high = min(r.temperature_c for r in readings), max(r.temperature_c for r in readings)
     between = speech.ngettext(
-        "{n} reading between {low} and {high}.", "{n} readings between {low} and {high}.", len(readings)
+        "{n} reading between {low} and {high}.", "{n} readings between {low} and {high}.", trace.readings
     )
-    said.append(between.format(n=len(readings), low=speech.celsius(low), high=speech.celsius(high)))
+    low, high = speech.celsius(trace.low_c), speech.celsius(trace.high_c)
+    said.append(between.format(n=trace.readings, low=low, high=high))
     limits = [say(N_("not above {limit}")).format(limit=speech.threshold(value)) for value in trace.limits.highs]
     limits += [say(N_("not below {limit}")).format(limit=speech.threshold(value)) for value in trace.limits.lows]
     if limits:
@@ -121,41 +176,31 @@ def describe_trace(trace: Trace, speech: Speech) -> str:
     return " ".join(said)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of the table: what was measured in a stretch. Temperatures are None where nothing was."""
-
-    from_ms: int
-    to_ms: int
-    readings: int
-    low_c: float | None
-    high_c: float | None
-    has_gap: bool
-    is_beyond: bool
-
-
-def tabulate_trace(trace: Trace) -> list[Row]:
-    """Return the trace in round steps of time."""
-    step_ms = time_step_ms(trace.from_ms, trace.to_ms, TABLE_ROWS)
-    begins = list(range(trace.from_ms // step_ms * step_ms, trace.to_ms, step_ms))
-    buckets: dict[int, list[float]] = {begin: [] for begin in begins}
-    for trip in trace.trips:
-        for reading in trip.readings:
-            bucket = buckets.get(reading.at_ms // step_ms * step_ms)
-            if bucket is not None:
-                bucket.append(reading.temperature_c)
-    return [
-        Row(
-            from_ms=begin,
-            to_ms=begin + step_ms,
-            readings=len(measured),
-            low_c=min(measured, default=None),
-            high_c=max(measured, default=None),
-            has_gap=any(s.from_ms < begin + step_ms and s.to_ms > begin for s in trace.silences),
-            is_beyond=any(
-                e.started_at_ms < begin + step_ms and (e.ended_at_ms is None or e.ended_at_ms > begin)
-                for e in trace.excursions
-            ),
+def _tabulate(
+    measured: Sequence[Columns], silences: Sequence[Silence], excursions: Sequence[Excursion], span: tuple[int, int]
+) -> list[Row]:
+    """Return the readings in round steps of time."""
+    step_ms = time_step_ms(*span, TABLE_ROWS)
+    rows = []
+    for begin in range(span[0] // step_ms * step_ms, span[1], step_ms):
+        end = begin + step_ms
+        parts = [part for columns in measured if (part := _between(columns, begin, end))]
+        rows.append(
+            Row(
+                from_ms=begin,
+                to_ms=end,
+                readings=sum(map(len, parts)),
+                low_c=min(map(min, parts), default=None),
+                high_c=max(map(max, parts), default=None),
+                has_gap=any(s.from_ms < end and s.to_ms > begin for s in silences),
+                is_beyond=any(
+                    e.started_at_ms < end and (e.ended_at_ms is None or e.ended_at_ms > begin) for e in excursions
+                ),
+            )
         )
-        for begin, measured in buckets.items()
-    ]
+    return rows
+
+
+def _between(columns: Columns, begins_ms: int, ends_ms: int) -> Sequence[float]:
+    first = bisect_left(columns.at_ms, begins_ms)
+    return columns.temperature_c[first : bisect_left(columns.at_ms, ends_ms, first)]

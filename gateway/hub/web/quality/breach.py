@@ -9,6 +9,7 @@ from gateway.core.configuration import Consignment, Item
 from gateway.core.verdicts import Excursion, Verdict
 from gateway.hub.breaches import HUB, StoredBreach
 from gateway.hub.configurations import Case
+from gateway.hub.curves import Curve
 from gateway.hub.review.choices import Choice, ChoiceList
 from gateway.hub.review.desk import Review
 from gateway.hub.review.lifecycle import ReviewEvent
@@ -16,7 +17,7 @@ from gateway.hub.review.queue import Filter, QueuedBreach, Stage, read_queued, r
 from gateway.hub.review.records import Record
 from gateway.hub.rooms import Rooms
 from gateway.hub.stops import StopSeen, read_stops
-from gateway.hub.trips import Trip, read_trips, until_ms
+from gateway.hub.trips import until_ms
 from gateway.hub.verdict_history import VersionedJudgement, read_versions
 from gateway.hub.web.bench import Picture
 from gateway.hub.web.drawing import draw_trace
@@ -32,7 +33,7 @@ from gateway.hub.web.quality.words import (
     say_life,
     say_title,
 )
-from gateway.hub.web.trace import plan_trace, tabulate_trace
+from gateway.hub.web.trace import plan_trace
 from gateway.language import Language, Speech
 from gateway.language.reasons import say_reason
 from gateway.language.speech import N_
@@ -104,12 +105,12 @@ def view_breach(rooms: Rooms, breach_id: int, speech: Speech) -> BreachView:
     breach = review.breach
     case = rooms.configurations.case(breach.consignment)
     item = None if case is None else next((one for one in case.consignment.items if one.code == breach.item), None)
-    trips = _trips(rooms, case, item)
+    curves = _curves(rooms, case, item)
     with rooms.store.read() as connection:
         vehicles = read_vehicles(connection, breach)
         versions = read_versions(connection, breach.consignment, breach.item, breach.examination)
-        span = _span(trips, breach, rooms.clock.now_ms())
-        stops = read_stops(connection, [trip.logger for trip in trips], span)
+        span = _span(curves, breach, rooms.clock.now_ms())
+        stops = read_stops(connection, [curve.logger for curve in curves], span)
         acts: Sequence[Act] = ()
         if case is not None:
             carried = {*vehicles, *([case.consignment.vehicle] if case.consignment.vehicle else [])}
@@ -128,14 +129,14 @@ def view_breach(rooms: Rooms, breach_id: int, speech: Speech) -> BreachView:
         established=speech.gettext(ESTABLISHED[breach.state]),
         silence="" if breach.silent is None else speech.gettext(SILENCES[breach.silent]),
         facts=list(_facts(review, queued, vehicles, None if case is None else case.consignment, speech)),
-        picture=_draw(breach, trips, case, versions, speech),
+        picture=_draw(breach, curves, case, versions, speech),
         acts=acts,
         stops=stops,
         likenesses=list(_likenesses(rooms, queued, vehicles, speech)),
         versions=[_to_version(one, speech) for one in versions],
         entries=_entries(review.records, choices, speech),
         conclusion=next((one for one in reversed(review.records) if one.event is ReviewEvent.CONCLUDE), None),
-        explore=explore_address([trip.logger for trip in trips], span, known) if trips else "",
+        explore=explore_address([curve.logger for curve in curves], span, known) if curves else "",
     )
 
 
@@ -147,22 +148,22 @@ def say_choice(choices: Sequence[Choice], code: str, speech: Speech) -> str:
     return found.nb if speech.language is Language.NB else found.en
 
 
-def _trips(rooms: Rooms, case: Case | None, item: Item | None) -> list[Trip]:
+def _curves(rooms: Rooms, case: Case | None, item: Item | None) -> list[Curve]:
     if case is None or item is None:
         return []
     ends_ms = until_ms(case.consignment, rooms.clock.now_ms())
-    return read_trips(rooms.archive, case.consignment.carriage_of(item), case.configuration.loggers, ends_ms)
+    return rooms.curves.read(case.consignment.carriage_of(item), case.configuration.loggers, ends_ms)
 
 
-def _span(trips: Sequence[Trip], breach: StoredBreach, now_ms: int) -> tuple[int, int]:
-    begins = [breach.started_at_ms, *(trip.from_ms for trip in trips)]
-    ends = [breach.ended_at_ms or min(now_ms, breach.started_at_ms), *(trip.to_ms for trip in trips)]
+def _span(curves: Sequence[Curve], breach: StoredBreach, now_ms: int) -> tuple[int, int]:
+    begins = [breach.started_at_ms, *(curve.from_ms for curve in curves)]
+    ends = [breach.ended_at_ms or min(now_ms, breach.started_at_ms), *(curve.to_ms for curve in curves)]
     return min(begins), max(ends)
 
 
 def _draw(
     breach: StoredBreach,
-    trips: Sequence[Trip],
+    curves: Sequence[Curve],
     case: Case | None,
     versions: Sequence[VersionedJudgement],
     speech: Speech,
@@ -170,12 +171,12 @@ def _draw(
     profiles = () if case is None else case.configuration.profiles
     profile = next((one for one in profiles if one.id == breach.profile), None)
     excursions = versions[0].judgement.excursions if versions else ()
-    trace = plan_trace(trips, profile, excursions or _own_excursion(breach))
+    trace = plan_trace(curves, profile, excursions or _own_excursion(breach))
     if trace is None:
         return None
     title = speech.gettext(N_("Temperature of {item} for {examination}"))
     named = title.format(item=breach.item, examination=breach.examination)
-    return Picture(draw_trace(trace, speech, name="trace", title=named), trace, tabulate_trace(trace))
+    return Picture(draw_trace(trace, speech, name="trace", title=named), trace)
 
 
 def _own_excursion(breach: StoredBreach) -> tuple[Excursion, ...]:
