@@ -77,19 +77,22 @@ class Configurations:
             known = _read_vigil_case(connection, code) if is_vigil(code) else read_registered(connection, code)
             if known is None:
                 return None
-            candidates = read_loggers(connection, boxes_of(known.consignment))
-            loggers = [logger for logger in candidates if _was_with(logger, known.consignment)]
-            configuration = Configuration(
-                version=1,
-                gateway="hub",
-                demonstration=self._demonstration,
-                loggers=tuple(loggers),
-                profiles=read_profiles(connection, [known.consignment], ()),
-            )
+            configuration = self.around(connection, known.consignment)
             removed = select(schema.consignments.c.readings_removed_at_ms).where(schema.consignments.c.code == code)
             is_removed = connection.execute(removed).scalar() is not None
         documents = f"{configuration.model_dump_json()}{known.consignment.model_dump_json()}#{known.version}"
         return Case(known.consignment, configuration, sha256(documents.encode()).hexdigest(), is_removed)
+
+    def around(self, connection: Connection, consignment: Consignment) -> Configuration:
+        """Return the loggers that were with a consignment, and the profiles that it names."""
+        candidates = read_loggers(connection, boxes_of(consignment))
+        return Configuration(
+            version=1,
+            gateway="hub",
+            demonstration=self._demonstration,
+            loggers=tuple(logger for logger in candidates if _was_with(logger, consignment)),
+            profiles=read_profiles(connection, [consignment], ()),
+        )
 
     def refresh(self) -> list[Configuration]:
         """Give each gateway whose configuration would now differ a new version; return the newest of every gateway."""

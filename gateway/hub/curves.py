@@ -23,7 +23,6 @@ from gateway.core.observations import Observation
 from gateway.hub.archive import Archive
 from gateway.hub.index import Places, find_places, without
 from gateway.hub.redating import read_revision
-from gateway.hub.store import Store
 from gateway.hub.trips import Trip, rides_in
 
 CURVE_READINGS_MAX = 250_000
@@ -77,21 +76,21 @@ class _Known:
 class Curves:
     """Reads curves. Blocking: call it from a thread; several threads may share one."""
 
-    def __init__(self, store: Store, archive: Archive) -> None:
-        self._store = store
+    def __init__(self, archive: Archive) -> None:
         self._archive = archive
         self._known: OrderedDict[_Key, _Known] = OrderedDict()
         self._size = 0
         self._lock = Lock()
 
-    def read(self, carried: Iterable[Carriage], loggers: Sequence[Logger], until_ms: int) -> list[Curve]:
+    def read(
+        self, connection: Connection, carried: Iterable[Carriage], loggers: Sequence[Logger], until_ms: int
+    ) -> list[Curve]:
         """Return the curve of each logger in each of the stretches, in order of time; open ones end at `until_ms`."""
         curves = []
-        with self._store.read() as connection:
-            for ride in rides_in(carried, loggers, until_ms):
-                key = _Key(ride.logger, ride.from_ms, ride.to_ms if ride.is_over else None, ride.offset_c)
-                columns = self._columns(connection, key, ride.to_ms)
-                curves.append(Curve(ride.logger, ride.box, ride.from_ms, ride.to_ms, columns))
+        for ride in rides_in(carried, loggers, until_ms):
+            key = _Key(ride.logger, ride.from_ms, ride.to_ms if ride.is_over else None, ride.offset_c)
+            columns = self._columns(connection, key, ride.to_ms)
+            curves.append(Curve(ride.logger, ride.box, ride.from_ms, ride.to_ms, columns))
         return sorted(curves, key=lambda curve: (curve.from_ms, curve.logger))
 
     def _columns(self, connection: Connection, key: _Key, to_ms: int) -> Columns:

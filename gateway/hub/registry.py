@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, insert, or_, select
+from sqlalchemy import Connection, insert, select
 
 from gateway import profiles as library
 from gateway.core.assignments import Swap, swap_of
@@ -36,6 +36,7 @@ from gateway.hub.registrations import (
 )
 from gateway.hub.rows import (
     Registered,
+    find_registered,
     read_all_registered,
     read_boxes,
     read_codes_under_way,
@@ -295,22 +296,9 @@ class Registry:
             return [to_registered(row.document, row.version, row.registered_at_ms) for row in rows]
 
     def find(self, code: str) -> list[Registered]:
-        """Return what a scanned code stands for: a consignment, the one that an item or a box is in; newest first."""
+        """Return what a scanned code stands for; see `find_registered`."""
         with self._store.read() as connection:
-            table, items, carriages = schema.consignments, schema.consignment_items, schema.carriages
-            rows = connection.execute(
-                select(table)
-                .where(
-                    or_(
-                        table.c.code == code,
-                        table.c.code.in_(select(items.c.consignment).where(items.c.item == code)),
-                        table.c.code.in_(select(carriages.c.consignment).where(carriages.c.box == code)),
-                    )
-                )
-                .order_by((table.c.code != code), table.c.registered_at_ms.desc())
-                .limit(10)
-            )
-            return [to_registered(row.document, row.version, row.registered_at_ms) for row in rows]
+            return find_registered(connection, code)
 
     def under_way(self) -> list[str]:
         """Return the codes of the consignments that have set out and are not received."""

@@ -119,7 +119,7 @@ def _open_around(store: Store, settings: HubSettings) -> Rooms:
         clock=clock,
         store=store,
         archive=archive,
-        curves=Curves(store, archive),
+        curves=Curves(archive),
         registry=registry,
         configurations=configurations,
         fleet=Fleet(store, archive, clock.now_ms),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Table, delete, insert, or_, select
+from sqlalchemy import Connection, Integer, Table, bindparam, delete, insert, or_, select
 
 from gateway import profiles as library
 from gateway.core.assignments import tenures_of
@@ -16,6 +16,9 @@ from gateway.core.identifiers import refuse_identity_number
 from gateway.core.profiles import Model, Profile
 from gateway.hub import schema
 from gateway.hub.store import replace_rows
+
+FOUND_MAX = 10
+"""Consignments that one scan stands for: a box has carried more, but whoever scans it wants the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +170,18 @@ def read_all_registered(connection: Connection, codes: Iterable[str]) -> dict[st
     return {row.code: to_registered(row.document, row.version, row.registered_at_ms) for row in rows}
 
 
+def find_registered(connection: Connection, code: str, limit: int = FOUND_MAX) -> list[Registered]:
+    """Return what a scanned code stands for: a consignment, the one that an item or a box is in; newest first."""
+    rows = connection.execute(_FIND, {"scanned": code, "most": limit})
+    return [to_registered(row.document, row.version, row.registered_at_ms) for row in rows]
+
+
+def read_box_among(connection: Connection, codes: Sequence[str]) -> str:
+    """Return the first of some codes that is a box's, "" if none is."""
+    known = set(connection.execute(_BOXES_AMONG, {"codes": codes}).scalars())
+    return next((code for code in codes if code in known), "")
+
+
 def to_registered(document: str, version: int, registered_at_ms: int) -> Registered:
     """Return the value of a row."""
     return Registered(Consignment.model_validate_json(document), version, registered_at_ms)
@@ -262,3 +277,24 @@ def read_registered_profile(connection: Connection, name: str) -> Profile | None
         select(table.c.document).where(table.c.id == name).order_by(table.c.version.desc()).limit(1)
     ).scalar()
     return None if document is None else Profile.model_validate_json(document)
+
+
+_FIND = (
+    select(schema.consignments.c.document, schema.consignments.c.version, schema.consignments.c.registered_at_ms)
+    .where(
+        or_(
+            schema.consignments.c.code == bindparam("scanned"),
+            schema.consignments.c.code.in_(
+                select(schema.consignment_items.c.consignment).where(
+                    schema.consignment_items.c.item == bindparam("scanned")
+                )
+            ),
+            schema.consignments.c.code.in_(
+                select(schema.carriages.c.consignment).where(schema.carriages.c.box == bindparam("scanned"))
+            ),
+        )
+    )
+    .order_by(schema.consignments.c.code != bindparam("scanned"), schema.consignments.c.registered_at_ms.desc())
+    .limit(bindparam("most", type_=Integer))
+)
+_BOXES_AMONG = select(schema.boxes.c.code).where(schema.boxes.c.code.in_(bindparam("codes", expanding=True)))

@@ -105,6 +105,11 @@ def as_numbers(found: list[Curve]) -> list[tuple[object, ...]]:
     ]
 
 
+def look(store: Store, kept: Curves, carried: Carriage, until_ms: int) -> list[Curve]:
+    with store.read() as connection:
+        return kept.read(connection, [carried], LOGGERS, until_ms)
+
+
 def drawn(found: list[Curve]) -> str:
     trace = plan_trace(found, None, ())
     assert trace is not None
@@ -116,7 +121,7 @@ def drawn(found: list[Curve]) -> str:
 def test_whatever_arrives_what_is_kept_is_what_would_be_read(seed: int, store: Store, enrolled: Enrol) -> None:
     rng = random.Random(seed)  # noqa: S311  repeatable, no secret
     vans = [enrolled(Van(f"van-{n}", bytes([n]), bytes([n]) * 8)) for n in (1, 2)]
-    road, ingest, kept = Road(rng, vans), Ingest(store, lambda: START_MS), Curves(store, Archive(store))
+    road, ingest, kept = Road(rng, vans), Ingest(store, lambda: START_MS), Curves(Archive(store))
     redating = Redating(store, Archive(store), lambda: START_MS)
     until_ms = 0
     for step in range(30):
@@ -130,7 +135,7 @@ def test_whatever_arrives_what_is_kept_is_what_would_be_read(seed: int, store: S
             until_ms = START_MS + round((road.now_s + rng.choice([0, 0, 0, -600, 300])) * 1000)
         archive = Archive(store)
         for carried in (OPEN, CLOSED):
-            found = kept.read([carried], LOGGERS, until_ms)
+            found = look(store, kept, carried, until_ms)
             fresh = [to_curve(trip) for trip in read_trips(archive, [carried], LOGGERS, until_ms)]
             assert as_numbers(found) == as_numbers(fresh), step
     assert drawn(found) == drawn(fresh)
@@ -138,7 +143,7 @@ def test_whatever_arrives_what_is_kept_is_what_would_be_read(seed: int, store: S
 
 @sqlite_only
 def test_what_is_kept_is_bounded_and_appended_to(store: Store, van: Van, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept, ingest = Curves(store, Archive(store)), Ingest(store, lambda: START_MS)
+    kept, ingest = Curves(Archive(store)), Ingest(store, lambda: START_MS)
     read: list[int] = []
     observed = Archive.observed
 
@@ -151,16 +156,16 @@ def test_what_is_kept_is_bounded_and_appended_to(store: Store, van: Van, monkeyp
     for number in range(30):
         van.seal(*(observe(300 * number + 30 * i, 5.0, counter=10 * number + i) for i in range(10)))
         ingest.take(van.deliveries(van.sealed[-1:]))
-        (curve,) = kept.read([OPEN], LOGGERS, START_MS + 300_000 * (number + 1))
+        (curve,) = look(store, kept, OPEN, START_MS + 300_000 * (number + 1))
         assert len(curve.columns) == 10 * (number + 1)
     assert read == [10] * 30, "each reading is read once"
     monkeypatch.setattr(module, "CURVE_READINGS_MAX", 299)
     for _ in range(2):
-        kept.read([OPEN], LOGGERS, START_MS + 300_000 * 30)
+        look(store, kept, OPEN, START_MS + 300_000 * 30)
     assert read[30:] == [0, 300], "too large to be kept, it is read again"
     monkeypatch.undo()
-    kept.read([OPEN], LOGGERS, START_MS + 300_000 * 30)
+    look(store, kept, OPEN, START_MS + 300_000 * 30)
     with store.write() as connection:
         connection.execute(delete(logger_hours))  # as retention does
-    (curve,) = kept.read([OPEN], LOGGERS, START_MS + 300_000 * 30)
+    (curve,) = look(store, kept, OPEN, START_MS + 300_000 * 30)
     assert len(curve.columns) == 0

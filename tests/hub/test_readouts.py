@@ -19,7 +19,7 @@ from gateway.hub.registry import Registry
 from gateway.hub.rooms import Rooms
 from gateway.hub.schema import epochs, gateways, logger_hours
 from gateway.hub.store import Store
-from gateway.hub.web.bench import look_up
+from gateway.hub.web.bench import BenchView, look_up
 from gateway.language import Language, speech_of
 from gateway.vehicle.loggers.memories import MEMORIES
 from tests.hub.test_bench_browser import CHROMIUM, SLOW_MS, page, rooms
@@ -116,21 +116,24 @@ def test_nothing_is_awaited_where_nothing_can_come(store: Store, logger: Logger,
 
 
 def test_a_scanned_bar_code_finds_what_is_registered_under_its_key(rooms: Rooms) -> None:
-    speech = speech_of(Language.EN)
+    def show(scanned: str) -> BenchView:
+        with rooms.store.read() as connection:
+            return look_up(rooms, connection, scanned, speech_of(Language.EN))
+
     link = "https://id.gs1.org/01/07038010068980/21/X-9"
     items = [{"code": "010703801006898021X-8", **ITEM}, {"code": link, **ITEM}]
     rooms.registry.put_box(Box(code="800307038010068980BOX-17"), "test")
     rooms.registry.put_consignment(consignment(f"00{SSCC}", items=items), "test")
     for scanned in (SSCC, f"]C100{SSCC}", f"(00){SSCC}"):
-        assert [one.code for one in look_up(rooms, scanned, speech).found] == [f"00{SSCC}"], scanned
+        assert [one.code for one in show(scanned).found] == [f"00{SSCC}"], scanned
     for scanned in (
         "]d2010703801006898021X-9",
         "(01)07038010068980(21)X-9",
         "https://a.example/01/07038010068980/21/X-9",
     ):
-        assert [one.chosen for one in look_up(rooms, scanned, speech).found] == [link], scanned
+        assert [one.chosen for one in show(scanned).found] == [link], scanned
     for scanned in ("07038010068980BOX-17", "7038010068980BOX-17", "]C1800307038010068980BOX-17"):
-        assert look_up(rooms, scanned, speech).box == "800307038010068980BOX-17", scanned
+        assert show(scanned).box == "800307038010068980BOX-17", scanned
 
 
 @pytest.mark.skipif(CHROMIUM is None or shutil.which("chromium") is None, reason="chromium is not installed")

@@ -129,6 +129,11 @@ def read_choices(connection: Connection, name: ChoiceList) -> dict[str, Choice]:
     return DEFAULTS[name] | {choice.code: choice for choice in edited}
 
 
+def read_offered(connection: Connection, name: ChoiceList) -> list[Choice]:
+    """Return what a list offers now."""
+    return [choice for choice in read_choices(connection, name).values() if not choice.retired]
+
+
 def check_choice(connection: Connection, field: str, name: ChoiceList, code: str) -> str:
     """Return a code that is offered; raises InputError naming `field`."""
     found = read_choices(connection, name)

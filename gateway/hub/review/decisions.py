@@ -99,7 +99,7 @@ class Decisions:
     def of(self, consignment: str, item: str | None = None) -> list[Decision]:
         """Return all decisions about a consignment, or about one item, oldest first."""
         with self._store.read() as connection:
-            return _read(connection, consignment, item)
+            return read_decisions(connection, consignment, item)
 
     def decide(self, consignment: str, code: str, new: NewDecision, who: Caller) -> Decision:
         """Record a decision.
@@ -117,9 +117,9 @@ class Decisions:
             _check_seen(new.seen, judged)
             _check_words(connection, new, worst([one.judgement.verdict for one in judged]))
             _check_request(new, item)
-            _check_earlier(new, _read(connection, consignment, code))
+            _check_earlier(new, read_decisions(connection, consignment, code))
             number = self._save(connection, consignment, code, new, judged, who)
-            return next(one for one in _read(connection, consignment, code) if one.id == number)
+            return next(one for one in read_decisions(connection, consignment, code) if one.id == number)
 
     def _save(
         self,
@@ -199,9 +199,12 @@ def _require(connection: Connection, consignment: str, code: str) -> Item:
     return item
 
 
-def _read(connection: Connection, consignment: str, item: str | None) -> list[Decision]:
+def read_decisions(connection: Connection, consignment: str, item: str | None = None) -> list[Decision]:
+    """Return all decisions about a consignment, or about one item, oldest first."""
     wanted = select(decisions).where(decisions.c.consignment == consignment).order_by(decisions.c.id)
     rows = connection.execute(wanted if item is None else wanted.where(decisions.c.item == item)).all()
+    if not rows:
+        return []
     replaced = {row.corrects for row in rows}
     versions = {(one.judgement.item, one.judgement.examination): one for one in read_current(connection, consignment)}
     return [_to_decision(row, replaced, versions) for row in rows]

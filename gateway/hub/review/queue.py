@@ -128,7 +128,7 @@ def read_queued(store: Store, breach_id: int) -> QueuedBreach | None:
     """Return one breach as it stands in the queue, None if there is none of that number. Blocking."""
     with store.read() as connection:
         rows = connection.execute(_joined(*_COLUMNS).where(breaches.c.id == breach_id)).all()
-        lines = _to_lines(connection, rows, _kinds_of_profiles(connection))
+        lines = _to_lines(connection, rows, _kinds_of(connection, rows))
     return lines[0] if lines else None
 
 
@@ -138,7 +138,7 @@ def read_unclosed(connection: Connection, consignments: Collection[str], limit: 
     first = reviews.c.state != ReviewState.OPEN.value
     query = _joined(*_COLUMNS).where(*conditions).order_by(first, breaches.c.id).limit(limit)
     rows = connection.execute(query).all()
-    return _to_lines(connection, rows, _kinds_of_profiles(connection)) if rows else []
+    return _to_lines(connection, rows, _kinds_of(connection, rows)) if rows else []
 
 
 def read_similar(store: Store, wanted: Filter, other_than: int, limit: int) -> tuple[Sequence[QueuedBreach], int]:
@@ -331,6 +331,11 @@ def _boxes_of(connection: Connection, codes: Collection[str]) -> dict[str, list[
         for code, box, begins_ms, ends_ms in connection.execute(query):
             found.setdefault(code, []).append((box, begins_ms, ends_ms))
     return found
+
+
+def _kinds_of(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, Kind]:
+    """Return what kind of item the profiles are for of breaches whose items are not registered."""
+    return _kinds_of_profiles(connection) if any(row.item_kind is None for row in rows) else {}
 
 
 def _kinds_of_profiles(connection: Connection) -> dict[str, Kind]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
+from sqlalchemy import Connection
 
-from gateway.core.configuration import Carriage, Configuration, Consignment, Examination, Item, Logger
+from gateway.core.configuration import Carriage, Configuration, Consignment, Examination, Item
 from gateway.core.exposure import to_ms
 from gateway.core.profiles import Kind, Profile
 from gateway.core.scans import codes_of, is_misread
@@ -16,7 +17,7 @@ from gateway.hub.curves import Curve
 from gateway.hub.hand_in.codes import HandIn, read_handed_in
 from gateway.hub.readouts import ReadOut, read_readout
 from gateway.hub.rooms import Rooms
-from gateway.hub.rows import Registered
+from gateway.hub.rows import find_registered, read_box_among
 from gateway.hub.trips import behind_ms, until_ms
 from gateway.hub.verdict_history import VersionedJudgement, read_current
 from gateway.hub.web.drawing import draw_trace
@@ -26,6 +27,8 @@ from gateway.language import Speech
 from gateway.language.reasons import life_title, say_behind, say_reason
 from gateway.language.speech import N_
 
+SHOWN_MAX = 3
+"""Consignments shown at once of all that a box has carried, the newest."""
 TRACES_MAX = 12
 """Traces drawn at once: 15 KiB each. Of a consignment with more, one item is chosen to see its traces."""
 
@@ -113,35 +116,33 @@ class BenchView:
     is_misread: bool
 
 
-def look_up(rooms: Rooms, scanned: str, speech: Speech) -> BenchView:
+def look_up(rooms: Rooms, connection: Connection, scanned: str, speech: Speech) -> BenchView:
     """Return what the bench shows for a scanned code, or for the GS1 mark that it is. Blocking."""
-    for code in codes_of(scanned):
-        known = rooms.registry.find(code)[:3]
+    codes = codes_of(scanned)
+    box = read_box_among(connection, codes)
+    for code in codes:
+        known = find_registered(connection, code, SHOWN_MAX)
         if known:
-            found = [_view_consignment(rooms, one, code, speech) for one in known]
-            return BenchView(scanned, found, _box_of(rooms, scanned), is_misread=False)
-    return BenchView(scanned, (), _box_of(rooms, scanned), is_misread=is_misread(scanned))
+            found = [_view_consignment(rooms, connection, one.consignment, code, speech) for one in known]
+            return BenchView(scanned, found, box, is_misread=False)
+    return BenchView(scanned, (), box, is_misread=is_misread(scanned))
 
 
-def _box_of(rooms: Rooms, scanned: str) -> str:
-    known = {box.code for box in rooms.registry.boxes()}
-    return next((code for code in codes_of(scanned) if code in known), "")
-
-
-def _view_consignment(rooms: Rooms, known: Registered, scanned: str, speech: Speech) -> ConsignmentView:
-    consignment, now_ms = known.consignment, rooms.clock.now_ms()
-    case = rooms.configurations.case(consignment.code)
-    configuration = None if case is None else case.configuration
-    loggers = () if configuration is None else configuration.loggers
-    with rooms.store.read() as connection:
-        current = {(v.judgement.item, v.judgement.examination): v for v in read_current(connection, consignment.code)}
-        late_ms = behind_ms(connection, consignment, loggers, now_ms)
-        judged = [versioned.judgement for versioned in current.values()]
-        readout = read_readout(connection, consignment, loggers, judged, now_ms)
-        handed_in = read_handed_in(connection, consignment.code)
+def _view_consignment(
+    rooms: Rooms, connection: Connection, consignment: Consignment, scanned: str, speech: Speech
+) -> ConsignmentView:
+    now_ms = rooms.clock.now_ms()
+    configuration = rooms.configurations.around(connection, consignment)
+    loggers = configuration.loggers
+    current = {(v.judgement.item, v.judgement.examination): v for v in read_current(connection, consignment.code)}
+    late_ms = behind_ms(connection, consignment, loggers, now_ms)
+    judged = [versioned.judgement for versioned in current.values()]
+    readout = read_readout(connection, consignment, loggers, judged, now_ms)
+    handed_in = read_handed_in(connection, consignment.code)
     chosen = [item for item in consignment.items if item.code == scanned] or list(consignment.items)
     verdicts = [current[key].judgement.verdict for key in current if key[0] in {item.code for item in chosen}]
-    traces = _Traces(rooms, consignment, loggers)
+    ends_ms = until_ms(consignment, now_ms)
+    traces = _Traces(consignment, lambda carried: rooms.curves.read(connection, carried, loggers, ends_ms))
     items, drawn = [], 0
     for item in chosen:
         draws = drawn < TRACES_MAX
@@ -172,10 +173,9 @@ def _say_readout(readout: ReadOut, speech: Speech) -> str:
 class _Traces:
     """The traces of a consignment: what lay in the same box for the same examination shares one."""
 
-    def __init__(self, rooms: Rooms, consignment: Consignment, loggers: Sequence[Logger]) -> None:
-        self._rooms = rooms
+    def __init__(self, consignment: Consignment, read: Callable[[Sequence[Carriage]], list[Curve]]) -> None:
         self._consignment = consignment
-        self._loggers = loggers
+        self._read = read
         self._curves: dict[tuple[Carriage, ...], list[Curve]] = {}
         self._planned: dict[object, Trace | None] = {}
 
@@ -183,8 +183,7 @@ class _Traces:
         """Return what to draw of an item, None if it was in no box."""
         carried = tuple(self._consignment.carriage_of(item))
         if carried not in self._curves:
-            ends_ms = until_ms(self._consignment, self._rooms.clock.now_ms())
-            self._curves[carried] = self._rooms.curves.read(carried, self._loggers, ends_ms)
+            self._curves[carried] = self._read(carried)
         known = (carried, None if profile is None else profile.id, tuple(excursions))
         if known not in self._planned:
             self._planned[known] = plan_trace(self._curves[carried], profile, excursions)
@@ -195,12 +194,12 @@ def _view_item(
     traces: _Traces,
     item: Item,
     current: dict[tuple[str, str], VersionedJudgement],
-    configuration: Configuration | None,
+    configuration: Configuration,
     speech: Speech,
     *,
     draws: bool,
 ) -> ItemView:
-    profiles = {} if configuration is None else {profile.id: profile for profile in configuration.profiles}
+    profiles = {profile.id: profile for profile in configuration.profiles}
     examinations = []
     for place, examination in enumerate(item.examinations):
         versioned = current.get((item.code, examination.code))

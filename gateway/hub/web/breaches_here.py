@@ -17,7 +17,6 @@ from gateway.hub.review.competence import NotYoursError
 from gateway.hub.review.decisions import Decision
 from gateway.hub.review.lifecycle import ReviewState
 from gateway.hub.review.queue import QueuedBreach, read_unclosed
-from gateway.hub.rooms import Rooms
 from gateway.hub.schema import alerts, users, vigils
 from gateway.hub.web.bench import BenchView
 from gateway.hub.web.quality.queue import to_line
@@ -73,22 +72,23 @@ class Here:
 NOTHING_HERE = Here((), (), is_cut=False)
 
 
-def read_here(rooms: Rooms, caller: Caller, speech: Speech, view: BenchView, decisions: Iterable[Decision]) -> Here:
+def read_here(
+    connection: Connection, caller: Caller, speech: Speech, view: BenchView, decisions: Iterable[Decision]
+) -> Here:
     """Return what is not closed of what the bench shows; where nothing is registered, of the watch over a box.
 
     `decisions` are those in force: what they ask for is known by their numbers. Blocking.
     """
-    with rooms.store.read() as connection:
-        codes = [found.code for found in view.found] or [view.code, *_watches(connection, view.box)]
-        queued = read_unclosed(connection, codes, SHOWN_MAX + 1)
-        stored = _read_alerts(connection, view, codes, decisions)
-        acknowledged = [one.standing.acknowledged_by for one in queued] + [one.acknowledged_by for one in stored]
-        names = _names(connection, {name for name in acknowledged if name})
-        return Here(
-            [_to_breach(one, caller, names, speech) for one in queued[:SHOWN_MAX]],
-            [_to_alert(connection, one, caller, names, speech) for one in stored[:SHOWN_MAX]],
-            is_cut=max(len(queued), len(stored)) > SHOWN_MAX,
-        )
+    codes = [found.code for found in view.found] or [view.code, *_watches(connection, view.box)]
+    queued = read_unclosed(connection, codes, SHOWN_MAX + 1)
+    stored = _read_alerts(connection, view, codes, decisions)
+    acknowledged = [one.standing.acknowledged_by for one in queued] + [one.acknowledged_by for one in stored]
+    names = _names(connection, {name for name in acknowledged if name})
+    return Here(
+        [_to_breach(one, caller, names, speech) for one in queued[:SHOWN_MAX]],
+        [_to_alert(connection, one, caller, names, speech) for one in stored[:SHOWN_MAX]],
+        is_cut=max(len(queued), len(stored)) > SHOWN_MAX,
+    )
 
 
 def _about(matters: Iterable[Matter], consignment: str, item: str) -> Iterator[Matter]:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, Field
+from sqlalchemy import Connection
 
 from gateway.core.errors import InputError
 from gateway.core.gs1 import SCAN_MAX
@@ -20,9 +21,9 @@ from gateway.hub.access.roles import Right
 from gateway.hub.api.access import HubRooms, LookingUp, Receiving
 from gateway.hub.api.decisions import Deciding
 from gateway.hub.inbox import Entry, read_inbox
-from gateway.hub.review.choices import ChoiceList
+from gateway.hub.review.choices import ChoiceList, read_offered
 from gateway.hub.review.competence import NotYoursError, check_decider
-from gateway.hub.review.decisions import Course, Decision, NewDecision
+from gateway.hub.review.decisions import Course, Decision, NewDecision, read_decisions
 from gateway.hub.review.lifecycle import NotNowError
 from gateway.hub.rooms import Rooms
 from gateway.hub.times import to_datetime
@@ -112,11 +113,15 @@ class Desk:
         return self.typed if self.typed.item == item else Typed()
 
 
-def open_desk(rooms: Rooms, caller: Caller, speech: Speech, codes: list[str], typed: Typed, refused: str) -> Desk:
+def open_desk(
+    connection: Connection, caller: Caller, speech: Speech, codes: list[str], typed: Typed, refused: str
+) -> Desk:
     """Return what somebody can do about some consignments. Blocking."""
-    offered = [one for one in rooms.choices.all()[ChoiceList.REJECTION] if not one.retired]
+    offered = read_offered(connection, ChoiceList.REJECTION)
     reasons = [(one.code, one.nb if speech.language is Language.NB else one.en) for one in offered]
-    decided = {(one.consignment, one.item): one for code in codes for one in rooms.decisions.of(code) if one.in_force}
+    decided = {
+        (one.consignment, one.item): one for code in codes for one in read_decisions(connection, code) if one.in_force
+    }
     return Desk(caller, reasons, decided, typed, refused)
 
 
@@ -131,13 +136,15 @@ def render_bench(
     refused: str = "",
 ) -> HTMLResponse:
     """Return what a code stands for and what can be done about it; `is_part`: only what a scan replaces."""
-    view = look_up(rooms, code, speech) if code else None
-    codes = [] if view is None else [found.code for found in view.found]
-    desk = open_desk(rooms, caller, speech, codes, typed, refused)
-    matters = NOTHING_HERE if view is None else read_here(rooms, caller, speech, view, desk.decisions.values())
     waiting: list[Entry] = []
-    if view is not None and not view.found and caller.may(Right.READ_BREACHES):
-        with rooms.store.read() as connection:
+    with rooms.store.read() as connection:
+        view = look_up(rooms, connection, code, speech) if code else None
+        codes = [] if view is None else [found.code for found in view.found]
+        desk = open_desk(connection, caller, speech, codes, typed, refused)
+        matters = NOTHING_HERE
+        if view is not None:
+            matters = read_here(connection, caller, speech, view, desk.decisions.values())
+        if view is not None and not view.found and caller.may(Right.READ_BREACHES):
             waiting = read_inbox(connection, waiting=True, limit=INBOX_SHOWN)
     name = "result.html" if is_part else "bench.html"
     here = "/bench" + (f"?{urlencode({'code': code})}" if code else "")

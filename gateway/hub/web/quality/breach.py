@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from gateway.core.configuration import Consignment, Item
 from gateway.core.verdicts import Excursion, Verdict
 from gateway.hub.breaches import HUB, StoredBreach
@@ -105,8 +107,8 @@ def view_breach(rooms: Rooms, breach_id: int, speech: Speech) -> BreachView:
     breach = review.breach
     case = rooms.configurations.case(breach.consignment)
     item = None if case is None else next((one for one in case.consignment.items if one.code == breach.item), None)
-    curves = _curves(rooms, case, item)
     with rooms.store.read() as connection:
+        curves = _curves(rooms, connection, case, item)
         vehicles = read_vehicles(connection, breach)
         versions = read_versions(connection, breach.consignment, breach.item, breach.examination)
         span = _span(curves, breach, rooms.clock.now_ms())
@@ -148,11 +150,11 @@ def say_choice(choices: Sequence[Choice], code: str, speech: Speech) -> str:
     return found.nb if speech.language is Language.NB else found.en
 
 
-def _curves(rooms: Rooms, case: Case | None, item: Item | None) -> list[Curve]:
+def _curves(rooms: Rooms, connection: Connection, case: Case | None, item: Item | None) -> list[Curve]:
     if case is None or item is None:
         return []
     ends_ms = until_ms(case.consignment, rooms.clock.now_ms())
-    return rooms.curves.read(case.consignment.carriage_of(item), case.configuration.loggers, ends_ms)
+    return rooms.curves.read(connection, case.consignment.carriage_of(item), case.configuration.loggers, ends_ms)
 
 
 def _span(curves: Sequence[Curve], breach: StoredBreach, now_ms: int) -> tuple[int, int]:
