@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import sub
+from threading import local
 from typing import cast
 
 import msgspec
@@ -140,9 +141,19 @@ def _unpack(data: bytes) -> bytes:
         size = zstandard.frame_content_size(payload)
         if not 0 <= size <= BODY_BYTES_MAX:
             raise ContentError("content_size", f"{size} bytes decoded, at most {BODY_BYTES_MAX}")
-        return zstandard.ZstdDecompressor().decompress(payload)
+        return _own.decompressor.decompress(payload)
     except zstandard.ZstdError as error:
         raise ContentError("content_encoding", str(error)) from error
+
+
+class _OfThread(local):
+    """What one thread may use and no other; making one takes longer than what it does here."""
+
+    def __init__(self) -> None:
+        self.decompressor = zstandard.ZstdDecompressor()
+
+
+_own = _OfThread()
 
 
 def _pack_loggers(loggers: Sequence[str]) -> bytes:
