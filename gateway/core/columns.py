@@ -14,7 +14,7 @@ from operator import lt, sub
 
 from gateway.core.logger_records import Kept, LoggerRecord, PackedObservations
 from gateway.core.observations import Observation, Source
-from gateway.core.readings import HALF_WRAP_MS, Reading, add_memory, merge_counted, merge_order
+from gateway.core.readings import HALF_WRAP_MS, Reading, add_memory, merge_counted, merge_order, to_celsius
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,15 +68,14 @@ class GrowingColumns:
         kept, covered_ms = _merge(list(observations))
         self.columns = make_columns(
             [one.measured_at_ms for one in kept],
-            [round(one.temperature_mc / 1000 + offset_c, 3) for one in kept],
+            [to_celsius(one.temperature_mc, offset_c) for one in kept],
             [one.interval_s for one in kept],
         )
         self._record = LoggerRecord(offset_c, kept=_tail(kept, offset_c, covered_ms))
 
     def add(self, observations: Iterable[Observation]) -> None:
         """Take what came after; raises ForgottenError, as everything may after it."""
-        for observation in sorted(observations, key=merge_order):
-            self._record.add(observation)
+        self._record.add(sorted(observations, key=merge_order))
         news = self._record.take_news()
         if news:
             self.columns = _join(self.columns, columns_of(news))
@@ -104,8 +103,7 @@ def _tail(kept: Sequence[Observation], offset_c: float, covered_ms: int) -> Kept
     packed, first = PackedObservations(), len(kept)
     while first and kept[first - 1].measured_at_ms > kept[-1].measured_at_ms - HALF_WRAP_MS:
         first -= 1
-    for one in kept[first:]:
-        packed.append(one, is_reading=True)
+    packed.extend(kept[first:], is_reading=True)
     rows, kinds = packed.tail(0)
     return Kept(kept[-1].logger if kept else "", offset_c, rows, kinds, [], covered_ms, [])
 
