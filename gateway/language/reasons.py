@@ -21,6 +21,10 @@ REASONS: dict[str, str] = {
     "limit_touched": N_("{limit} was reached: {extreme}."),
     "forbidden": N_("{side} {limit} for {minutes}; at most {allowed} in one stretch. Extreme {extreme}."),
     "forbidden_at_once": N_("{side} {limit}, which must never happen. Extreme {extreme}."),
+    "limit_single_unmeasured": N_("{side} {limit} for more than {allowed} in one stretch."),
+    "limit_cumulative_unmeasured": N_("{side} {limit} for more than {allowed} in all."),
+    "forbidden_unmeasured": N_("{side} {limit} for more than {allowed} in one stretch."),
+    "forbidden_at_once_unmeasured": N_("{side} {limit}, which must never happen."),
     "outside_bands": N_("{minutes} at temperatures that the profile says nothing about."),
     "life_spent": N_("Shelf life{life} is used up ({spent})."),
     "life_warning": N_("{spent} of shelf life{life} is used."),
@@ -61,6 +65,8 @@ def say_reason(reason: Reason, speech: Speech) -> str:
     code = reason.code
     if code == "forbidden" and not reason.parameters.get("allowed_min"):
         code = "forbidden_at_once"
+    if reason.parameters.get("extreme_c", "") is None and f"{code}_unmeasured" in REASONS:
+        code += "_unmeasured"  # nothing at all was measured, and so nothing is ruled out
     if code == "clock_untrusted" and "error_min" in reason.parameters:
         code = "clock_within"
     form = REASONS.get(code)

@@ -7,7 +7,7 @@ import pytest
 
 import gateway
 from gateway.core.profiles import Kind
-from gateway.core.verdicts import Reason, Verdict
+from gateway.core.verdicts import Parameter, Reason, Verdict
 from gateway.language import ENGLISH, NORWEGIAN, Speech
 from gateway.language.reasons import REASONS, say_reason
 from gateway.language.verdicts import say_meaning, say_verdict
@@ -46,6 +46,18 @@ def test_every_reason_that_is_given_has_words() -> None:
             "Below −0.5 °C, which must never happen. Extreme −1.0 °C.",
         ),
         (
+            "forbidden",
+            {
+                "side": "below",
+                "limit_c": 8.0,
+                "allowed_min": 15.0,
+                "minutes": 0.0,
+                "extreme_c": None,
+                "certainty": "gap",
+            },
+            "Below 8 °C for more than 15 min in one stretch.",
+        ),
+        (
             "life_spent",
             {"life": "shelf-life", "spent": 1.353, "certainty": "within_uncertainty"},
             "Shelf life is used up (135 %). The difference lies within the measurement uncertainty.",
@@ -60,7 +72,7 @@ def test_every_reason_that_is_given_has_words() -> None:
         ("limit_single", {"side": "above"}, "limit_single (side above)"),
     ],
 )
-def test_reasons_in_words(code: str, parameters: dict[str, str | int | float], said: str) -> None:
+def test_reasons_in_words(code: str, parameters: dict[str, Parameter], said: str) -> None:
     assert say_reason(Reason(code, Verdict.REVIEW, parameters), ENGLISH) == said
 
 

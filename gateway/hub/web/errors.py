@@ -6,6 +6,7 @@ database that does not answer. Where a person asked for a page, the problem is t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -41,6 +42,8 @@ class Told:
     next: str
 
 
+_FORMS_OF_FIELD = re.compile(r"\.(date|datetime|int|float|str)$")
+"""What a field that may also be empty is called beside its name."""
 _BACK = N_("Go back with the browser’s button: what you typed is still there. Correct it and send it again.")
 _AGAIN = N_("Wait {wait} and try again.")
 _TELL = N_("Try again in a while. If it comes back, tell whoever looks after the hub what stands below.")
@@ -182,7 +185,8 @@ async def tell(
 async def _tell_problem(request: Request, start: Message, body: bytes) -> Response:
     said = Problem.model_validate_json(body)
     wait = Headers(raw=start["headers"]).get("retry-after", "")
-    faults = [(fault.field, fault.reason) for fault in said.errors]
+    told = [fault for fault in said.errors if "literal['']" not in fault.field]
+    faults = [(_FORMS_OF_FIELD.sub("", fault.field), fault.reason) for fault in told]
     detail = "" if faults else said.detail
     return await tell(request, said.status, detail, faults=faults, wait_s=int(wait) if wait.isdecimal() else 0)
 

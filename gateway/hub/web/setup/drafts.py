@@ -14,6 +14,7 @@ from gateway.hub.registry import Registry
 from gateway.hub.rows import refuse_identities
 from gateway.hub.web.setup.sheets import IDENTITY, Sheet
 from gateway.language import Speech
+from gateway.language.faults import say_fault
 from gateway.language.speech import N_
 
 TEXT_MAX = 64 * 1024
@@ -105,7 +106,7 @@ def _refuse(text: str, reason: str, field: str = "") -> Draft:
 
 
 def _say(fault: DraftFault, speech: Speech) -> str:
-    words = speech.gettext(fault.reason)
+    words = say_fault(fault.reason, speech) or speech.gettext(fault.reason)
     if fault.reason in (TOO_LARGE, OLD):
         return words.format(kib=TEXT_MAX // 1024, version=fault.version)
     return words
