@@ -53,7 +53,6 @@ def test_every_reason_that_is_given_has_words() -> None:
                 "allowed_min": 15.0,
                 "minutes": 0.0,
                 "extreme_c": None,
-                "certainty": "gap",
             },
             "Below 8 °C for more than 15 min in one stretch.",
         ),
