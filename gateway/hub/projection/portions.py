@@ -58,12 +58,15 @@ class _Stretch:
     end: int
 
 
-def read_portions(connection: Connection, archive: Archive, after_epoch: int) -> list[Portion]:
+def read_portions(
+    connection: Connection, archive: Archive, after_epoch: int, ahead: Mapping[int, int] | None = None
+) -> list[Portion]:
     """Return what waits, beginning behind an epoch's id and going round, at most SEGMENTS_MAX segments.
 
-    What the archive remembers is not decoded again.
+    `ahead` says of epochs, by id, up to which offset they are under way already. What the archive remembers is not
+    decoded again.
     """
-    stretches = _find(connection, after_epoch)
+    stretches = _find(connection, after_epoch, ahead or {})
     asked = {"epochs": [stretch.epoch_id for stretch in stretches]}
     rows: dict[int, list[_Row]] = {
         epoch_id: list(found)
@@ -101,7 +104,7 @@ def oldest_waiting_ms(connection: Connection) -> int | None:
     return connection.execute(arrived).scalar()
 
 
-def _find(connection: Connection, after_epoch: int) -> list[_Stretch]:
+def _find(connection: Connection, after_epoch: int, ahead: Mapping[int, int]) -> list[_Stretch]:
     stretches: list[_Stretch] = []
     left = SEGMENTS_MAX
     for turn in (epochs.c.id > after_epoch, epochs.c.id <= after_epoch):
@@ -109,12 +112,14 @@ def _find(connection: Connection, after_epoch: int) -> list[_Stretch]:
             select(epochs.c.id, epochs.c.gateway, epochs.c.projected_offset, epochs.c.next_offset)
             .where(_pending, turn)
             .order_by(epochs.c.id)
-            .limit(left)
+            .limit(left + len(ahead))
         ).all()
         for row in rows:
-            take = min(left, SEGMENTS_OF_EPOCH_MAX, row.next_offset - row.projected_offset)
-            stretches.append(_Stretch(row.id, row.gateway, row.projected_offset, row.projected_offset + take))
-            left -= take
+            begin = max(row.projected_offset, ahead.get(row.id, 0))
+            take = min(left, SEGMENTS_OF_EPOCH_MAX, row.next_offset - begin)
+            if take > 0:
+                stretches.append(_Stretch(row.id, row.gateway, begin, begin + take))
+                left -= take
             if left == 0:
                 return stretches
     return stretches
@@ -130,8 +135,8 @@ def _read(
     places: Places = {}
     for row in rows:
         place = (stretch.epoch_id, row.position)
-        if row.position >= stretch.end:
-            break
+        if not stretch.begin <= row.position < stretch.end:
+            continue
         join(places, place_bits(place))
         try:
             contents.append(known.get(place) or _decode(connection, stretch.gateway, row))
@@ -172,7 +177,8 @@ _WAITING = (
     .where(
         epochs.c.id.in_(bindparam("epochs", expanding=True)),
         segments.c.position >= epochs.c.projected_offset,
-        segments.c.position < epochs.c.projected_offset + SEGMENTS_OF_EPOCH_MAX,
+        # Twice as many: so many may be under way already.
+        segments.c.position < epochs.c.projected_offset + 2 * SEGMENTS_OF_EPOCH_MAX,
         segments.c.position < epochs.c.next_offset,
         segments.c.content == "readable",
     )

@@ -1,13 +1,16 @@
 """One step of the projection: what waits is read, written, and only then ticked off.
 
 The three parts are apart so that a server which hangs holds nothing but the thread that writes: no transaction, no
-lock. A batch that was prepared is written until the server takes it; written twice it is the same points.
+lock. A batch that was prepared is written until the server takes it; written twice it is the same points. While it is
+written the next one may be prepared, but it is written and ticked off only afterwards.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, func, select
@@ -94,17 +97,22 @@ class Projector:
         self.finish(batch, self.write(batch), now_ms)
         return len(batch.lines) + len(batch.long_lines)
 
-    def prepare(self, now_ms: int) -> Batch | None:
-        """Read what waits; None if nothing does."""
+    def prepare(self, now_ms: int, under_way: Batch | None = None) -> Batch | None:
+        """Read what waits; None if nothing does.
+
+        `under_way` is read already and not ticked off yet: what is read now comes after it, and is ticked off after it.
+        """
+        ahead = {portion.epoch_id: portion.end for portion in under_way.portions} if under_way else {}
+        ticked = frozenset(under_way.marks) if under_way else frozenset()
         with self.store.read() as connection:
             whole = marks.read_whole(connection)
-            waiting = portions.read_portions(connection, self.archive, self._after_epoch)
-            found = marks.read_waiting(connection, Subject.BREACH, now_ms, MARKS_MAX)
-            found += marks.read_waiting(connection, Subject.CONSIGNMENT, now_ms, MARKS_MAX)
+            waiting = portions.read_portions(connection, self.archive, self._after_epoch, ahead)
+            found = _read_marks(connection, Subject.BREACH, now_ms, MARKS_MAX, ticked)
+            found += _read_marks(connection, Subject.CONSIGNMENT, now_ms, MARKS_MAX, ticked)
             lines = [line for one in found for line in _lines_of(connection, one)]
             # The long history waits until the readings have caught up.
             backlog = sum(portion.end - portion.begin for portion in waiting) >= portions.SEGMENTS_MAX
-            hours = [] if backlog else marks.read_waiting(connection, Subject.HOUR, now_ms, HOURS_MAX)
+            hours = [] if backlog else _read_marks(connection, Subject.HOUR, now_ms, HOURS_MAX, ticked)
             heard = gather_heard(waiting)
             certificates = self._drawer.read(connection, {*heard, *(_hour_of(one)[0] for one in hours)})
         if not (waiting or found or hours):
@@ -175,16 +183,24 @@ class Done:
 
 
 def project_all(projector: Projector, now_ms: Callable[[], int], progress: Progress | None = None) -> Done:
-    """Project until nothing waits. `progress` is told how many segments are done. Raises InfluxError."""
+    """Project until nothing waits; `progress` is told how many segments are done. Raises InfluxError.
+
+    A batch is read while the one before is written.
+    """
     segments = points = refused = 0
-    while (batch := projector.prepare(now_ms())) is not None:
-        set_apart = projector.write(batch)
-        projector.finish(batch, set_apart, now_ms())
-        segments += batch.segments
-        points += len(batch.lines) + len(batch.long_lines) - len(set_apart)
-        refused += len(set_apart)
-        if progress is not None:
-            progress(segments)
+    batch = projector.prepare(now_ms())
+    with ThreadPoolExecutor(1, "influx write") as pool:
+        while batch is not None:
+            writing = pool.submit(projector.write, batch)
+            following = projector.prepare(now_ms(), batch)
+            set_apart = writing.result()
+            projector.finish(batch, set_apart, now_ms())
+            segments += batch.segments
+            points += len(batch.lines) + len(batch.long_lines) - len(set_apart)
+            refused += len(set_apart)
+            if progress is not None:
+                progress(segments)
+            batch = following or projector.prepare(now_ms())
     return Done(segments, points, refused)
 
 
@@ -195,6 +211,13 @@ def restart(store: Store) -> int:
         portions.rewind(connection)
         marks.mark_everything(connection)
         return int(connection.execute(select(func.coalesce(func.sum(epochs.c.next_offset), 0))).scalar_one())
+
+
+def _read_marks(
+    connection: Connection, subject: Subject, now_ms: int, limit: int, ticked: AbstractSet[Waiting]
+) -> list[Waiting]:
+    found = marks.read_waiting(connection, subject, now_ms, limit + len(ticked))
+    return [one for one in found if one not in ticked][:limit]
 
 
 def _record_lines(waiting: Iterable[Portion]) -> list[str]:

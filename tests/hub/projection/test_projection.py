@@ -17,6 +17,7 @@ from gateway.core.readings import Reading, to_reading
 from gateway.hub import schema
 from gateway.hub.archive import Archive
 from gateway.hub.ingest import Ingest
+from gateway.hub.projection.marks import Subject, mark
 from gateway.hub.projection.points import observation_lines, reading_lines
 from gateway.hub.projection.projector import Projector
 from gateway.hub.projection.running import run_projection
@@ -197,6 +198,22 @@ def test_what_was_held_back_is_projected_when_it_is_chained(desk: Desk, van: Van
     assert desk.run() == 1
     desk.ingest.take(van.deliveries([van.sealed[1], van.sealed[2]]))
     assert desk.run() == 3
+
+
+def test_what_is_read_while_a_batch_is_written_follows_it_and_is_ticked_off_only_after_it(desk: Desk, van: Van) -> None:
+    for i in range(150):  # an epoch has at most 100 segments of a batch
+        van.seal(observe(30 * i, 5.0, counter=i))
+    desk.ingest.take(van.deliveries())
+    with desk.store.write() as connection:
+        mark(connection, Subject.HOUR, [f"{LOGGER} {START_MS}"])
+    first = desk.projection.prepare(START_MS)
+    assert first is not None
+    following = desk.projection.prepare(START_MS, first)
+    assert following is not None
+    assert (len(first.lines), len(first.long_lines)) == (100, 1)
+    assert (len(following.lines), len(following.long_lines)) == (50, 0)
+    desk.projection.finish(following, [], START_MS)
+    assert desk.run() == 150 + 1, "neither is ticked off"
 
 
 def test_the_real_client_speaks_the_v2_write_interface(influx: tuple[Influx, InfluxSettings]) -> None:
