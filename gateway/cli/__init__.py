@@ -30,6 +30,7 @@ _COMMANDS = {
     "loggers": "List the loggers, and what they need.",
     "profiles": "List, show and check transport profiles.",
     "recalibrate": "Which verdicts a bad calibration would change.",
+    "register": "Register many boxes, loggers and gateways from one file.",
     "report": "Write the report on one consignment.",
     "scan": "Show the loggers within reach.",
     "simulate": "Run simulated loggers, or check a scenario.",

@@ -28,6 +28,7 @@ from gateway.client import (
 )
 from gateway.clock import open_clock
 from gateway.core.assignments import Swap
+from gateway.core.batches import SetUp, SetUpDone
 from gateway.core.configuration import Box, Logger
 from gateway.core.errors import InputError
 from gateway.hub.archive import Archive
@@ -68,6 +69,9 @@ class Registrar(Protocol):
     def swap(self, address: str, swap: Swap) -> tuple[Logger, Logger]:
         """Exchange loggers; raises InputError."""
 
+    def set_up(self, wanted: SetUp, *, dry_run: bool) -> SetUpDone:
+        """Register many things, all of them or none; raises InputError."""
+
 
 class StoreRegistrar:
     """On the hub's own machine, from its settings file. The hub may be running meanwhile."""
@@ -102,6 +106,10 @@ class StoreRegistrar:
     def swap(self, address: str, swap: Swap) -> tuple[Logger, Logger]:
         """Exchange loggers."""
         return self._registry.swap_loggers(address, swap, WHO)
+
+    def set_up(self, wanted: SetUp, *, dry_run: bool) -> SetUpDone:
+        """Register many things."""
+        return self._registry.set_up(wanted, WHO, dry_run=dry_run)
 
     def close(self) -> None:
         """Close the store."""
@@ -138,6 +146,10 @@ class HubRegistrar:
         """Exchange loggers."""
         swapped = self._ask(calls.swap_loggers(address, swap))
         return swapped.left, swapped.came
+
+    def set_up(self, wanted: SetUp, *, dry_run: bool) -> SetUpDone:
+        """Register many things."""
+        return self._ask(calls.set_up(wanted, dry_run=dry_run))
 
     def _ask(self, call: Call[T]) -> T:
         """Ask; what the hub refuses about the input is an InputError, anything else one line for a person."""

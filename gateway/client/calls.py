@@ -45,6 +45,13 @@ class HubTime(_Answer):
     now_ms: int
 
 
+class KnownGateway(_Answer):
+    """Of what the hub knows of a gateway, whether its key counts."""
+
+    name: str
+    enrolled: bool
+
+
 class Swapped(_Answer):
     """Both loggers after a swap."""
 
@@ -99,6 +106,11 @@ def flag_breach(flag: BreachFlag) -> Call[Accepted]:
 def show_time() -> Call[HubTime]:
     """Ask for the hub's time."""
     return Call("GET", f"{BASE}/status", TypeAdapter(HubTime))
+
+
+def list_gateways() -> Call[list[KnownGateway]]:
+    """List the gateways that were ever enrolled."""
+    return Call("GET", f"{BASE}/gateways", TypeAdapter(list[KnownGateway]))
 
 
 def list_boxes() -> Call[list[Box]]:

@@ -16,7 +16,7 @@ from gateway.core.configuration import CodeRule, Configuration, Consignment, Log
 from gateway.core.exposure import to_ms
 from gateway.core.standby import is_vigil
 from gateway.hub import schema
-from gateway.hub.audit import begin_act
+from gateway.hub.audit import begin_act, count_acts
 from gateway.hub.rows import (
     Registered,
     boxes_of,
@@ -39,6 +39,9 @@ HISTORY_MS = 14 * 86_400_000
 """A gateway listens to a logger for so long after it left its box: its memory may still hold what was missed."""
 AFTER_RECEIPT_MS = 24 * 3_600_000
 """A gateway keeps a consignment for a day after its receipt: what its loggers still hold belongs to it."""
+
+AGEING_MS = 60_000
+"""What only time changes, what was received or left its box long ago, is looked at once in so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,11 @@ class Configurations:
             loggers=tuple(logger for logger in candidates if _was_with(logger, consignment)),
             profiles=read_profiles(connection, [consignment], ()),
         )
+
+    def state(self) -> tuple[int, int]:
+        """Return what is something else after whatever changes configurations: acts, and time as it goes by."""
+        with self._store.read() as connection:
+            return count_acts(connection), self._now_ms() // AGEING_MS
 
     def refresh(self) -> list[Configuration]:
         """Give each gateway whose configuration would now differ a new version; return the newest of every gateway."""

@@ -169,19 +169,25 @@ class Exchange:
             await lead(self._store, "configurations", lambda: self._publish_configurations(registered))
 
     async def _publish_configurations(self, registered: Bell) -> None:
-        connection = 0
+        connection, known = 0, None
         self._published.clear()  # another process may have published meanwhile
         while True:
             now_on = await self._client.connection_after(0)
             if now_on != connection:  # a broker that has restarted may have forgotten what it retained
-                connection = now_on
+                connection, known = now_on, None
                 self._published.clear()
             heard = registered.rings
-            for configuration in await keep_trying(self._configurations.refresh, "configurations wait"):
-                if self._published.get(configuration.gateway) != configuration.version:
-                    await self._publish(configuration)
+            state = await keep_trying(self._configurations.state, "configurations wait")
+            if state != known:  # making those of a thousand gateways takes a second
+                await self._publish_changed()
+                known = state
             await registered.wait(heard, LOOK_S)
             await asyncio.sleep(GATHER_S)
+
+    async def _publish_changed(self) -> None:
+        for configuration in await keep_trying(self._configurations.refresh, "configurations wait"):
+            if self._published.get(configuration.gateway) != configuration.version:
+                await self._publish(configuration)
 
     async def _publish(self, configuration: Configuration) -> None:
         payload = reveal(configuration).encode()

@@ -17,12 +17,14 @@ from gateway.mqtt import Message, MqttClient, MqttSettings
 WINDOW = 64
 """Segments of a vehicle without an acknowledgement: half an hour of sealing each 30 s."""
 STALL_S = 10.0
-"""After so long without news a vehicle begins again where the hub is."""
+"""After so long without news a vehicle begins again where the hub is; then after twice as long, as vehicles do."""
 TICK_S = 0.02
+TICKS_PER_S = 2500
+"""Of all connections together: a thousand that each looked every 20 ms would take a processor for looking."""
 CHECKED_EACH = 20
 """One of so many acknowledgements has its signature checked: for a whole fleet, checking all takes a processor."""
 IDLE_MAX_S = 120.0
-"""Nothing acknowledged for so long after the last segment was sent: the hub is not coming back."""
+"""Nothing acknowledged for so long of what was sent: the hub is not coming back."""
 
 
 @dataclass(slots=True)
@@ -30,10 +32,20 @@ class _Log:
     name: str
     epoch: bytes
     sealed: list[bytes]
+    turn: float
+    """By which part of the time between two segments it is later than the first vehicle: they do not send at once."""
     sent: int = 0
     acknowledged: int = 0
     heard_s: float = 0.0
+    """When the hub said something new of it; or when the first segment was sent of which it has said nothing."""
+    repeated_s: float = 0.0
+    patience_s: float = STALL_S
     sent_at_s: list[float] = field(default_factory=list)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether something of it was sent that is not acknowledged."""
+        return self.acknowledged < len(self.sent_at_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +82,10 @@ class FleetSender:
         readings_per_segment: int,
         segments_per_s: float,
     ) -> None:
-        self._logs = {v.name: _Log(v.name, v.epoch, log) for v, log in zip(vehicles, logs, strict=True)}
+        self._logs = {
+            vehicle.name: _Log(vehicle.name, vehicle.epoch, log, turn=place / len(logs))
+            for place, (vehicle, log) in enumerate(zip(vehicles, logs, strict=True))
+        }
         self._hub_key = VerifyKey(hub_key)
         self._per_segment = readings_per_segment
         self._per_s = segments_per_s
@@ -87,40 +102,44 @@ class FleetSender:
         async with asyncio.TaskGroup() as tasks:
             listening = tasks.create_task(self._listen(broker, progress), name="fleet acks")
             senders = [
-                tasks.create_task(self._send(broker, number, names[number::connections]), name=f"fleet {number}")
+                tasks.create_task(
+                    self._send(broker, number, names[number::connections], max(TICK_S, connections / TICKS_PER_S)),
+                    name=f"fleet {number}",
+                )
                 for number in range(connections)
             ]
             await asyncio.wait(senders, return_when=asyncio.FIRST_EXCEPTION)
             listening.cancel()
         return self._outcome()
 
-    async def _send(self, broker: MqttSettings, number: int, names: Sequence[str]) -> None:
+    async def _send(self, broker: MqttSettings, number: int, names: Sequence[str], tick_s: float) -> None:
         loop = asyncio.get_running_loop()
         logs = [self._logs[name] for name in names]
         async with MqttClient(broker, f"fleet-{number}", repeat_in_flight=False) as client:
             await client.ready()
             self._began_s = self._began_s or loop.time()
-            for log in logs:
-                log.heard_s = loop.time()
             while waiting := [log for log in logs if log.acknowledged < len(log.sealed)]:
                 now_s = loop.time()
-                if now_s - max(log.heard_s for log in logs) > IDLE_MAX_S:
+                heard_s = [log.heard_s for log in logs if log.is_awaited]
+                if heard_s and now_s - max(heard_s) > IDLE_MAX_S:
                     raise InputError("hub", f"acknowledges nothing for {IDLE_MAX_S:.0f} s")
                 for log in waiting:
                     await self._send_due(client, log, now_s)
-                await asyncio.sleep(TICK_S)
+                await asyncio.sleep(tick_s)
 
     async def _send_due(self, client: MqttClient, log: _Log, now_s: float) -> None:
         due = len(log.sealed)
         if self._per_s:
-            due = min(due, 1 + int((now_s - self._began_s) * self._per_s / len(self._logs)))
-        if log.acknowledged < log.sent and now_s - log.heard_s > STALL_S:
+            due = min(due, int(1 - log.turn + (now_s - self._began_s) * self._per_s / len(self._logs)))
+        if log.acknowledged < log.sent and now_s - max(log.heard_s, log.repeated_s) > log.patience_s:
             self._repeated += log.sent - log.acknowledged
-            log.sent, log.heard_s = log.acknowledged, now_s
+            log.sent, log.repeated_s, log.patience_s = log.acknowledged, now_s, 2 * log.patience_s
         loop, topic = asyncio.get_running_loop(), topic_of(log.name, LOG)
         while log.sent < min(due, log.acknowledged + WINDOW):
             if not await client.publish(topic, log.sealed[log.sent]):
                 return
+            if not log.is_awaited:
+                log.heard_s = loop.time()
             if log.sent == len(log.sent_at_s):
                 log.sent_at_s.append(loop.time())
             log.sent += 1
@@ -151,7 +170,7 @@ class FleetSender:
             self._latencies_s += [now_s - at_s for at_s in log.sent_at_s[log.acknowledged : reached]]
             self.acknowledged += reached - log.acknowledged
             log.acknowledged, log.heard_s, self._ended_s = reached, now_s, now_s
-            log.sent = max(log.sent, reached)
+            log.sent, log.patience_s = max(log.sent, reached), STALL_S
 
     def _check(self, signature: bytes, message: bytes) -> bool:
         return self._acks % CHECKED_EACH != 1 or self._hub_key.check(signature, message)

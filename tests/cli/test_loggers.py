@@ -108,6 +108,29 @@ def desk(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         yield found
 
 
+def test_a_delivery_is_registered_from_one_file(desk: Desk, tmp_path: Path) -> None:
+    file = tmp_path / "delivery.toml"
+    file.write_text(
+        'reason = "delivery of March"\ncodes_for = ["VAN-1"]\n'
+        f'boxes = [{{code = "BOX-1", gateways = ["VAN-1"]}}]\nloggers = [{{address = "{OLD}", box = "BOX-1"}}]\n'
+    )
+    tried = desk.run("register", str(file), "--dry-run")
+    assert tried.output == "boxes: 1 would be new\nloggers: 1 would be new\n"
+    done = desk.run("register", str(file))
+    assert done.output.startswith("boxes: 1 new\nloggers: 1 new\none-time code of VAN-1: ")
+    assert desk.acts() == [
+        ("register", "box BOX-1", "delivery of March"),
+        ("register", f"logger {OLD}", "delivery of March"),
+        ("issue_code", "gateway VAN-1", ""),
+    ]
+    file.write_text('boxes = [{code = "BOX-1", label = "red"}, {code = "BOX-2"}]\ncodes_for = ["a+b"]\n')
+    assert "codes_for[0]" in desk.run("register", str(file)).output
+    file.write_text('boxes = [{code = "BOX-1", label = "red"}, {code = "BOX-2"}]\n')
+    assert desk.run("register", str(file)).output == "boxes: 1 new, 1 changed\nchanged: BOX-1\n"
+    file.write_text('boxes = [{code = "BOX 1"}]\n')
+    assert "boxes[0].code" in desk.run("register", str(file)).output
+
+
 def test_a_day_with_a_logger(desk: Desk) -> None:
     refused = desk.run("enrol", OLD.lower(), "BOX-1")
     assert (refused.exit_code, "no box BOX-1 is registered" in refused.stderr) == (2, True)

@@ -84,6 +84,10 @@ def test_a_fleet_is_registered_heard_and_acknowledged(settings: Path, tmp_path: 
         done = subprocess.run([*fleet, *options], capture_output=True, text=True, check=False)  # noqa: S603  the same
         assert done.returncode == 0, done.stderr
         said = json.loads(done.stdout)
+        options = ["--gateways", "4", "--segments", "2", "--loggers", "2", "--connections", "4", "--rate", "100"]
+        again = subprocess.run([*fleet, *options], capture_output=True, text=True, check=False)  # noqa: S603  the same
+        assert again.returncode == 0, again.stderr
+        paced = json.loads(again.stdout)
         options = ["--gateways", "2", "--segments", "1", "--loggers", "2", "--no-carry", "--prefix", "BARE"]
         bare = subprocess.run([*fleet, *options], capture_output=True, text=True, check=False)  # noqa: S603  the same
         assert bare.returncode == 0, bare.stderr
@@ -93,11 +97,17 @@ def test_a_fleet_is_registered_heard_and_acknowledged(settings: Path, tmp_path: 
         hub.communicate()
     assert (said["segments"], said["acknowledged"], said["readings"]) == (15, 15, 150)
     assert said["refused_acks"] == 0
+    assert (paced["segments"], paced["acknowledged"], paced["refused_acks"]) == (8, 8, 0)
     store = open_existing_store(f"sqlite:///{tmp_path / 'hub' / 'hub.sqlite3'}")
     try:
         assert verify_store(store).is_proven
         with store.read() as connection:
-            assert connection.execute(select(func.count()).select_from(schema.consignments)).scalar_one() == 3
+            assert connection.execute(select(func.count()).select_from(schema.consignments)).scalar_one() == 3 + 4
+            # The second run found three vehicles ready, and added one.
+            counted = select(schema.audit.c.act, func.count()).where(schema.audit.c.subject.not_like("%BARE%"))
+            acts: dict[str, int] = dict(connection.execute(counted.group_by(schema.audit.c.act)).all())
+            acts.pop("write_heads", None)
+            assert acts == {"register": 8 + 8 + 3 + 4, "move": 8, "issue_code": 3 + 1, "enrol": 3 + 1}
             assert connection.execute(select(func.count()).select_from(schema.quarantine)).scalar_one() == 0
     finally:
         store.close()
