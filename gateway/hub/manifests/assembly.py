@@ -16,6 +16,7 @@ from gateway.core.profiles import Kind
 from gateway.hub.manifests.columns import MOMENTS, NEEDED, OF_CONSIGNMENT, OF_ITEM
 from gateway.hub.manifests.reading import Faults, Line
 from gateway.hub.times import read_local
+from gateway.language.mistakes import IDENTITY, MISSING, NOT_A_CODE, TOO_LONG, TWO_KINDS, UNKNOWN_BOX, UNKNOWN_PROFILE
 from gateway.language.speech import N_
 
 ITEMS_MAX = 200
@@ -25,21 +26,11 @@ _CODES = ("consignment", "box", "item", "requester", "receiver")
 _SPREADSHEET = "%d.%m.%Y %H:%M"
 """What a Norwegian spreadsheet makes of a moment."""
 
-MISSING = N_("This is missing.")
-IDENTITY = N_(
-    "This looks like a national identity number. Identities of patients do not belong here: use the code of the item or"
-    " consignment."
-)
-NOT_A_CODE = N_("A code has 1 to 64 letters, digits and . _ : / + -, and begins with a letter or a digit.")
 NOT_A_MOMENT = N_("This is no moment. Write 2026-10-24T08:00+02:00, or 24.10.2026 08:00 in Norwegian time.")
-UNKNOWN_PROFILE = N_("There is no profile of this name.")
-UNKNOWN_BOX = N_("No box of this code is registered.")
 DIFFERS = N_("Line {line} says something else of the same.")
 TWICE = N_("This examination of the item stands in line {line} already.")
-TWO_KINDS = N_("One item is either a sample or a medicine.")
 TOO_MANY_ITEMS = N_("One consignment has at most {n} items.")
 TOO_MANY_EXAMINATIONS = N_("One item has at most {n} examinations.")
-TOO_LONG = N_("At most {n} characters.")
 NOT_WHOLE = N_("This line does not fit together with the others of its consignment.")
 
 

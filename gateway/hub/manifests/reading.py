@@ -10,6 +10,7 @@ from difflib import get_close_matches
 
 from gateway.hub.manifests.columns import NAMES, NEEDED
 from gateway.language import Speech
+from gateway.language.mistakes import EMPTY, TOO_LONG
 from gateway.language.speech import N_
 
 BYTES_MAX = 512 * 1024
@@ -24,7 +25,6 @@ _DELIMITERS = ";,\t"
 TOO_LARGE = N_("The file is larger than {n} KiB: divide it.")
 TOO_MANY_LINES = N_("The file has more than {n} lines: divide it.")
 NOT_UTF8 = N_("The file is not UTF-8 text. In Excel, save it as “CSV UTF-8”.")
-EMPTY = N_("There is nothing in it.")
 NO_LINES = N_("There are no lines below the first.")
 NO_COLUMN = N_("This column is missing.")
 UNKNOWN_COLUMN = N_("This column is unknown.")
@@ -32,7 +32,6 @@ UNKNOWN_COLUMN_NEAR = N_("This column is unknown; did you mean {name}?")
 COLUMN_TWICE = N_("This column stands there twice.")
 TOO_MANY_CELLS = N_("This line has more cells than the first has columns.")
 NOT_CSV = N_("The quotation marks of this line do not match.")
-TOO_LONG = N_("At most {n} characters.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,9 @@ from gateway.hub.web.languages import Reader
 from gateway.hub.web.moments import write_local
 from gateway.hub.web.rendering import render
 from gateway.hub.web.setup.parts import ring
-from gateway.hub.web.setup.sheets import MISSING, NOT_A_CODE, NOT_OFFERED, Fields, Filled, Sheet, sheet_of
+from gateway.hub.web.setup.sheets import NOT_OFFERED, Fields, Filled, Sheet, sheet_of
 from gateway.language import Speech
+from gateway.language.mistakes import MISSING, NOT_A_CODE
 from gateway.language.speech import N_
 
 HERE = PATH

@@ -23,6 +23,7 @@ from gateway.hub.web.languages import Reader
 from gateway.hub.web.rendering import render
 from gateway.hub.web.setup.sheets import Fields, Filled, Sheet, sheet_of
 from gateway.language import Speech
+from gateway.language.mistakes import UNKNOWN_BOX, UNKNOWN_PROFILE
 from gateway.language.speech import N_
 
 HERE = "/hand-ins"
@@ -39,8 +40,6 @@ STANDINGS: Final[Mapping[Standing, str]] = {
     Standing.EXPIRED: N_("expired"),
     Standing.REVOKED: N_("taken back"),
 }
-NO_BOX = N_("No box of this code is registered.")
-NO_PROFILE = N_("There is no profile of this name.")
 TOO_MANY = N_("Too many codes can be used already: take some back.")
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -84,7 +83,7 @@ def make_codes(rooms: HubRooms, request: Request, caller: Receiving, reader: Rea
     try:
         made = rooms.hand_ins.make(Order(box, hours, requester or None, profile or None), caller.name, count=count)
     except InputError as error:
-        fields.refuse(error.field, {"box": NO_BOX, "profile": NO_PROFILE}.get(error.field, TOO_MANY))
+        fields.refuse(error.field, {"box": UNKNOWN_BOX, "profile": UNKNOWN_PROFILE}.get(error.field, TOO_MANY))
         return _show(rooms, caller, reader, fields.sheet)
     address = address_of(rooms.settings.http.public_url, str(request.base_url))
     title = reader.gettext(N_("QR code to hand in box {box}")).format(box=box)

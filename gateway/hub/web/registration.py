@@ -26,6 +26,7 @@ from gateway.hub.web.languages import Reader
 from gateway.hub.web.moments import read_local, write_local
 from gateway.hub.web.rendering import render
 from gateway.language import Speech
+from gateway.language.mistakes import KNOWN_CONSIGNMENT, NO_ITEM, NO_SUCH_MOMENT, TWO_KINDS, UNKNOWN_BOX
 from gateway.language.speech import N_
 
 ROWS_AT_FIRST = 3
@@ -136,7 +137,7 @@ def read_sheet(sheet: Sheet, profiles: Sequence[Profile], now_ms: int) -> Consig
             old = items.get(read.code)
             items[read.code] = read if old is None else _join(old, read, place)
     if not items:
-        raise SheetError("item-1", N_("State at least one item."))
+        raise SheetError("item-1", NO_ITEM)
     try:
         return Consignment(
             code=code,
@@ -166,7 +167,7 @@ def _read_row(row: Row, place: int, profiles: dict[str, Profile], now: datetime)
 def _join(old: Item, new: Item, place: int) -> Item:
     """Return one item with the examinations of both rows."""
     if old.kind is not new.kind:
-        raise SheetError(f"profile-{place}", N_("One item is either a sample or a medicine."))
+        raise SheetError(f"profile-{place}", TWO_KINDS)
     if new.examinations[0] in old.examinations:
         raise SheetError(f"item-{place}", N_("This item stands here twice."))
     first = old.collected_at if new.collected_at is None else new.collected_at
@@ -175,9 +176,9 @@ def _join(old: Item, new: Item, place: int) -> Item:
 
 def _check_known(rooms: Rooms, consignment: Consignment, sheet: Sheet) -> None:
     if rooms.registry.consignment(consignment.code) is not None:
-        raise SheetError("code", N_("A consignment of this code is registered already."))
+        raise SheetError("code", KNOWN_CONSIGNMENT)
     if sheet.box not in {box.code for box in rooms.registry.boxes()}:
-        raise SheetError("box", N_("No box of this code is registered."))
+        raise SheetError("box", UNKNOWN_BOX)
 
 
 def _code(field: str, text: str) -> str:
@@ -190,7 +191,7 @@ def _moment(field: str, text: str) -> datetime | None:
     try:
         return read_local(text) if text else None
     except ValueError as error:
-        raise SheetError(field, N_("There is no such moment.")) from error
+        raise SheetError(field, NO_SUCH_MOMENT) from error
 
 
 def _suggest(box: str, now_ms: int) -> str:

@@ -33,6 +33,7 @@ from gateway.hub.web.quality.lines import Line, Lines, draw_lines, make_line, to
 from gateway.hub.web.quality.queue import Reading
 from gateway.hub.web.rendering import render
 from gateway.language import Speech
+from gateway.language.mistakes import UNKNOWN_PROFILE
 from gateway.language.speech import N_
 
 LOGGERS_MAX = 6
@@ -276,7 +277,7 @@ def _say_refusal(error: InputError | HistoryError, speech: Speech) -> str:
     if isinstance(error, HistoryError):
         return speech.gettext(N_("The history cannot be read just now. Try again in a minute."))
     known = {
-        "profile": N_("There is no profile of this name."),
+        "profile": UNKNOWN_PROFILE,
         "logger": N_("One of these loggers is not enrolled."),
         "since": N_("The beginning is no moment. Write 2026-10-24T08:00+02:00."),
         "until": N_("The end is no moment after the beginning, or the period is longer than 92 days."),

@@ -9,6 +9,7 @@ from gateway.hub.review.competence import NotYoursError
 from gateway.hub.review.desk import TEXT_MAX, UnknownBreachError
 from gateway.hub.review.lifecycle import NotNowError
 from gateway.language import Speech
+from gateway.language.mistakes import TOO_LONG
 from gateway.language.speech import N_
 
 _FIELDS = {
@@ -25,7 +26,6 @@ _FIELDS = {
     "password": N_("This is not your password, or your account rests for a while."),
 }
 _IDENTITY = N_("This looks like a national identity number. Identities do not belong here.")
-_TOO_LONG = N_("At most {n} characters.")
 _NOT_YOURS = N_("Nothing was stored: this is for others. A comment is corrected by whoever wrote it.")
 _NOT_FOR_YOUR_ROLE = N_("Nothing was stored: your role does not take care of one of these.")
 _NOT_NOW = N_("Nothing was stored: it has changed meanwhile. Look at it again.")
@@ -43,7 +43,7 @@ def say_refusal(error: InputError | NotNowError | NotYoursError, speech: Speech)
     if "identity number" in error.reason:
         return speech.gettext(_IDENTITY), HTTPStatus.UNPROCESSABLE_ENTITY
     if "at most" in error.reason and error.field != "ids":
-        return speech.gettext(_TOO_LONG).format(n=TEXT_MAX), HTTPStatus.UNPROCESSABLE_ENTITY
+        return speech.gettext(TOO_LONG).format(n=TEXT_MAX), HTTPStatus.UNPROCESSABLE_ENTITY
     known = _FIELDS.get(error.field)
     said = f"{error.field}: {error.reason}" if known is None else speech.gettext(known)
     return said, HTTPStatus.UNPROCESSABLE_ENTITY

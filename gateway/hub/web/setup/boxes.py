@@ -19,6 +19,7 @@ from gateway.hub.web.languages import Reader
 from gateway.hub.web.setup.parts import ROWS_MAX, ring, show
 from gateway.hub.web.setup.sheets import Fields, Filled, Sheet, sheet_of, write_day
 from gateway.language import Speech
+from gateway.language.mistakes import UNKNOWN_PROFILE
 from gateway.language.speech import N_
 
 HERE = "/setup/boxes"
@@ -33,7 +34,6 @@ STATES: dict[BoxState, str] = {
     BoxState.LOADED: N_("loaded"),
     BoxState.RECEIVED: N_("received"),
 }
-UNKNOWN_PROFILE = N_("There is no profile of this name.")
 UNKNOWN_GATEWAY = N_("No gateway {name} is enrolled.")
 TAKEN = N_("A box of this code is registered already.")
 TOO_MANY = N_("At most {n} of them.")

@@ -21,6 +21,7 @@ from gateway.hub.web.moments import write_local
 from gateway.hub.web.setup.parts import ring, show
 from gateway.hub.web.setup.sheets import FORM, Fields, Filled, Sheet, sheet_of
 from gateway.language import Speech
+from gateway.language.mistakes import KNOWN_CONSIGNMENT, NO_ITEM
 from gateway.language.speech import N_
 
 HERE = "/setup/consignments"
@@ -34,8 +35,6 @@ HEAD = ("consignment", "box", "in_box_since", "requester", "receiver", "planned_
 """Fields that a form has once."""
 ROW = ("item", "profile", "examination", "collected_at", "prepared_at", "use_before", "latest_arrival")
 """Fields that each row has."""
-TAKEN = N_("A consignment of this code is registered already.")
-NO_ITEM = N_("State at least one item.")
 NO_FILE = N_("Choose a file, or write something into the field.")
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -70,7 +69,7 @@ def register(rooms: HubRooms, caller: Registering, reader: Reader, sheet: Filled
         for name in HEAD[:3]:
             fields.text(name, needed=True)
     if manifest.known:
-        fields.refuse("consignment", TAKEN)
+        fields.refuse("consignment", KNOWN_CONSIGNMENT)
     for fault in manifest.faults:
         fields.refuse(_field_of(fault), fault.reason, **fault.parameters)
     if not fields.is_sound:

@@ -12,15 +12,15 @@ from gateway.core.errors import InputError
 from gateway.core.profiles import Profile
 from gateway.hub.registry import Registry
 from gateway.hub.rows import refuse_identities
-from gateway.hub.web.setup.sheets import IDENTITY, Sheet
+from gateway.hub.web.setup.sheets import Sheet
 from gateway.language import Speech
 from gateway.language.faults import say_fault
+from gateway.language.mistakes import EMPTY, IDENTITY
 from gateway.language.speech import N_
 
 TEXT_MAX = 64 * 1024
 """The library's longest profile has 4 KiB."""
 FAULTS_MAX = 50
-EMPTY = N_("There is nothing in it.")
 TOO_LARGE = N_("It is larger than {kib} KiB: no profile is.")
 NOT_UTF8 = N_("The file is not UTF-8 text.")
 APPROVED = N_("Approving is an act of its own: leave status and approval out.")

@@ -26,6 +26,7 @@ from gateway.hub.web.setup.certificates import certificate_sheet, read_certifica
 from gateway.hub.web.setup.parts import ROWS_MAX, ring, show
 from gateway.hub.web.setup.sheets import Fields, Filled, Sheet, sheet_of
 from gateway.language import Speech
+from gateway.language.mistakes import UNKNOWN_BOX
 from gateway.language.speech import N_
 
 HERE = "/setup/loggers"
@@ -44,7 +45,6 @@ SWAP_REASONS: dict[SwapReason, str] = {
     SwapReason.DEFECT: N_("defect"),
     SwapReason.OTHER: N_("something else"),
 }
-UNKNOWN_BOX = N_("No box of this code is registered.")
 TAKEN = N_("This logger is enrolled already.")
 NOT_A_KEY = N_("A key has 32 hexadecimal digits, and only BTHome loggers have one.")
 NOT_THEN = N_("This moment does not fit the logger’s history.")

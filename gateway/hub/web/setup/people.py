@@ -18,8 +18,9 @@ from gateway.hub.rooms import Rooms
 from gateway.hub.times import real_ms
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.setup.parts import ROWS_MAX, show
-from gateway.hub.web.setup.sheets import MISSING, Fields, Filled, Sheet, sheet_of
+from gateway.hub.web.setup.sheets import Fields, Filled, Sheet, sheet_of
 from gateway.language import Speech
+from gateway.language.mistakes import MISSING
 from gateway.language.speech import N_
 
 HERE = "/setup/people"

@@ -12,8 +12,9 @@ from gateway.core.errors import InputError
 from gateway.hub.notification.channels import shown
 from gateway.hub.notification.hours import Hours
 from gateway.hub.notification.recipients import CHANNELS_MAX, URL_MAX, Recipient
-from gateway.hub.web.setup.sheets import FORM, TOO_LONG, Fields, Sheet, sheet_of
+from gateway.hub.web.setup.sheets import FORM, Fields, Sheet, sheet_of
 from gateway.language import Language
+from gateway.language.mistakes import TOO_LONG
 from gateway.language.speech import N_
 
 QUIET_MAX = 14

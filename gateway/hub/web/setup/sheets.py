@@ -18,6 +18,7 @@ from gateway.core.identifiers import check_code, refuse_identity_number
 from gateway.hub.web.moments import read_local
 from gateway.language import Speech
 from gateway.language.faults import say_fault
+from gateway.language.mistakes import IDENTITY, MISSING, NO_SUCH_MOMENT, NOT_A_CODE, TOO_LONG
 from gateway.language.speech import N_
 
 T = TypeVar("T")
@@ -30,18 +31,10 @@ _VERBATIM = frozenset({"password", "again"})
 FORM = "form"
 """Where a fault stands that belongs to no field."""
 
-IDENTITY = N_(
-    "This looks like a national identity number. Identities of patients do not belong here: use the code of the item or"
-    " consignment."
-)
-MISSING = N_("This is missing.")
-NOT_A_CODE = N_("A code has 1 to 64 letters, digits and . _ : / + -, and begins with a letter or a digit.")
 NOT_A_NUMBER = N_("This is not a number.")
 NOT_BETWEEN = N_("It must be from {low} to {high}.")
-NOT_A_MOMENT = N_("There is no such moment.")
 NOT_A_DAY = N_("There is no such day.")
 NOT_OFFERED = N_("Choose one of those offered.")
-TOO_LONG = N_("At most {n} characters.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +165,7 @@ class Fields:
 
     def moment(self, name: str, *, needed: bool = False) -> datetime | None:
         """Return a moment, typed in Norwegian time."""
-        return self._read(name, read_local, NOT_A_MOMENT, needed=needed)
+        return self._read(name, read_local, NO_SUCH_MOMENT, needed=needed)
 
     def day(self, name: str, *, needed: bool = False) -> datetime | None:
         """Return a day as its noon, UTC: certificates bear days."""
