@@ -59,6 +59,11 @@ class Bells:
     registered: Bell
     told: Bell
 
+    def ring_all(self) -> None:
+        """Say that the registry changed, and with it what is judged and shown."""
+        for bell in (self.registered, self.arrived, self.told):
+            bell.ring()
+
 
 @dataclass(frozen=True, slots=True)
 class Rooms:

@@ -163,7 +163,7 @@ def register_consignments(
     """
     new = rooms.registry.add_consignments(batch.consignments, who.name, dry_run=dry_run)
     if new and not dry_run:
-        _ring(rooms)
+        rooms.bells.ring_all()
     return ConsignmentsDone(dry_run=dry_run, consignments=len(batch.consignments), new=tuple(new))
 
 
@@ -203,7 +203,7 @@ def receive_consignment(code: str, who: Receiving, rooms: HubRooms, receipt: Rec
     stated = None if receipt is None else receipt.at
     at = stated if stated is not None else to_datetime(rooms.clock.now_ms())
     received = rooms.registry.receive(code, at, who.name)
-    _ring(rooms)
+    rooms.bells.ring_all()
     return received.consignment
 
 
@@ -252,7 +252,7 @@ def list_stops(code: str, rooms: HubRooms, _who: LookingUp) -> list[StopSeen]:
 
 def _put(consignment: Consignment, who: str, rooms: Rooms) -> Registered:
     registered = rooms.registry.put_consignment(consignment, who)
-    _ring(rooms)
+    rooms.bells.ring_all()
     return registered
 
 
@@ -261,9 +261,3 @@ def _known(code: str, rooms: Rooms) -> Registered:
     if known is None:
         raise HTTPException(404, "no consignment of that code is registered")
     return known
-
-
-def _ring(rooms: Rooms) -> None:
-    rooms.bells.registered.ring()
-    rooms.bells.arrived.ring()
-    rooms.bells.told.ring()

@@ -85,9 +85,7 @@ def register_entry(number: Number, consignment: Consignment, rooms: HubRooms, wh
         raise HTTPException(409, f"{consignment.code} is registered already, and says something else")
     late = consignment.model_copy(update={"registered_late": True})
     rooms.registry.put_consignment(late, who.name)
-    rooms.bells.registered.ring()
-    rooms.bells.arrived.ring()
-    rooms.bells.told.ring()
+    rooms.bells.ring_all()
     return _known(number, rooms)
 
 

@@ -84,8 +84,7 @@ def import_consignments(
     new = len(checked.consignments) - len(checked.known)
     if not dry_run:
         new = register_manifest(checked, rooms.registry, who.name)
-        for bell in (rooms.bells.registered, rooms.bells.arrived, rooms.bells.told):
-            bell.ring()
+        rooms.bells.ring_all()
     return Imported(
         dry_run=dry_run,
         lines=checked.lines,

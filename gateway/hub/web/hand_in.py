@@ -29,7 +29,6 @@ from gateway.hub.web.handlers import HANDLERS, say_handler
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.moments import write_local
 from gateway.hub.web.rendering import render
-from gateway.hub.web.setup.parts import ring
 from gateway.hub.web.setup.sheets import NOT_OFFERED, Fields, Filled, Sheet, sheet_of
 from gateway.language import Speech
 from gateway.language.mistakes import MISSING, NOT_A_CODE
@@ -103,7 +102,7 @@ def hand_in(rooms: HubRooms, request: Request, reader: Reader, sheet: Filled) ->
         except InputError as error:
             _refuse(fields, error)
         else:
-            ring(rooms)
+            rooms.bells.ring_all()
             answer = RedirectResponse(HERE, HTTPStatus.SEE_OTHER)
             _keep(answer, rooms, UNDO_COOKIE, done.secret, UNDO_MS // 1000)
             return answer
@@ -124,7 +123,7 @@ def undo(rooms: HubRooms, request: Request, reader: Reader, sheet: Filled) -> Re
         fields = Fields(sheet_of(), reader)
         fields.refuse("form", TOO_LATE)
         return _show(rooms, request, reader, known, fields.sheet)
-    ring(rooms)
+    rooms.bells.ring_all()
     return RedirectResponse(HERE, HTTPStatus.SEE_OTHER)
 
 

@@ -172,8 +172,7 @@ def receive(
 ) -> RedirectResponse:
     """Note that a consignment has arrived, now. Again: what was noted first stays."""
     rooms.registry.receive(consignment, to_datetime(rooms.clock.now_ms()), caller.name)
-    for bell in (rooms.bells.registered, rooms.bells.arrived, rooms.bells.told):
-        bell.ring()
+    rooms.bells.ring_all()
     return RedirectResponse("/bench?" + urlencode({"code": code or consignment}), 303)
 
 

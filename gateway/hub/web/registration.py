@@ -116,8 +116,7 @@ def register(
         rooms.registry.put_consignment(consignment, caller.name)
     except InputError as error:
         return _show(rooms, caller, reader, sheet, error)
-    for bell in (rooms.bells.registered, rooms.bells.arrived, rooms.bells.told):
-        bell.ring()
+    rooms.bells.ring_all()
     return RedirectResponse("/bench?" + urlencode({"code": consignment.code}), 303)
 
 

@@ -16,7 +16,7 @@ from gateway.hub.access.callers import Caller
 from gateway.hub.api.access import Configuring, HubRooms, ReadingBoxes
 from gateway.hub.rooms import Rooms
 from gateway.hub.web.languages import Reader
-from gateway.hub.web.setup.parts import ROWS_MAX, ring, show
+from gateway.hub.web.setup.parts import ROWS_MAX, show
 from gateway.hub.web.setup.sheets import Fields, Filled, Sheet, sheet_of, write_day
 from gateway.language import Speech
 from gateway.language.mistakes import UNKNOWN_PROFILE
@@ -87,7 +87,7 @@ def save_box(rooms: HubRooms, caller: Configuring, reader: Reader, sheet: Filled
         return _show(rooms, caller, reader, fields.sheet, known)
     for changed in (box, *(_alike(rooms, box) if sheet.text("alike") and box.label else ())):
         rooms.registry.put_box(changed, caller.name)
-    ring(rooms)
+    rooms.bells.ring_all()
     return RedirectResponse(f"{HERE}?{urlencode({'saved': box.code})}", 303)
 
 

@@ -18,7 +18,7 @@ from gateway.hub.manifests.reading import BYTES_MAX, LINES_MAX, Fault, Faults, L
 from gateway.hub.rooms import Rooms
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.moments import write_local
-from gateway.hub.web.setup.parts import ring, show
+from gateway.hub.web.setup.parts import show
 from gateway.hub.web.setup.sheets import FORM, Fields, Filled, Sheet, sheet_of
 from gateway.language import Speech
 from gateway.language.mistakes import KNOWN_CONSIGNMENT, NO_ITEM
@@ -79,7 +79,7 @@ def register(rooms: HubRooms, caller: Registering, reader: Reader, sheet: Filled
     except ManifestError as error:
         fields.refuse(FORM, error.lines[0].reason)
         return _show_form(rooms, caller, reader, fields.sheet)
-    ring(rooms)
+    rooms.bells.ring_all()
     return RedirectResponse("/bench?" + urlencode({"code": manifest.consignments[0].code}), 303)
 
 
@@ -105,7 +105,7 @@ def import_file(rooms: HubRooms, caller: Registering, reader: Reader, sheet: Fil
         except ManifestError as error:
             manifest = Manifest(manifest.lines, (), frozenset(), error.lines, len(error.lines))
         else:
-            ring(rooms)
+            rooms.bells.ring_all()
             return RedirectResponse(f"{HERE}?{urlencode({'added': added})}", 303)
     return _show_import(rooms, caller, reader, sheet_of(csv=text), manifest)
 

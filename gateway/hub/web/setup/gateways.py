@@ -20,7 +20,7 @@ from gateway.hub.gateway_keys import read_keys, revoke_keys
 from gateway.hub.rooms import Rooms
 from gateway.hub.web.barcodes import draw_qr
 from gateway.hub.web.languages import Reader
-from gateway.hub.web.setup.parts import ring, show
+from gateway.hub.web.setup.parts import show
 from gateway.hub.web.setup.sheets import Fields, Filled, Sheet, sheet_of
 from gateway.language import Speech
 from gateway.language.speech import N_
@@ -96,7 +96,7 @@ def revoke(rooms: HubRooms, caller: Configuring, reader: Reader, sheet: Filled) 
             fields.refuse("key", NOTHING_TO_REVOKE)
     if not fields.is_sound:
         return _show(rooms, caller, reader, known, fields.sheet)
-    ring(rooms)
+    rooms.bells.ring_all()
     return RedirectResponse(f"{HERE}/one?{urlencode({'name': known.name, 'done': 'revoked'})}", 303)
 
 
@@ -105,7 +105,7 @@ def place(rooms: HubRooms, caller: Configuring, sheet: Filled) -> RedirectRespon
     """Say whether a gateway stands at a reception."""
     known = _known(rooms, sheet.text("gateway"))
     rooms.enrolment.place(known.name, caller.name, reception=sheet.text("reception") == "1")
-    ring(rooms)
+    rooms.bells.ring_all()
     return RedirectResponse(f"{HERE}/one?{urlencode({'name': known.name, 'done': 'placed'})}", 303)
 
 

@@ -23,7 +23,7 @@ from gateway.hub.fleet import LoggerState
 from gateway.hub.rooms import Rooms
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.setup.certificates import certificate_sheet, read_certificate
-from gateway.hub.web.setup.parts import ROWS_MAX, ring, show
+from gateway.hub.web.setup.parts import ROWS_MAX, show
 from gateway.hub.web.setup.sheets import Fields, Filled, Sheet, sheet_of
 from gateway.language import Speech
 from gateway.language.mistakes import UNKNOWN_BOX
@@ -195,7 +195,7 @@ def swap(rooms: HubRooms, caller: Configuring, reader: Reader, sheet: Filled) ->
         is_then = error.field == "since"
         fields.refuse_as(error, {"new": "new", "old": "new", "since": "at"}, NOT_THEN if is_then else NOT_THIS_ONE)
         return _show(rooms, caller, reader, known, {"swap": fields.sheet})
-    ring(rooms)
+    rooms.bells.ring_all()
     return _to_logger(came.address, "swapped")
 
 
@@ -238,7 +238,7 @@ def _put(rooms: Rooms, caller: Caller, fields: Fields, logger: Logger, reason: s
     except InputError as error:
         fields.refuse_as(error, {"since": "since"}, NOT_THEN if error.field == "since" else "")
         return False
-    ring(rooms)
+    rooms.bells.ring_all()
     return True
 
 

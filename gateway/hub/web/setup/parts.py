@@ -64,12 +64,6 @@ def show(
     return page
 
 
-def ring(rooms: Rooms) -> None:
-    """Wake whoever waits for the registry."""
-    for bell in (rooms.bells.registered, rooms.bells.arrived, rooms.bells.told):
-        bell.ring()
-
-
 @router.get("/setup")
 def show_parts(rooms: HubRooms, caller: ReadingBoxes, reader: Reader) -> HTMLResponse:
     """Show the parts of the set-up that somebody may see."""

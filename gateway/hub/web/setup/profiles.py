@@ -23,7 +23,7 @@ from gateway.hub.rooms import Rooms
 from gateway.hub.times import to_datetime
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.setup.drafts import TEXT_MAX, Draft, read_draft
-from gateway.hub.web.setup.parts import ring, show
+from gateway.hub.web.setup.parts import show
 from gateway.hub.web.setup.sheets import FORM, Fields, Filled, Sheet, sheet_of
 from gateway.language import Speech
 from gateway.language.profiles import say_profile
@@ -117,7 +117,7 @@ def approve(
         except InputError:
             fields.refuse(FORM, CHANGED)
         else:
-            ring(rooms)
+            rooms.bells.ring_all()
             asked = {"id": name, "version": approved.version, "done": "approved"}
             return RedirectResponse(f"{HERE}/one?{urlencode(asked)}", 303)
     return _show(request, rooms, caller, reader, name, sheet=fields.sheet)
@@ -156,7 +156,7 @@ def try_draft(
         return _show_draft(rooms, caller, reader, base, typed, draft=draft, status=422)
     if sheet.text("save"):
         rooms.registry.put_profile(draft.profile, caller.name)
-        ring(rooms)
+        rooms.bells.ring_all()
         return RedirectResponse(f"{HERE}/one?{urlencode({'id': draft.profile.id, 'done': 'saved'})}", 303)
     wanted = codes or find_latest(rooms.store, base.id, count or TRIPS_AT_FIRST)
     trial = _try(rooms, base, draft.profile, wanted, reader)
