@@ -65,8 +65,17 @@ def _bands(profile: Profile, speech: Speech) -> Iterator[str]:
             if not profile.outside_tolerance
             else N_("Elsewhere for more than {duration}: {verdict}")
         )
-        duration = _duration(profile.outside_tolerance, speech)
+        duration = say_duration(profile.outside_tolerance, speech)
         yield speech.gettext(outside).format(verdict=_severity(profile.outside, speech), duration=duration)
+
+
+def say_allowed(low_c: float | None, high_c: float | None, speech: Speech) -> str:
+    """Return the temperatures between two ends, one of which may be open."""
+    low, high = ("" if end is None else speech.threshold(end) for end in (low_c, high_c))
+    if low and high:
+        return speech.gettext(N_("{low} to {high}")).format(low=low, high=high)
+    side = N_("not below {limit}") if low else N_("not above {limit}")
+    return speech.gettext(side).format(limit=low or high)
 
 
 def _range(band: Band, speech: Speech) -> str:
@@ -78,7 +87,8 @@ def _range(band: Band, speech: Speech) -> str:
     return speech.gettext(N_("{low} to {high}")).format(low=low, high=high)
 
 
-def _duration(duration_ms: int, speech: Speech) -> str:
+def say_duration(duration_ms: float, speech: Speech) -> str:
+    """Return a duration of milliseconds."""
     return speech.duration(duration_ms / MINUTE_MS)
 
 
@@ -91,7 +101,7 @@ def _life(life: Life, profile: Profile, speech: Speech) -> str:
 
     def allowed(life_ms: int, band: str) -> str:
         text = speech.gettext(N_("{duration} at {temperatures}"))
-        return text.format(duration=_duration(life_ms, speech), temperatures=_range(bands[band], speech))
+        return text.format(duration=say_duration(life_ms, speech), temperatures=_range(bands[band], speech))
 
     match life:
         case AlternativeLife():
@@ -105,16 +115,22 @@ def _life(life: Life, profile: Profile, speech: Speech) -> str:
             total = speech.gettext(N_("{duration} at {temperatures}"))
             within = speech.gettext(N_(", of which at most {part}"))
             parts = "".join(within.format(part=allowed(one.life, one.band)) for one in life.within)
-            return total.format(duration=_duration(life.total, speech), temperatures=ranges) + parts
+            return total.format(duration=say_duration(life.total, speech), temperatures=ranges) + parts
         case IndependentLife():
             return speech.gettext(N_(" and also ")).join(allowed(one.life, one.band) for one in life.allowances)
         case ModelLife():
-            return _law(life, speech)
+            return say_law(life, speech)
         case ClockLife():
-            return speech.gettext(_EVENTS[life.since]).format(duration=_duration(life.life, speech))
+            return say_clock(life, speech)
 
 
-def _law(life: ModelLife, speech: Speech) -> str:
+def say_clock(life: ClockLife, speech: Speech) -> str:
+    """Return a shelf life that passes by the clock, whatever the temperature."""
+    return speech.gettext(_EVENTS[life.since]).format(duration=say_duration(life.life, speech))
+
+
+def say_law(life: ModelLife, speech: Speech) -> str:
+    """Return a shelf life by a model, with the temperatures for which it holds."""
     law = (
         f"Q10 = {speech.number(life.q10)}"
         if life.q10 is not None
@@ -122,7 +138,7 @@ def _law(life: ModelLife, speech: Speech) -> str:
     )
     text = speech.gettext(N_("{duration} at {temperature}, {law}, valid from {low} to {high}"))
     return text.format(
-        duration=_duration(life.reference_life, speech),
+        duration=say_duration(life.reference_life, speech),
         temperature=speech.threshold(life.reference_c),
         law=law,
         low=speech.number(life.valid_from_c),
@@ -136,22 +152,29 @@ def _beyond(rule: Limit | Forbidden, speech: Speech) -> str:
     return f"{'≤' if rule.inclusive else '<'} {speech.threshold(rule.below_c or 0)}"
 
 
+def say_time_beyond(rule: Limit | Forbidden, speech: Speech) -> str:
+    """Return how long a rule lets it be beyond, "" if it must not be at all."""
+    single = rule.single if isinstance(rule, Limit) else rule.dwell or None
+    forms = (
+        (N_("less than {duration} in one stretch"), single),
+        (N_("less than {duration} in all"), rule.cumulative if isinstance(rule, Limit) else None),
+    )
+    return ", ".join(
+        speech.gettext(form).format(duration=say_duration(limit_ms, speech))
+        for form, limit_ms in forms
+        if limit_ms is not None
+    )
+
+
 def _limit(limit: Limit, speech: Speech) -> str:
-    stated = []
-    if limit.single is not None:
-        text = speech.gettext(N_("at most {duration} at a time"))
-        stated.append(text.format(duration=_duration(limit.single, speech)))
-    if limit.cumulative is not None:
-        text = speech.gettext(N_("at most {duration} in all"))
-        stated.append(text.format(duration=_duration(limit.cumulative, speech)))
     warning = f"; {speech.gettext(N_('warns at once'))}" if limit.warn_at_once else ""
-    return f"{_beyond(limit, speech)}: {', '.join(stated)}{warning} → {_severity(limit.severity, speech)}"
+    return f"{_beyond(limit, speech)}: {say_time_beyond(limit, speech)}{warning} → {_severity(limit.severity, speech)}"
 
 
 def _forbidden(rule: Forbidden, speech: Speech) -> str:
     if not rule.dwell:
         return f"{_beyond(rule, speech)} → {_severity(rule.severity, speech)}"
-    text = speech.gettext(N_("for {duration}")).format(duration=_duration(rule.dwell, speech))
+    text = speech.gettext(N_("for {duration}")).format(duration=say_duration(rule.dwell, speech))
     return f"{_beyond(rule, speech)} {text} → {_severity(rule.severity, speech)}"
 
 
@@ -160,14 +183,14 @@ def _others(profile: Profile, speech: Speech) -> Iterator[str]:
     if profile.irreplaceable:
         yield say(N_("It cannot be taken again: Review at worst."))
     gap = say(N_("A silence of more than {duration} is a gap."))
-    yield gap.format(duration=_duration(profile.gap.minimum, speech))
+    yield gap.format(duration=say_duration(profile.gap.minimum, speech))
     if not profile.calibration.required:
         yield say(N_("A logger without a valid calibration is enough."))
     uncertainty = say(N_("Uncertainty where no certificate says otherwise: {uncertainty}."))
     yield uncertainty.format(uncertainty=speech.threshold(profile.uncertainty_c))
     if profile.light_lux is not None:
         yield say(N_("Light: at most {lux} lux for {duration}.")).format(
-            lux=speech.number(profile.light_lux.above), duration=_duration(profile.light_lux.cumulative, speech)
+            lux=speech.number(profile.light_lux.above), duration=say_duration(profile.light_lux.cumulative, speech)
         )
     if profile.shock_g is not None:
         yield say(N_("Shock: at most {g} g.")).format(g=speech.number(profile.shock_g.above))

@@ -14,11 +14,12 @@ from gateway.hub.curves import to_curve
 from gateway.hub.reports import blocks
 from gateway.hub.reports.blocks import Block
 from gateway.hub.reports.document import Judged, ReportDocument
-from gateway.hub.reports.rules import say_duration, word_lives, word_rules
+from gateway.hub.reports.rules import word_lives, word_rules
 from gateway.hub.trips import Trip
 from gateway.hub.web.drawing import draw_trace
 from gateway.hub.web.trace import describe_trace, plan_trace
 from gateway.language import Speech
+from gateway.language.profiles import say_allowed, say_duration
 from gateway.language.reasons import say_reason
 from gateway.language.speech import N_
 from gateway.language.verdicts import say_kind, say_meaning, say_verdict
@@ -229,21 +230,12 @@ def _profile_facts(profile: Profile, speech: Speech) -> Iterator[tuple[str, str]
         yield say(N_("Status")), form.format(by=profile.approval.by, role=role, moment=moment)
     yield say(N_("Source")), profile.source
     yield say(N_("Start delay")), speech.duration(profile.start_delay / MINUTE_MS)
-    bands = [_say_band(band.from_c, band.to_c, speech) for band in profile.bands]
+    bands = [say_allowed(band.from_c, band.to_c, speech) for band in profile.bands]
     if bands:
         yield (
             say(N_("Temperature bands")),
             "; ".join(f"{band.name}: {words}" for band, words in zip(profile.bands, bands, strict=True)),
         )
-
-
-def _say_band(from_c: float | None, to_c: float | None, speech: Speech) -> str:
-    if from_c is not None and to_c is not None:
-        form = speech.gettext(N_("{low} to {high}"))
-        return form.format(low=speech.threshold(from_c), high=speech.threshold(to_c))
-    if from_c is not None:
-        return speech.gettext(N_("not below {limit}")).format(limit=speech.threshold(from_c))
-    return speech.gettext(N_("not above {limit}")).format(limit=speech.threshold(to_c or 0.0))
 
 
 def _word_excursions(judgement: Judgement, speech: Speech) -> Iterator[Block]:

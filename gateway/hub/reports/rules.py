@@ -20,6 +20,7 @@ from gateway.core.verdicts import Judgement, Verdict
 from gateway.hub.reports import blocks
 from gateway.hub.reports.blocks import Block
 from gateway.language import Speech
+from gateway.language.profiles import say_clock, say_duration, say_law, say_time_beyond
 from gateway.language.reasons import life_title
 from gateway.language.speech import N_
 
@@ -81,26 +82,8 @@ def _say_limit(rule: Limit | Forbidden, speech: Speech) -> str:
     else:
         side = N_("at {limit} or below") if rule.inclusive else N_("below {limit}")
         beyond = say(side).format(limit=speech.threshold(rule.below_c or 0.0))
-    if isinstance(rule, Forbidden):
-        if not rule.dwell:
-            return say(N_("{beyond}: never")).format(beyond=beyond)
-        allowed = [say(N_("less than {duration} in one stretch")).format(duration=say_duration(rule.dwell, speech))]
-    else:
-        forms = (
-            (N_("less than {duration} in one stretch"), rule.single),
-            (N_("less than {duration} in all"), rule.cumulative),
-        )
-        allowed = [
-            say(form).format(duration=say_duration(limit_ms, speech))
-            for form, limit_ms in forms
-            if limit_ms is not None
-        ]
-    return f"{beyond}: {', '.join(allowed)}"
-
-
-def say_duration(duration_ms: float, speech: Speech) -> str:
-    """Return a duration of milliseconds."""
-    return speech.duration(duration_ms / 60_000)
+    allowed = say_time_beyond(rule, speech)
+    return f"{beyond}: {allowed}" if allowed else say(N_("{beyond}: never")).format(beyond=beyond)
 
 
 def word_lives(profile: Profile, judgement: Judgement, speech: Speech) -> Iterator[Block]:
@@ -138,14 +121,6 @@ def _say_life(life: Life, speech: Speech) -> str:
             total = f"{', '.join(life.bands)} {say_duration(life.total, speech)}"
             return say(N_("{total}, of which at most {within}")).format(total=total, within=within) if within else total
         case ModelLife():
-            law = f"Q10 {life.q10:g}" if life.q10 is not None else f"Arrhenius {life.activation_energy_kj_mol:g} kJ/mol"
-            at = f"{say_duration(life.reference_life, speech)}, {speech.threshold(life.reference_c)}"
-            return f"{at} ({law})"
+            return say_law(life, speech)
         case ClockLife():
-            since = say(_SINCE[life.since.value])
-            return say(N_("{duration} from when it was {event}")).format(
-                duration=say_duration(life.life, speech), event=since
-            )
-
-
-_SINCE = {"collected": N_("collected"), "prepared": N_("prepared"), "first_use": N_("first used")}
+            return say_clock(life, speech)

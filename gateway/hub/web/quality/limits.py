@@ -13,6 +13,7 @@ from gateway.hub.web.drawing import LINE_PX, NEAR_C, tag
 from gateway.hub.web.scale import Axis
 from gateway.hub.web.trace import Limits, limits_of
 from gateway.language import Speech
+from gateway.language.profiles import say_allowed
 from gateway.language.speech import N_
 
 _GREEN, _BAND = "#1d6b3f", "#e3f3e8"
@@ -52,9 +53,9 @@ def say_limits(profile: Profile, speech: Speech) -> str:
     """Return a profile's name with what it allows, the limits that are too far away to be drawn as well."""
     limits = limits_of(profile)
     ends = {end for band in limits.bands for end in band}
-    said = [_say_band(low_c, high_c, speech) for low_c, high_c in limits.bands]
-    said += [_say_band(low_c, None, speech) for low_c in limits.lows if low_c not in ends]
-    said += [_say_band(None, high_c, speech) for high_c in limits.highs if high_c not in ends]
+    said = [say_allowed(low_c, high_c, speech) for low_c, high_c in limits.bands]
+    said += [say_allowed(low_c, None, speech) for low_c in limits.lows if low_c not in ends]
+    said += [say_allowed(None, high_c, speech) for high_c in limits.highs if high_c not in ends]
     said = said or [speech.gettext(N_("no limit of temperature"))]
     name = speech.gettext(N_("{name}, version {version}")).format(name=profile.title, version=profile.version)
     return f"{name}: {', '.join(said)}"
@@ -89,14 +90,6 @@ def draw_bounds(bounds: Bounds, heat: Axis, left: float, right: float, speech: S
             words = speech.threshold(one.value_c)
             where = {"x": float(right - 4), "y": y - 4, "text_anchor": "end"}
             yield tag("text", words, class_="limit-label", fill=_GREEN, font_weight=600, **where)
-
-
-def _say_band(low_c: float | None, high_c: float | None, speech: Speech) -> str:
-    low, high = ("" if end is None else speech.threshold(end) for end in (low_c, high_c))
-    if low and high:
-        return speech.gettext(N_("{low} to {high}")).format(low=low, high=high)
-    side = N_("not below {limit}") if low else N_("not above {limit}")
-    return speech.gettext(side).format(limit=low or high)
 
 
 def _ends_of_bands(limits: Limits) -> set[float]:
