@@ -78,9 +78,12 @@ def show_arrivals(
     with rooms.store.read() as connection:
         lines = list_arrivals(connection, show, chosen, verdict or None)
     kept = {} if not verdict else {"verdict": verdict.value}
+    days = {"before": chosen - timedelta(days=1), "after": chosen + timedelta(days=1)}
+    if chosen != today:
+        days["today"] = today
     ways = {
-        name: "/arrivals?" + urlencode({"show": show.value, "day": (chosen + timedelta(days=step)).isoformat(), **kept})
-        for name, step in (("before", -1), ("after", 1))
+        name: "/arrivals?" + urlencode({"show": show.value, "day": one.isoformat(), **kept})
+        for name, one in days.items()
     }
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return render(
@@ -92,6 +95,7 @@ def show_arrivals(
         limit=SHOWN_MAX if len(lines) > SHOWN_MAX else None,
         show=show,
         day=chosen,
+        title=reader.day(to_ms(datetime.combine(chosen, time(12), OSLO))),
         verdict=verdict,
         ways=ways,
         here=here,
