@@ -17,6 +17,7 @@ from gateway.demo.link import Link
 from gateway.hub.broker import EmbeddedBroker
 from gateway.mqtt import IN_FLIGHT, INBOX, Message, MqttClient, MqttSettings, Will, backoff_s
 from gateway.mqtt.reasons import describe_reason
+from tests.waiting import until
 
 TOPIC = "coldchain/v1/VAN-1/log"
 DEADLINE_S = 30
@@ -194,11 +195,6 @@ async def answering(*answers: bytes) -> AsyncIterator[str]:
         yield f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110  any condition, no event
-        await asyncio.sleep(0.005)
 
 
 CONNACK = bytes([0x20, 3, 0, 0, 0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,27 +27,14 @@ from gateway.vehicle.adoption import Adoption
 from gateway.vehicle.settings import UplinkSettings, VehicleSettings
 from gateway.vehicle.storage import Storage
 from gateway.vehicle.uplink import Uplink
-from tests.servers.mosquitto import DEFAULTS, Mosquitto, MosquittoMissingError
+from tests.servers.mosquitto import DEFAULTS, Mosquitto
 from tests.servers.workers import Worker
 from tests.vehicle.fakes import HandClock
 from tests.vehicle.samples import BOOT, T0, VAN, content
+from tests.waiting import until
 
 LIMIT_S = 120
 STRANGER = SigningKey(Ed25519PrivateKey.from_private_bytes(b"s" * 32))
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """Mosquitto as it is when nobody has configured anything but a way in."""
-    folder = tmp_path / "mosquitto"
-    folder.mkdir()
-    try:
-        mosquitto = Mosquitto(folder)
-    except MosquittoMissingError as error:
-        pytest.skip(str(error))
-    mosquitto.start(DEFAULTS)
-    yield mosquitto
-    mosquitto.stop()
 
 
 @dataclass
@@ -134,13 +121,6 @@ async def driving(site: Site, broker: Mosquitto, *, reconnect_max_s: float = 0.5
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         storage.close()
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait for what processes do; the limit only ends a test that has failed."""
-    async with asyncio.timeout(LIMIT_S):
-        while not condition():  # noqa: ASYNC110  another process has no event
-            await asyncio.sleep(0.02)
 
 
 def check_archive(site: Site, numbers: range) -> None:

@@ -22,10 +22,11 @@ from gateway.demo.trip import Trip, load_trip
 from gateway.demo.truth import read_truth
 from gateway.hub import schema
 from gateway.hub.store import Store, open_store
-from tests.faults.convoy import WAIT_S, Convoy, TooLateError, assemble, until, verify
+from tests.faults.convoy import WAIT_S, Convoy, TooLateError, assemble, verify
 from tests.faults.rounds import list_custody
-from tests.servers.mosquitto import DEFAULTS, Mosquitto, MosquittoMissingError
+from tests.servers.mosquitto import Mosquitto
 from tests.servers.postgres import TEMPLATE, Cluster, PostgresMissingError, running_cluster
+from tests.waiting import until_found
 
 SEED = 20
 RATE = 160.0
@@ -56,19 +57,6 @@ def mortal_cluster() -> Iterator[Cluster]:
             yield cluster
     except PostgresMissingError as error:
         pytest.skip(str(error))
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    folder = tmp_path / "mosquitto"
-    folder.mkdir()
-    try:
-        mosquitto = Mosquitto(folder)
-    except MosquittoMissingError as error:
-        pytest.skip(str(error))
-    mosquitto.start(DEFAULTS)
-    yield mosquitto
-    mosquitto.stop()
 
 
 @asynccontextmanager
@@ -143,7 +131,7 @@ async def complete(convoy: Convoy) -> None:
         await convoy.reception.receive(consignment.code, convoy.trip.clock.stop.isoformat())
     store = open_store(convoy.database_url)
     try:
-        await until(lambda: count(store, schema.dirty) == 0 and not unsent(store))
+        await until_found(lambda: count(store, schema.dirty) == 0 and not unsent(store))
     finally:
         store.close()
 

@@ -1,6 +1,6 @@
-import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from firmware_sim.bluez_radio import BluezRadio
 from firmware_sim.clock import DomainClock, to_ms
 from firmware_sim.firmware import Measurement
 from firmware_sim.logger import Run, SimulatedLogger
+from tests import waiting
 
 DEADLINE_S = 20.0
 DAY = Path(firmware_sim.__file__).parent / "scenarios" / "day.toml"
@@ -44,12 +45,7 @@ async def bluez(bus_address: str, settings: Settings) -> AsyncIterator[FakeBluez
 def until() -> Callable[[Callable[[], object]], object]:
     """Wait for something to become true; the limit only ends a test that has failed."""
 
-    async def wait(condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(DEADLINE_S):
-            while not condition():  # noqa: ASYNC110 - any condition, no event
-                await asyncio.sleep(0.002)
-
-    return wait
+    return partial(waiting.until, each_s=0.005)
 
 
 class Bench:

@@ -16,6 +16,7 @@ from gateway.core.errors import InputError
 from gateway.core.profiles import Kind
 from gateway.hub.app import create_app
 from gateway.hub.hand_in import desk
+from gateway.hub.hand_in.codes import count_open
 from gateway.hub.hand_in.desk import HandedIn, HandInDesk, Made, NotOpenError, Order
 from gateway.hub.hand_in.statements import Handler, Statement
 from gateway.hub.registry import Registry
@@ -137,9 +138,15 @@ def test_what_the_laboratory_has_received_is_not_undone(
         hand_ins.undo(other.code, done.secret)
 
 
-def test_expired_and_revoked_codes_are_closed(hand_ins: HandInDesk, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, other = hand_ins.make(ORDER, "kari", count=2)
+def test_expired_and_revoked_codes_are_closed(
+    store: Store, hand_ins: HandInDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other, used = hand_ins.make(ORDER, "kari", count=3)
     hand_ins.revoke(one.hand_in.number, "kari")
+    hand_ins.hand_in(used.code, state("T-0"))
+    with store.read() as connection:  # whoever is at the limit makes room by revoking
+        assert count_open(connection, other.hand_in.expires_at_ms - 1) == 1
+        assert count_open(connection, other.hand_in.expires_at_ms) == 0
     with pytest.raises(NotOpenError):
         hand_ins.hand_in(one.code, state("T-1"))
     monkeypatch.setattr(desk, "real_ms", lambda: other.hand_in.expires_at_ms)

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from firmware_sim.bluez import FakeBluez, Settings, write_shim
 from gateway.keys import SigningKey, load_or_create_key
 from gateway.vehicle.database import open_database
+from tests import waiting
 
 
 @pytest.fixture
@@ -48,9 +49,4 @@ Until = Callable[[Callable[[], object]], Awaitable[None]]
 def until() -> Until:
     """Wait for something to become true; the limit only ends a test that has failed."""
 
-    async def wait(condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(30):
-            while not condition():  # noqa: ASYNC110  any condition, no event
-                await asyncio.sleep(0.005)
-
-    return wait
+    return partial(waiting.until, each_s=0.005)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from gateway.core.messages import decode_ack, open_envelope
 from gateway.core.topics import parse_topic, topic_of
@@ -59,9 +59,3 @@ class Fleet:
             ack = decode_ack(open_envelope("ack", name, message.payload, self._hub_key.check))
             for epoch in ack.epochs:
                 self.acknowledged[name] = max(self.acknowledged[name], epoch.next_offset)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what other processes do; the test's own limit ends it."""
-    while not await asyncio.to_thread(condition):  # noqa: ASYNC110  another process has no event
-        await asyncio.sleep(0.1)

@@ -7,7 +7,7 @@ import json
 import random
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.header import decode_header, make_header
 from pathlib import Path
@@ -55,6 +55,7 @@ from tests.hub.notification.scene import (
     web_sink,
 )
 from tests.hub.vans import sqlite_only
+from tests.waiting import until_found
 
 MINUTE_MS = 60_000
 
@@ -90,12 +91,6 @@ async def running(store: Store, settings: HubSettings, clock: Time | None = None
         task.cancel()
 
 
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
-        while not await asyncio.to_thread(condition):  # noqa: ASYNC110  another thread has no event
-            await asyncio.sleep(0.02)
-
-
 def web(sink: WebSink, name: str = "WARD-3", **more: object) -> dict[str, Any]:
     return {"name": name, "language": "en", "channels": [{"id": "web", "url": sink.url, "secret": SECRET}], **more}
 
@@ -115,13 +110,13 @@ async def test_the_requester_hears_of_it_signed_and_in_words(store: Store, tmp_p
         async with running(store, settings, clock) as bell:
             await asyncio.to_thread(break_limit, store)
             bell.ring()
-            await until(lambda: sink.posted)
+            await until_found(lambda: sink.posted)
             headers, body = sink.posted[0]
             assert is_authentic(SECRET, headers, body, int(headers["webhook-timestamp"]))
             assert headers["webhook-id"] == headers["idempotency-key"] == json.loads(body)["id"]
             assert not mail.mails  # the laboratory's turn comes after ten minutes
             clock.at_ms += 10 * MINUTE_MS
-            await until(lambda: mail.mails and not _messages(store))
+            await until_found(lambda: mail.mails and not _messages(store))
         found = json.loads(body)
         assert found["title"] == "Temperature requirement broken: T-1 in C-1"
         assert "Told by the vehicle; its readings are still on their way." in found["text"]
@@ -142,11 +137,13 @@ async def test_a_channel_that_hangs_holds_up_itself_alone(store: Store, tmp_path
             for number in range(3):
                 await asyncio.to_thread(break_limit, store, number, "C-2")  # nobody knows whose it is: the laboratory
             bell.ring()
-            await until(lambda: {one.recipient for one in _messages(store)} == {"WARD-3"} and len(quick.alerts) == 3)
+            await until_found(
+                lambda: {one.recipient for one in _messages(store)} == {"WARD-3"} and len(quick.alerts) == 3
+            )
             assert not slow.posted
-            await until(lambda: any("no answer" in one.failure for one in _messages(store)))
+            await until_found(lambda: any("no answer" in one.failure for one in _messages(store)))
             slow.released.set()
-            await until(lambda: len(slow.alerts) == 3)
+            await until_found(lambda: len(slow.alerts) == 3)
 
 
 @sqlite_only
@@ -170,7 +167,7 @@ async def test_what_fails_while_the_list_is_read_is_not_sent_again_at_once(
         async with running(store, settings) as bell:
             await asyncio.to_thread(break_limit, store)
             bell.ring()
-            await until(lambda: sink.posted and not _messages(store))
+            await until_found(lambda: sink.posted and not _messages(store))
         with store.read() as connection:
             assert [one.attempts for one in read_messages(connection, MessageState.SENT, 10)] == [2]
 
@@ -191,12 +188,12 @@ async def test_what_is_acknowledged_goes_no_further_and_what_is_withdrawn_is_cal
         async with running(store, settings, clock) as bell:
             first, second = [await asyncio.to_thread(break_limit, store, number) for number in range(2)]
             bell.ring()
-            await until(lambda: len(ward.posted) == 2)
+            await until_found(lambda: len(ward.posted) == 2)
             await asyncio.to_thread(acknowledge, store, [first])
             clock.at_ms += 10 * MINUTE_MS
-            await until(lambda: lab.posted)
+            await until_found(lambda: lab.posted)
             await asyncio.to_thread(_withdraw, store, second)
-            await until(lambda: len(ward.posted) == 3 and len(lab.posted) == 2)
+            await until_found(lambda: len(ward.posted) == 3 and len(lab.posted) == 2)
     assert [told["alerts"][0]["breach"] for told in map(json.loads, (body for _, body in lab.posted))] == [second] * 2
     assert texts(ward)[2] == texts(lab)[1] == "Alert withdrawn: T-1 in C-1"
 
@@ -219,7 +216,7 @@ async def test_a_flood_becomes_a_digest(store: Store, tmp_path: Path) -> None:
             await asyncio.to_thread(break_limit, store, number)
         async with running(store, settings) as bell:
             bell.ring()
-            await until(lambda: len(sink.posted) == 3)
+            await until_found(lambda: len(sink.posted) == 3)
     kinds = [json.loads(body)["type"] for _, body in sink.posted]
     assert kinds == ["alert", "alert", "digest"]
     assert texts(sink)[2] == "Coldchain: 10 alerts"
@@ -235,7 +232,7 @@ async def test_whoever_cannot_be_reached_does_not_hold_up_the_next(store: Store,
         await asyncio.to_thread(break_limit, store)
         async with running(store, settings) as bell:
             bell.ring()
-            await until(lambda: lab.posted)  # the laboratory hears of it before its ten minutes are over
+            await until_found(lambda: lab.posted)  # the laboratory hears of it before its ten minutes are over
 
 
 @sqlite_only
@@ -248,10 +245,10 @@ async def test_what_never_arrives_is_given_up_and_said(store: Store, tmp_path: P
         await asyncio.to_thread(break_limit, store)
         async with running(store, settings, now_real_ms=lambda: real_ms[0]) as bell:
             bell.ring()
-            await until(lambda: [one for one in _messages(store) if one.attempts == 1])
+            await until_found(lambda: [one for one in _messages(store) if one.attempts == 1])
             real_ms[0] += 24 * 60 * MINUTE_MS
             bell.ring()
-            await until(lambda: [one for one in _messages(store) if one.state is MessageState.FAILED])
+            await until_found(lambda: [one for one in _messages(store) if one.state is MessageState.FAILED])
     (message,) = _messages(store)
     assert (message.failure, message.recipient) == ("answers 503", "WARD-3")
     assert SECRET not in repr(message)
