@@ -359,13 +359,15 @@ def open_epochs(connection: Connection, names: Collection[EpochName], now_ms: in
 
 def read_waiting_children(connection: Connection, parents: Collection[EpochName]) -> list[EpochName]:
     """Return the epochs whose first segment waits for a segment of one of `parents`."""
+    # Written as in the partial index: SQLite would otherwise go through all segments that there are.
+    waiting = text("NOT chained")
     rows = connection.execute(
         select(epochs.c.gateway, epochs.c.epoch)
         .join(segments, (segments.c.epoch_id == epochs.c.id) & (segments.c.position == 0))
         .where(
             tuple_(epochs.c.gateway, epochs.c.parent_epoch).in_(sorted(parents)),
             epochs.c.next_offset == 0,
-            segments.c.chained.is_(False),
+            waiting,
         )
     )
     return [(row.gateway, bytes(row.epoch)) for row in rows]
