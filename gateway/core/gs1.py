@@ -64,7 +64,7 @@ def read_mark(scanned: str) -> Mark | None:
     The codes are the element string without brackets ("00376130321109103420"), and the bare key where that alone is
     distinct (SSCC, GRAI, GIAI).
     """
-    values = _split(scanned.strip())
+    values = _split(scanned.strip().lstrip("".join(_SEPARATORS)))  # an FNC1 may come before everything
     if _SSCC in values:
         key = _checked(Scheme.SSCC, values[_SSCC], values[_SSCC])
         return Mark(Scheme.SSCC, (_SSCC + key, key))

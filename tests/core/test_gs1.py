@@ -32,6 +32,8 @@ def check_digit(digits: str) -> str:
         f"]d2400ORDER-9\x1d00{SSCC}",
         f"https://id.gs1.org/00/{SSCC}",
         f"  00{SSCC} ",
+        f"\x1d00{SSCC}",
+        f"~00{SSCC}",
     ],
 )
 def test_a_logistic_unit_is_named_by_its_sscc(scanned: str) -> None:
