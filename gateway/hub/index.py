@@ -36,10 +36,12 @@ def spans_of(content: Content) -> list[Span]:
     last: dict[str, int] = {}
     for observation in content.observations:
         logger, at_ms = observation.logger, observation.measured_at_ms
-        if at_ms < first.setdefault(logger, at_ms):
-            first[logger] = at_ms
-        if at_ms > last.setdefault(logger, at_ms):
+        if logger not in first:
+            first[logger] = last[logger] = at_ms
+        elif at_ms > last[logger]:
             last[logger] = at_ms
+        elif at_ms < first[logger]:
+            first[logger] = at_ms
     return [Span(logger, first_ms, last[logger]) for logger, first_ms in first.items()]
 
 

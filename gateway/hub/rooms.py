@@ -116,6 +116,8 @@ def _open_around(store: Store, settings: HubSettings) -> Rooms:
         enrolment = open_enrolment(settings, store, clock)
         secret = load_or_create_secret(settings.data_dir)
     archive = Archive(store)
+    # Where another process judges, and nothing is projected, nobody here asks soon for what was just stored.
+    shown = None if settings.judges_apart and not settings.influx.url else archive
     registry = Registry(store, clock.now_ms)
     configurations = make_configurations(store, clock.now_ms, settings)
     sessions, proofs = Sessions(store, secret, real_ms), Proofs(store, real_ms)
@@ -134,7 +136,7 @@ def _open_around(store: Store, settings: HubSettings) -> Rooms:
         api_tokens=ApiTokens(store, clock.now_ms, real_ms),
         proofs=proofs,
         sign_on=_open_sign_on(settings, store, clock, sessions, proofs),
-        ingest=Ingest(store, clock.now_ms, open_witness(store, settings.data_dir, clock.now_ms()), archive),
+        ingest=Ingest(store, clock.now_ms, open_witness(store, settings.data_dir, clock.now_ms()), shown),
         watch=Watch(store, archive, registry, configurations, clock),
         reviews=ReviewDesk(store, clock.now_ms),
         alerts=AlertDesk(store, clock.now_ms),
