@@ -145,7 +145,7 @@ def test_expired_and_revoked_codes_are_closed(
     hand_ins.revoke(one.hand_in.number, "kari")
     hand_ins.hand_in(used.code, state("T-0"))
     with store.read() as connection:  # whoever is at the limit makes room by revoking
-        assert count_open(connection, other.hand_in.expires_at_ms - 1) == 1
+        assert count_open(connection, one.hand_in.expires_at_ms - 1) == 1
         assert count_open(connection, other.hand_in.expires_at_ms) == 0
     with pytest.raises(NotOpenError):
         hand_ins.hand_in(one.code, state("T-1"))
