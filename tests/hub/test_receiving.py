@@ -222,9 +222,9 @@ async def test_whoever_may_not_receive_sees_no_button(rooms: Rooms, http: httpx.
 async def test_the_day_list_shows_what_is_expected_and_what_was_received(rooms: Rooms, http: httpx.AsyncClient) -> None:
     carry(rooms)
     assert "SEND-1" in (await http.get("/arrivals")).text
-    assert "Nothing matches." in (await http.get("/arrivals?show=received&day=&verdict=")).text
+    assert "Nothing was received on this day." in (await http.get("/arrivals?show=received&day=&verdict=")).text
     await receive(http, rooms, "SEND-1")
-    assert "Nothing matches." in (await http.get("/arrivals")).text
+    assert "Nothing is expected on this day." in (await http.get("/arrivals")).text
     received = words_of(await http.get("/arrivals?show=received"))
     assert "SEND-1 BOX-1 1" in received
     assert "1 Reject 1 waits for a decision" in received
