@@ -232,7 +232,7 @@ async def test_the_day_list_shows_what_is_expected_and_what_was_received(rooms: 
     assert "Nothing matches." in (await http.get("/arrivals?show=received&verdict=accept")).text
     yesterday = re.search(r'href="([^"]+)" rel="prev"', (await http.get("/arrivals?show=received")).text)
     assert yesterday is not None
-    assert "Nothing matches." in (await http.get(yesterday[1].replace("&amp;", "&"))).text
+    assert "Nothing was received on this day." in (await http.get(yesterday[1].replace("&amp;", "&"))).text
 
 
 def local(at_s: float) -> str:
