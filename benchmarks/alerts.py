@@ -44,12 +44,12 @@ from gateway.core.observations import Observation, Source  # noqa: E402  the sam
 from gateway.core.profiles import Evidence, Forbidden, Kind, Profile  # noqa: E402  the same
 from gateway.core.segments import NO_HASH, Position, SegmentHeader, seal_segment  # noqa: E402  the same
 from gateway.core.topics import LOG, topic_of  # noqa: E402  the same
-from gateway.hub import schema  # noqa: E402  the same
+from gateway.hub.database import schema  # noqa: E402  the same
+from gateway.hub.database.store import Store, open_store  # noqa: E402  the same
 from gateway.hub.notification.directory import Directory  # noqa: E402  the same
 from gateway.hub.notification.recipients import Channel, Recipient  # noqa: E402  the same
-from gateway.hub.registry import Registry  # noqa: E402  the same
+from gateway.hub.registry.registry import Registry  # noqa: E402  the same
 from gateway.hub.settings import HubSettings  # noqa: E402  the same
-from gateway.hub.store import Store, open_store  # noqa: E402  the same
 from gateway.load.vehicles import SimulatedVehicle, name_fleet  # noqa: E402  the same
 from gateway.mqtt import MqttClient, MqttSettings  # noqa: E402  the same
 from gateway.settings import load_settings  # noqa: E402  the same

@@ -37,8 +37,8 @@ from fleet.growth import Projected, Stage, grow, project  # noqa: E402  after th
 from fleet.hubs import BUCKET, Hub, Taken, measure  # noqa: E402  the same
 from fleet.losses import Fault, Kept, try_hub, try_script  # noqa: E402  the same
 
+from gateway.hub.database.store import open_existing_store  # noqa: E402  the same
 from gateway.hub.settings import InfluxSettings  # noqa: E402  the same
-from gateway.hub.store import open_existing_store  # noqa: E402  the same
 from tests.integration.influx_engine import Debian, Front, ask  # noqa: E402  the same
 from tests.servers.mosquitto import running_mosquitto  # noqa: E402  the same
 from tests.servers.postgres import PostgresMissingError, running_cluster  # noqa: E402  the same

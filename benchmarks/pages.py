@@ -34,9 +34,9 @@ sys.path.insert(0, str(ROOT))  # the hub that the tests serve
 from gateway.core.configuration import Box, Calibration, Consignment, Logger  # noqa: E402  after the path
 from gateway.hub.access.callers import Way, make_caller  # noqa: E402  the same
 from gateway.hub.access.roles import Role  # noqa: E402  the same
-from gateway.hub.archive import Archive  # noqa: E402  the same
-from gateway.hub.curves import Curves  # noqa: E402  the same
+from gateway.hub.record.archive import Archive  # noqa: E402  the same
 from gateway.hub.rooms import Rooms  # noqa: E402  the same
+from gateway.hub.views.curves import Curves  # noqa: E402  the same
 from gateway.hub.web.receiving import render_bench  # noqa: E402  the same
 from gateway.language import ENGLISH  # noqa: E402  the same
 from tests.hub.vans import Van, iso, observe  # noqa: E402  the same

@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT))  # the servers that the tests start
 from fleet.hubs import POLL_S, SAMPLE_S, Hub, count_stored, end_load, is_judged  # noqa: E402  after the path
 from fleet.processes import read_cpu_s, read_memory_mib  # noqa: E402  the same
 
-from gateway.hub.store import Store, open_existing_store  # noqa: E402  the same
+from gateway.hub.database.store import Store, open_existing_store  # noqa: E402  the same
 from tests.servers.mosquitto import running_mosquitto  # noqa: E402  the same
 from tests.servers.postgres import running_cluster  # noqa: E402  the same
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.hub.store import open_store
+from gateway.hub.database.store import open_store
 from tests.servers.postgres import TEMPLATE, Cluster, PostgresMissingError, running_cluster
 
 LONGEST = ("simulation/test_seeds", "faults/test_killed_trip", "workers/test_workers", "demo/test_demo", "faults/")

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from gateway.core.errors import InputError
 from gateway.demo.link import Link
-from gateway.hub.broker import EmbeddedBroker
+from gateway.hub.processes.broker import EmbeddedBroker
 from gateway.mqtt import IN_FLIGHT, INBOX, Message, MqttClient, MqttSettings, Will, backoff_s
 from gateway.mqtt.reasons import describe_reason
 from tests.waiting import until

@@ -16,10 +16,10 @@ from gateway.clock import ClockSettings
 from gateway.core.configuration import Box, Consignment, Logger
 from gateway.core.contents import Content
 from gateway.core.profiles import Profile
-from gateway.hub import schema
-from gateway.hub.app import create_app
-from gateway.hub.breaches import read_breaches
-from gateway.hub.ingest import Delivery
+from gateway.hub.breaches.keeping import read_breaches
+from gateway.hub.database import schema
+from gateway.hub.processes.app import create_app
+from gateway.hub.replication.ingest import Delivery
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
 from gateway.keys import load_or_create_key

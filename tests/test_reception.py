@@ -16,7 +16,7 @@ from playwright.async_api import Page, expect
 
 from gateway.core.exposure import to_ms
 from gateway.demo.company import Company
-from gateway.hub.tokens import ADMIN_TOKEN_FILE
+from gateway.hub.access.tokens import ADMIN_TOKEN_FILE
 from tests.faults.rounds import begun, until
 from tests.test_home_visit import CHROMIUM, SLOW_MS, page, scan
 

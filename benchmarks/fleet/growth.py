@@ -16,13 +16,13 @@ import click
 from sqlalchemy import insert
 
 from gateway.core.configuration import Calibration, Logger
-from gateway.hub import schema
-from gateway.hub.archive import Archive
-from gateway.hub.ingest import Delivery, Ingest
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store, open_store
 from gateway.hub.projection.projector import Projector, project_all
 from gateway.hub.projection.writing import InfluxWriter
+from gateway.hub.record.archive import Archive
+from gateway.hub.replication.ingest import Delivery, Ingest
 from gateway.hub.settings import InfluxSettings
-from gateway.hub.store import Store, open_store
 from gateway.load.vehicles import Shape, SimulatedVehicle, name_fleet, seal_logs
 
 SHAPE = Shape(loggers=10, readings=5, interval_s=30)

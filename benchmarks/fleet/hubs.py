@@ -15,9 +15,9 @@ import click
 from fleet.processes import read_cpu_s, read_memory_mib
 from sqlalchemy import func, select
 
-from gateway.hub import schema
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store
 from gateway.hub.projection.portions import count_waiting
-from gateway.hub.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 POLL_S = 0.05

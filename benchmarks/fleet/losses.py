@@ -17,7 +17,7 @@ import paho.mqtt.client as mqtt
 from fleet.growth import SHAPE, START_MS
 from fleet.hubs import BUCKET, Hub, count_stored, end_load, is_projected, wait_for
 
-from gateway.hub.store import open_existing_store
+from gateway.hub.database.store import open_existing_store
 from tests.integration.influx_engine import Debian, Front, ask
 
 SCRIPT = Path(__file__).resolve().parents[1] / "rivals" / "influx_batching.py"

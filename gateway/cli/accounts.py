@@ -211,7 +211,7 @@ def revoke_token(context: click.Context, number: int, path: Path | None) -> None
 def _open_accounts(context: click.Context, path: Path | None) -> Iterator[tuple[Accounts, HubSettings]]:
     # Only a command that opens the store pays for loading it.
     from gateway.hub.access.accounts import Accounts  # noqa: PLC0415
-    from gateway.hub.store import open_store  # noqa: PLC0415
+    from gateway.hub.database.store import open_store  # noqa: PLC0415
 
     settings = _load(context, path)
     with closing(open_store(settings.database_url)) as store:

@@ -13,10 +13,10 @@ import click
 from gateway.cli.progress import show_progress
 from gateway.clock import open_clock
 from gateway.core.errors import InputError
-from gateway.hub.exports import export_log
-from gateway.hub.hub_key import load_hub_key
+from gateway.hub.database.store import Store, open_existing_store
+from gateway.hub.proof.exports import export_log
+from gateway.hub.proof.hub_key import load_hub_key
 from gateway.hub.settings import HubSettings
-from gateway.hub.store import Store, open_existing_store
 from gateway.hub.tabular.exporting import export_readings, replacing
 from gateway.hub.tabular.forms import Form
 from gateway.hub.tabular.selection import Selection

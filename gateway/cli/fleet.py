@@ -22,8 +22,8 @@ from gateway.cli.progress import show_progress
 from gateway.client import AsyncHubClient
 from gateway.core.errors import InputError
 from gateway.core.exposure import to_ms
+from gateway.hub.access.tokens import ADMIN_TOKEN_FILE
 from gateway.hub.settings import HubSettings
-from gateway.hub.tokens import ADMIN_TOKEN_FILE
 from gateway.load.registration import Load, now_rounded, register_fleet
 from gateway.load.sending import FleetSender, Outcome
 from gateway.load.vehicles import Shape, SimulatedVehicle, name_fleet, seal_logs

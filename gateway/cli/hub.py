@@ -65,7 +65,7 @@ def run(context: click.Context, path: Path | None) -> None:
     Prints one line, READY {"http": …, "broker": …}, when everything serves; the log goes to standard error. The
     administrator's token stands in data_dir/admin.token.
     """
-    from gateway.hub.hub import run_hub  # noqa: PLC0415  only a command that needs it pays for loading it
+    from gateway.hub.processes.hub import run_hub  # noqa: PLC0415  only a command that needs it pays for loading it
 
     settings = load_settings(HubSettings, path or context.obj)
     _run(lambda stop: run_hub(settings, stop, _announce))
@@ -87,7 +87,7 @@ def ingest(context: click.Context, path: Path | None, name: str) -> None:
     the hub's keys in data_dir: on another machine, copy hub.key there first. `coldchain hub watch` judges, and
     `coldchain hub serve` has API and pages.
     """
-    from gateway.hub.workers import run_ingest  # noqa: PLC0415  the same
+    from gateway.hub.processes.workers import run_ingest  # noqa: PLC0415  the same
 
     settings = load_settings(HubSettings, path or context.obj)
     _run(lambda stop: run_ingest(settings, name, stop, _announce))
@@ -98,7 +98,7 @@ def ingest(context: click.Context, path: Path | None, name: str) -> None:
 @click.pass_context
 def watch(context: click.Context, path: Path | None) -> None:
     """Judge and alert, beside other such workers; one of them also writes to InfluxDB, if the settings name one."""
-    from gateway.hub.workers import run_watch  # noqa: PLC0415  the same
+    from gateway.hub.processes.workers import run_watch  # noqa: PLC0415  the same
 
     settings = load_settings(HubSettings, path or context.obj)
     _run(lambda stop: run_watch(settings, stop, _announce))
@@ -109,7 +109,7 @@ def watch(context: click.Context, path: Path | None) -> None:
 @click.pass_context
 def serve(context: click.Context, path: Path | None) -> None:
     """Serve API and pages alone, beside other such servers. They share hub.secret and admin.token in data_dir."""
-    from gateway.hub.workers import run_pages  # noqa: PLC0415  the same
+    from gateway.hub.processes.workers import run_pages  # noqa: PLC0415  the same
 
     settings = load_settings(HubSettings, path or context.obj)
     _run(lambda stop: run_pages(settings, stop, _announce))
@@ -126,8 +126,8 @@ def enrol(context: click.Context, gateway: str, path: Path | None) -> None:
     hub may be running meanwhile.
     """
     # Only a command that opens the store pays for loading it.
+    from gateway.hub.database.store import open_store  # noqa: PLC0415
     from gateway.hub.rooms import open_enrolment  # noqa: PLC0415
-    from gateway.hub.store import open_store  # noqa: PLC0415
 
     settings = load_settings(HubSettings, path or context.obj)
     with closing(open_store(settings.database_url)) as store:
@@ -145,7 +145,7 @@ def restored(context: click.Context, path: Path | None, reason: str) -> None:
     Gateways then send again what they still store. A hub whose data_dir was not restored with the database notices by
     itself; run this when everything came from the backup. The hub may be running meanwhile.
     """
-    from gateway.hub.generations import WITNESS, Witness, begin_generation  # noqa: PLC0415  the same
+    from gateway.hub.replication.generations import WITNESS, Witness, begin_generation  # noqa: PLC0415  the same
 
     settings = load_settings(HubSettings, path or context.obj)
     with open_existing(settings) as store:
@@ -186,10 +186,10 @@ def project(context: click.Context, path: Path | None, *, rebuild: bool) -> None
     --rebuild is for a lost or damaged InfluxDB, and after a logger's calibration was corrected. It may be stopped and
     run again without --rebuild: it goes on where it was. The hub may be running meanwhile.
     """
-    from gateway.hub.archive import Archive  # noqa: PLC0415  the same
     from gateway.hub.projection.projector import Projector, project_all, restart  # noqa: PLC0415  the same
     from gateway.hub.projection.setup import SetupError, remove_points  # noqa: PLC0415  the same
     from gateway.hub.projection.writing import InfluxError, InfluxWriter  # noqa: PLC0415  the same
+    from gateway.hub.record.archive import Archive  # noqa: PLC0415  the same
 
     settings = _require_influx(load_settings(HubSettings, path or context.obj))
     clock = open_clock(settings.clock)
@@ -229,11 +229,11 @@ def recompute(
     Example:
       coldchain hub recompute --profile potassium --since 2026-03-01 --dry-run --settings hub.toml
     """  # noqa: D301  \b is click's mark for "keep these lines", not an escape
-    from gateway.hub.archive import Archive  # noqa: PLC0415  the same
-    from gateway.hub.configurations import make_configurations  # noqa: PLC0415  the same
-    from gateway.hub.recomputation import count_waiting, find_judged_by, mark_for_recomputation  # noqa: PLC0415  the same
-    from gateway.hub.registry import Registry  # noqa: PLC0415  the same
-    from gateway.hub.watch import Watch  # noqa: PLC0415  the same
+    from gateway.hub.judgement.recomputation import count_waiting, find_judged_by, mark_for_recomputation  # noqa: PLC0415  the same
+    from gateway.hub.judgement.watch import Watch  # noqa: PLC0415  the same
+    from gateway.hub.record.archive import Archive  # noqa: PLC0415  the same
+    from gateway.hub.registry.configurations import make_configurations  # noqa: PLC0415  the same
+    from gateway.hub.registry.registry import Registry  # noqa: PLC0415  the same
 
     settings = load_settings(HubSettings, path or context.obj)
     clock = open_clock(settings.clock)

@@ -11,12 +11,12 @@ import click
 
 from gateway.cli.settings_file import SETTINGS, open_existing
 from gateway.clock import open_clock
-from gateway.hub.hub_key import load_hub_key
+from gateway.hub.proof.hub_key import load_hub_key
 from gateway.hub.settings import HubSettings
 from gateway.settings import load_settings
 
 if TYPE_CHECKING:
-    from gateway.hub.departures import Departure
+    from gateway.hub.upkeep.departures import Departure
 
 LISTED = 30
 """Days that are listed."""
@@ -39,7 +39,7 @@ def heads(context: click.Context, path: Path | None, *, now: bool, _list: bool) 
       [heads] folder, webhook, webhook_token, timestamp_url
       [heads.mail] host, port, security, username, password, ca_file, sender, to
     """  # noqa: D301  \b is click's mark for "keep these lines", not an escape
-    from gateway.hub.departures import Departures  # noqa: PLC0415  the same
+    from gateway.hub.upkeep.departures import Departures  # noqa: PLC0415  the same
 
     settings = load_settings(HubSettings, path or context.obj)
     with open_existing(settings) as store:
@@ -87,7 +87,7 @@ def revoke(context: click.Context, gateway: str, path: Path | None, reason: str,
     From now on what they sign is quarantined and alerted, and their tokens are refused. What the hub holds already
     stays. The vehicle goes on with `coldchain vehicle rotate-key --enrol CODE`. The hub may be running meanwhile.
     """
-    from gateway.hub.gateway_keys import revoke_keys  # noqa: PLC0415  the same
+    from gateway.hub.replication.gateway_keys import revoke_keys  # noqa: PLC0415  the same
 
     settings = load_settings(HubSettings, path or context.obj)
     with open_existing(settings) as store, store.write() as connection:
@@ -104,7 +104,7 @@ def keys(context: click.Context, gateway: str | None, path: Path | None) -> None
     """List the keys of all gateways, or of GATEWAY, and what became of each."""
     from sqlalchemy import select  # noqa: PLC0415  the same
 
-    from gateway.hub.schema import gateway_keys  # noqa: PLC0415  the same
+    from gateway.hub.database.schema import gateway_keys  # noqa: PLC0415  the same
     from gateway.hub.times import to_datetime  # noqa: PLC0415  the same
 
     wanted = select(gateway_keys).order_by(gateway_keys.c.gateway, gateway_keys.c.enrolled_at_ms)
@@ -129,8 +129,8 @@ def rotate_key(context: click.Context, path: Path | None, reason: str) -> None:
     Of a hub of several machines, copy hub.key and hub.changes to each before they start again. A key that may be in
     other hands is not made harmless thereby for a vehicle that has not heard of the new one yet.
     """
-    from gateway.hub.audit import Act, record_act  # noqa: PLC0415  the same
-    from gateway.hub.hub_key import rotate_hub_key  # noqa: PLC0415  the same
+    from gateway.hub.audit.acts import Act, record_act  # noqa: PLC0415  the same
+    from gateway.hub.proof.hub_key import rotate_hub_key  # noqa: PLC0415  the same
 
     settings = load_settings(HubSettings, path or context.obj)
     with open_existing(settings) as store, store.write() as connection:

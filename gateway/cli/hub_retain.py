@@ -9,7 +9,7 @@ import click
 from gateway.cli.progress import show_progress
 from gateway.cli.settings_file import SETTINGS, open_existing
 from gateway.clock import open_clock
-from gateway.hub.hub_key import load_hub_key
+from gateway.hub.proof.hub_key import load_hub_key
 from gateway.hub.settings import HubSettings
 from gateway.settings import load_settings
 
@@ -29,7 +29,7 @@ def retain(context: click.Context, path: Path | None, *, dry_run: bool) -> None:
       [retention] readings_days, imported_days, cases_days, audit_days, custody_days, stops_days, inbox_days,
                   messages_days, access_days, quarantine_days; 0: for ever
     """  # noqa: D301  \b is click's mark for "keep these lines", not an escape
-    from gateway.hub.retention import Kept, Retention  # noqa: PLC0415  only a command that needs it pays for loading it
+    from gateway.hub.upkeep.retention import Kept, Retention  # noqa: PLC0415  only a command that needs it pays for loading it
 
     settings = load_settings(HubSettings, path or context.obj)
     with open_existing(settings) as store, show_progress("found" if dry_run else "removed") as progress:

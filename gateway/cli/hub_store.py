@@ -34,9 +34,9 @@ def migrate_store(context: click.Context, path: Path | None, target: str, *, dry
     Example:
       coldchain hub migrate-store --to postgresql+psycopg://coldchain@db/coldchain --settings hub.toml
     """  # noqa: D301  \b is click's mark for "keep these lines", not an escape
-    from gateway.hub.relocation import move_store, plan_move  # noqa: PLC0415  only what needs it pays for loading it
-    from gateway.hub.store import open_existing_store  # noqa: PLC0415  the same
-    from gateway.hub.verification import verify_store  # noqa: PLC0415  the same
+    from gateway.hub.database.store import open_existing_store  # noqa: PLC0415  the same
+    from gateway.hub.proof.verification import verify_store  # noqa: PLC0415  the same
+    from gateway.hub.upkeep.relocation import move_store, plan_move  # noqa: PLC0415  only what needs it pays for loading it
 
     settings = load_settings(HubSettings, path or context.obj)
     if dry_run:

@@ -11,9 +11,9 @@ import click
 from gateway.cli.progress import show_progress
 from gateway.clock import open_clock
 from gateway.core.errors import InputError
-from gateway.hub.importing import KEPT_BYTES_MAX, File, Importer
+from gateway.hub.database.store import open_existing_store
+from gateway.hub.replication.importing import KEPT_BYTES_MAX, File, Importer
 from gateway.hub.settings import HubSettings
-from gateway.hub.store import open_existing_store
 from gateway.importers.delimited import Mapping, Unit
 from gateway.importers.files import open_recording
 from gateway.importers.local_time import LocalClock, parse_zone

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from gateway.cli.registrar import Place, with_place
 from gateway.core.upkeep import Need
-from gateway.hub.fleet import LoggerState
+from gateway.hub.views.fleet import LoggerState
 from gateway.vehicle.loggers.families import FAMILIES
 from gateway.vehicle.loggers.memories import MEMORIES
 

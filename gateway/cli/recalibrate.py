@@ -13,10 +13,10 @@ from gateway.clock import open_clock
 from gateway.core.configuration import Calibration
 from gateway.core.errors import InputError
 from gateway.core.exposure import to_ms
-from gateway.hub.configurations import make_configurations
-from gateway.hub.recalibrations import find_changes, find_riders
+from gateway.hub.database.store import open_existing_store
+from gateway.hub.registry.configurations import make_configurations
 from gateway.hub.settings import HubSettings
-from gateway.hub.store import open_existing_store
+from gateway.hub.views.recalibrations import find_changes, find_riders
 from gateway.settings import load_settings
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

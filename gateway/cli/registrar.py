@@ -31,11 +31,11 @@ from gateway.core.assignments import Swap
 from gateway.core.batches import SetUp, SetUpDone
 from gateway.core.configuration import Box, Logger
 from gateway.core.errors import InputError
-from gateway.hub.archive import Archive
-from gateway.hub.fleet import Fleet, LoggerState
-from gateway.hub.registry import Registry
+from gateway.hub.database.store import open_existing_store
+from gateway.hub.record.archive import Archive
+from gateway.hub.registry.registry import Registry
 from gateway.hub.settings import HubSettings
-from gateway.hub.store import open_existing_store
+from gateway.hub.views.fleet import Fleet, LoggerState
 from gateway.settings import load_settings
 
 TIMEOUT_S = 30.0

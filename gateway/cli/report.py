@@ -10,14 +10,14 @@ import click
 
 from gateway.clock import open_clock
 from gateway.core.errors import InputError
-from gateway.hub.archive import Archive
-from gateway.hub.configurations import make_configurations
-from gateway.hub.hub_key import load_hub_key
+from gateway.hub.breaches.lifecycle import NotNowError
+from gateway.hub.database.store import open_existing_store
+from gateway.hub.proof.hub_key import load_hub_key
+from gateway.hub.record.archive import Archive
+from gateway.hub.registry.configurations import make_configurations
 from gateway.hub.reports.gathering import Sources
 from gateway.hub.reports.issuing import ReportForm, issue
-from gateway.hub.review.lifecycle import NotNowError
 from gateway.hub.settings import HubSettings
-from gateway.hub.store import open_existing_store
 from gateway.hub.tabular.exporting import replacing
 from gateway.language import Language
 from gateway.settings import load_settings

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from gateway.hub.database.store import Store
     from gateway.hub.settings import HubSettings
-    from gateway.hub.store import Store
 
 
 def settings_option(file: str) -> Callable[[Any], Any]:
@@ -31,7 +31,7 @@ SETTINGS = settings_option("TOML file")
 @contextmanager
 def open_existing(settings: HubSettings) -> Iterator[Store]:
     """Open the hub's database for one command."""
-    from gateway.hub.store import open_existing_store  # noqa: PLC0415  only a command that needs it pays for loading it
+    from gateway.hub.database.store import open_existing_store  # noqa: PLC0415  only a command that needs it pays for loading it
 
     store = open_existing_store(settings.database_url)
     try:

@@ -11,13 +11,13 @@ from gateway.cli.progress import show_progress
 from gateway.core.errors import InputError
 from gateway.core.segments import Check
 from gateway.core.verification import Finding
-from gateway.hub.exports import verify_export
+from gateway.hub.database.store import open_existing_store
+from gateway.hub.proof.exports import verify_export
+from gateway.hub.proof.statements import Kept, read_kept
+from gateway.hub.proof.timestamps import read_roots
+from gateway.hub.proof.verification import Report, verify_consignment, verify_store
 from gateway.hub.reports.proof import is_report, verify_report
 from gateway.hub.settings import HubSettings
-from gateway.hub.statements import Kept, read_kept
-from gateway.hub.store import open_existing_store
-from gateway.hub.timestamps import read_roots
-from gateway.hub.verification import Report, verify_consignment, verify_store
 from gateway.keys import PinnedKey, check_any
 from gateway.settings import load_settings
 

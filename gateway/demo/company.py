@@ -18,7 +18,7 @@ from gateway.demo.processes import Child
 from gateway.demo.reception import Reception
 from gateway.demo.timing import Timing
 from gateway.demo.trip import Trip
-from gateway.hub.tokens import ADMIN_TOKEN_FILE
+from gateway.hub.access.tokens import ADMIN_TOKEN_FILE
 from gateway.vehicle.storage import DATABASE
 
 RECONNECT_MAX_S = 1.0

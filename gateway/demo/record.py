@@ -12,8 +12,8 @@ from gateway.core.errors import InputError, SegmentError
 from gateway.core.observations import Observation
 from gateway.core.segments import Position, parse_segment
 from gateway.demo.reckoning import Place
-from gateway.hub.archive import Archive
-from gateway.hub.store import open_store
+from gateway.hub.database.store import open_store
+from gateway.hub.record.archive import Archive
 
 ALWAYS_MS = 1 << 62
 

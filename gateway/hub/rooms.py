@@ -22,27 +22,27 @@ from gateway.hub.access.proofs import Proofs
 from gateway.hub.access.provider import Provider
 from gateway.hub.access.sessions import Sessions
 from gateway.hub.access.sign_on import BACK_PATH, SignOn
-from gateway.hub.archive import Archive
-from gateway.hub.configurations import Configurations, make_configurations
-from gateway.hub.curves import Curves
-from gateway.hub.enrolment import Enrolment
-from gateway.hub.events import Bell
-from gateway.hub.fleet import Fleet
-from gateway.hub.generations import open_witness
+from gateway.hub.access.tokens import hash_secret, load_or_create_admin_token, load_or_create_secret
+from gateway.hub.database.store import Store, open_store
 from gateway.hub.hand_in.desk import HandInDesk
-from gateway.hub.hub_key import load_hub_key
-from gateway.hub.ingest import Ingest
-from gateway.hub.registry import Registry
+from gateway.hub.judgement.watch import Watch
+from gateway.hub.proof.hub_key import load_hub_key
+from gateway.hub.record.archive import Archive
+from gateway.hub.registry.configurations import Configurations, make_configurations
+from gateway.hub.registry.enrolment import Enrolment
+from gateway.hub.registry.registry import Registry
+from gateway.hub.replication.generations import open_witness
+from gateway.hub.replication.ingest import Ingest
 from gateway.hub.review.alerts import AlertDesk
 from gateway.hub.review.choices import Choices
 from gateway.hub.review.decisions import Decisions
 from gateway.hub.review.desk import ReviewDesk
 from gateway.hub.review.losses import Losses
 from gateway.hub.settings import HubSettings
-from gateway.hub.store import Store, open_store
+from gateway.hub.signals.events import Bell
 from gateway.hub.times import real_ms
-from gateway.hub.tokens import hash_secret, load_or_create_admin_token, load_or_create_secret
-from gateway.hub.watch import Watch
+from gateway.hub.views.curves import Curves
+from gateway.hub.views.fleet import Fleet
 from gateway.keys import SigningKey
 
 

@@ -19,11 +19,11 @@ from sqlalchemy import select
 from gateway.cli import main, registrar
 from gateway.cli.loggers import age_of
 from gateway.cli.registrar import HubRegistrar, Place, Registrar
-from gateway.hub import schema
-from gateway.hub.app import create_app
+from gateway.hub.database import schema
+from gateway.hub.database.store import open_existing_store, open_store
+from gateway.hub.processes.app import create_app
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
-from gateway.hub.store import open_existing_store, open_store
 
 T = TypeVar("T")
 OLD, NEW = "C0:FF:EE:00:00:01", "C0:FF:EE:00:00:02"

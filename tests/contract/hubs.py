@@ -14,9 +14,9 @@ from gateway.core.assignments import Swap
 from gateway.core.configuration import Box, Consignment, Logger
 from gateway.hub.access.roles import Role, rights_of
 from gateway.hub.api.vocabulary import BY_MODEL
-from gateway.hub.breaches import flag
+from gateway.hub.breaches.keeping import flag
+from gateway.hub.processes.serving import describe_address, listen, make_server
 from gateway.hub.rooms import Rooms, open_rooms
-from gateway.hub.serving import describe_address, listen, make_server
 from gateway.hub.settings import HttpSettings, HubSettings
 from tests.hub.review.reviewing import Ward
 from tests.hub.samples import NOW_MS, breach, flagged

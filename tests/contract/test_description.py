@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from gateway.hub.api.description import each_operation, implied_problems
 from gateway.hub.api.problems import MEDIA_TYPE
-from gateway.hub.app import create_app
+from gateway.hub.processes.app import create_app
 from gateway.hub.rooms import open_rooms
 from gateway.hub.settings import HubSettings
 

@@ -15,8 +15,8 @@ from sqlalchemy import func, select
 
 from gateway.core.flags import breach_key
 from gateway.core.verdicts import BreachKind
-from gateway.hub import schema
 from gateway.hub.api import breaches as flagging
+from gateway.hub.database import schema
 from tests.contract.hubs import Hub, running_hub
 
 CASES = int(os.environ.get("CONTRACT_CASES", "0")) or 60

@@ -14,7 +14,7 @@ import pytest
 from gateway.hub.access import passwords
 from gateway.hub.api.limits import BODY_BYTES_MAX
 from gateway.hub.api.strictness import DEPTH_MAX
-from gateway.hub.audit import Act, record_act
+from gateway.hub.audit.acts import Act, record_act
 from tests.contract.hubs import PASSWORD, Hub, running_hub
 
 PROBLEM = "application/problem+json"

@@ -12,9 +12,9 @@ from gateway.core.errors import InputError
 from gateway.core.observations import Observation, Source
 from gateway.demo.reckoning import Place
 from gateway.demo.record import read_archived, read_sealed
-from gateway.hub.enrolment import Enrolment
-from gateway.hub.ingest import Delivery, Ingest
-from gateway.hub.store import open_store
+from gateway.hub.database.store import open_store
+from gateway.hub.registry.enrolment import Enrolment
+from gateway.hub.replication.ingest import Delivery, Ingest
 from gateway.keys import load_or_create_key
 from gateway.vehicle.database import open_database
 from gateway.vehicle.outbox import Outbox

@@ -17,8 +17,8 @@ from gateway.demo.record import read_archived, read_sealed
 from gateway.demo.timing import Timing
 from gateway.demo.trip import Trip, load_trip
 from gateway.demo.truth import read_truth
-from gateway.hub.store import open_store
-from gateway.hub.verification import verify_store
+from gateway.hub.database.store import open_store
+from gateway.hub.proof.verification import verify_store
 
 ROUND = Path(__file__).with_name("round.toml")
 LEADS_S = (12.0, 40.0, 120.0)

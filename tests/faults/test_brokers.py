@@ -16,10 +16,10 @@ from sqlalchemy import select
 from gateway.core.configuration import Configuration
 from gateway.core.messages import ENVELOPE_BYTES_MAX, sign_envelope
 from gateway.core.topics import CONFIG, LOG, topic_of
-from gateway.hub import schema
+from gateway.hub.database import schema
+from gateway.hub.proof.verification import verify_store
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
-from gateway.hub.verification import verify_store
 from gateway.keys import SigningKey, VerifyKey, load_or_create_key
 from gateway.mqtt import MqttClient, MqttSettings, backoff_s
 from gateway.settings import load_settings

@@ -20,8 +20,8 @@ from gateway.demo.record import read_archived, read_sealed
 from gateway.demo.stage import default_scenario
 from gateway.demo.trip import Trip, load_trip
 from gateway.demo.truth import read_truth
-from gateway.hub import schema
-from gateway.hub.store import Store, open_store
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store, open_store
 from tests.faults.convoy import WAIT_S, Convoy, TooLateError, assemble, verify
 from tests.faults.rounds import list_custody
 from tests.servers.mosquitto import Mosquitto

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
-from gateway.hub import schema
-from gateway.hub.store import Store, open_store
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store, open_store
 from tests.hub.vans import START_MS, Enrol, Van
 
 

@@ -17,7 +17,7 @@ from gateway.hub.access import passwords
 from gateway.hub.access.roles import Right, Role, rights_of
 from gateway.hub.api.access import Requirement, caller_of, gateway_of
 from gateway.hub.api.rates import Rates
-from gateway.hub.app import create_app
+from gateway.hub.processes.app import create_app
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
 from gateway.hub.web.paths import to_own_path

@@ -9,8 +9,8 @@ from gateway.hub.access.accounts import FAILURES_FREE, REST_FIRST_MS, REST_MAX_M
 from gateway.hub.access.api_tokens import DAY_MS, ApiTokens
 from gateway.hub.access.roles import EXPLAINED, RIGHTS, Right, Role, rights_of, roles_with
 from gateway.hub.access.sessions import IDLE_MS, LONGEST_MS, SESSIONS_MAX, Sessions
-from gateway.hub.schema import audit, sessions, users
-from gateway.hub.store import Store
+from gateway.hub.database.schema import audit, sessions, users
+from gateway.hub.database.store import Store
 from tests.hub.vans import sqlite_only
 
 PASSWORD = "ni rolige elger"

@@ -11,10 +11,10 @@ from sqlalchemy import select
 
 from gateway.core.flags import FLAG_BYTES_MAX
 from gateway.core.records import Stop
-from gateway.hub import schema
 from gateway.hub.access.roles import Right, Role
 from gateway.hub.api.live import stream_events
-from gateway.hub.app import create_app
+from gateway.hub.database import schema
+from gateway.hub.processes.app import create_app
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
 from tests.hub.samples import breach, flagged

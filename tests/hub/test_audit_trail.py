@@ -7,9 +7,9 @@ import io
 
 import pytest
 
-from gateway.hub.audit import Act, record_act
-from gateway.hub.audit_trail import Entry, Wanted, read_entries, write_csv
-from gateway.hub.store import Store
+from gateway.hub.audit.acts import Act, record_act
+from gateway.hub.audit.trail import Entry, Wanted, read_entries, write_csv
+from gateway.hub.database.store import Store
 
 MOMENTS_MS = (1000, 2000, 3000)
 

@@ -13,14 +13,14 @@ from gateway.client import calls
 from gateway.core.batches import ConsignmentBatch, Outcome, SetUp
 from gateway.core.configuration import Assignment, Box, BoxState, Carriage, Consignment, Examination, Item, Logger
 from gateway.core.profiles import Kind
-from gateway.hub import schema
-from gateway.hub.app import create_app
-from gateway.hub.audit_trail import Wanted, check_chain, read_entries
-from gateway.hub.faults import FaultsError
-from gateway.hub.registry import Registry
+from gateway.hub.audit.trail import Wanted, check_chain, read_entries
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store
+from gateway.hub.processes.app import create_app
+from gateway.hub.registry.faults import FaultsError
+from gateway.hub.registry.registry import Registry
 from gateway.hub.rooms import open_rooms
 from gateway.hub.settings import HubSettings
-from gateway.hub.store import Store
 from tests.hub.test_api import IDENTITY_NUMBER
 from tests.hub.vans import START_MS, iso
 

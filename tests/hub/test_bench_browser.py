@@ -12,7 +12,7 @@ import uvicorn
 from playwright.async_api import Page, async_playwright, expect
 
 from gateway.core.configuration import Box, Calibration, Consignment, Logger
-from gateway.hub.app import create_app
+from gateway.hub.processes.app import create_app
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
 from tests.hub.vans import LOGGER, Van, iso, observe

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import Connection, select
 
 from gateway.core.verdicts import Breach, BreachKind
-from gateway.hub import schema
-from gateway.hub.breaches import BreachState, StoredBreach, flag, read_breaches, read_covered, reconcile
-from gateway.hub.ingest import Ingest
-from gateway.hub.store import Store
+from gateway.hub.breaches.keeping import BreachState, StoredBreach, flag, read_breaches, read_covered, reconcile
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store
+from gateway.hub.replication.ingest import Ingest
 from tests.hub.samples import MINUTE_MS, NOW_MS, breach, flagged, judgement
 from tests.hub.vans import START_MS, Van, observe
 

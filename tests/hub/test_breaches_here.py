@@ -11,16 +11,16 @@ import httpx
 import pytest
 from sqlalchemy import insert, update
 
-from gateway.hub import schema
 from gateway.hub.access import passwords
 from gateway.hub.access.roles import Role
-from gateway.hub.alerts import AlertKind, raise_alert
-from gateway.hub.app import create_app
+from gateway.hub.breaches.lifecycle import ReviewState
+from gateway.hub.database import schema
+from gateway.hub.processes.app import create_app
 from gateway.hub.review.alerts import read_alerts
 from gateway.hub.review.decisions import Course, NewDecision
-from gateway.hub.review.lifecycle import ReviewState
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
+from gateway.hub.signals.alerts import AlertKind, raise_alert
 from gateway.hub.web import breaches_here
 from tests.hub.review.reviewing import DOCTOR, QUALITY, Ward
 from tests.hub.review.test_review_pages import CLOCK, PASSWORD, Browser, words_of

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.hub.broker import BrokerError, EmbeddedBroker
+from gateway.hub.processes.broker import BrokerError, EmbeddedBroker
 
 
 async def test_listens_on_loopback_on_a_free_port(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ async def test_is_started_again_on_its_port_when_it_ends_by_itself(tmp_path: Pat
 _PARENT = """
 import asyncio, sys
 from pathlib import Path
-from gateway.hub.broker import EmbeddedBroker
+from gateway.hub.processes.broker import EmbeddedBroker
 async def main():
     async with EmbeddedBroker(Path(sys.argv[1])) as broker:
         print(broker.pid, flush=True)

@@ -12,17 +12,17 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import OperationalError
 
 from gateway.core.configuration import Box
-from gateway.hub import schema
-from gateway.hub.archive import Archive
-from gateway.hub.breaches import flag
-from gateway.hub.configurations import Configurations
-from gateway.hub.dirty import mark_consignments, read_marks
-from gateway.hub.enrolment import Enrolment
-from gateway.hub.events import read_events, tell
-from gateway.hub.ingest import Ingest
-from gateway.hub.registry import Registry
-from gateway.hub.store import Store, open_store
-from gateway.hub.verification import verify_store
+from gateway.hub.breaches.keeping import flag
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store, open_store
+from gateway.hub.proof.verification import verify_store
+from gateway.hub.record.archive import Archive
+from gateway.hub.registry.configurations import Configurations
+from gateway.hub.registry.enrolment import Enrolment
+from gateway.hub.registry.registry import Registry
+from gateway.hub.replication.ingest import Ingest
+from gateway.hub.signals.dirty import mark_consignments, read_marks
+from gateway.hub.signals.events import read_events, tell
 from tests.hub.samples import breach, flagged
 from tests.hub.vans import START_MS, Enrol, Van, observe
 from tests.servers.postgres import Cluster

@@ -12,16 +12,16 @@ from sqlalchemy import delete
 from gateway.core.configuration import Calibration, Carriage, Logger
 from gateway.core.observations import Observation, Source
 from gateway.core.records import ClockCorrection
-from gateway.hub import curves as module
-from gateway.hub.archive import Archive
-from gateway.hub.curves import Curve, Curves, to_curve
-from gateway.hub.ingest import Ingest
-from gateway.hub.redating import Redating
-from gateway.hub.schema import logger_hours
-from gateway.hub.store import Store
-from gateway.hub.trips import read_trips
-from gateway.hub.web.drawing import draw_trace
-from gateway.hub.web.trace import plan_trace
+from gateway.hub.database.schema import logger_hours
+from gateway.hub.database.store import Store
+from gateway.hub.judgement.redating import Redating
+from gateway.hub.record.archive import Archive
+from gateway.hub.replication.ingest import Ingest
+from gateway.hub.traces.drawing import draw_trace
+from gateway.hub.traces.trace import plan_trace
+from gateway.hub.views import curves as module
+from gateway.hub.views.curves import Curve, Curves, to_curve
+from gateway.hub.views.trips import read_trips
 from gateway.language import ENGLISH
 from tests.hub.vans import LOGGER, START_MS, Enrol, Van, iso, observe, sqlite_only
 

@@ -10,11 +10,11 @@ from sqlalchemy import select
 
 from gateway.core.configuration import Box, CodeRule, Consignment
 from gateway.core.records import AnyRecord, CustodyEvent, Registration, Withdrawal
-from gateway.hub import schema
-from gateway.hub.configurations import Configurations
-from gateway.hub.ingest import Ingest
-from gateway.hub.registry import Registry
-from gateway.hub.store import Store
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store
+from gateway.hub.registry.configurations import Configurations
+from gateway.hub.registry.registry import Registry
+from gateway.hub.replication.ingest import Ingest
 from tests.hub.vans import START_MS, Van, sqlite_only
 
 NOW_MS = START_MS + 3_600_000

@@ -11,11 +11,11 @@ from sqlalchemy.exc import OperationalError
 
 from gateway.core.configuration import Box, Configuration
 from gateway.core.messages import decode_ack, open_envelope
-from gateway.hub import exchange as module
-from gateway.hub import patience
-from gateway.hub.authenticity import Delivery
-from gateway.hub.exchange import Exchange
-from gateway.hub.ingest import Ingest, Receipt
+from gateway.hub.database import patience
+from gateway.hub.replication import exchange as module
+from gateway.hub.replication.authenticity import Delivery
+from gateway.hub.replication.exchange import Exchange
+from gateway.hub.replication.ingest import Ingest, Receipt
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
 from gateway.keys import VerifyKey

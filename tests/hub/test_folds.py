@@ -18,17 +18,18 @@ from gateway.core.profiles import Profile
 from gateway.core.records import ClockCorrection
 from gateway.core.segments import Segment
 from gateway.core.verdicts import Judgement
-from gateway.hub import folds as hub_folds
-from gateway.hub import schema, watch
-from gateway.hub.archive import Archive, News
-from gateway.hub.configurations import Configurations
-from gateway.hub.folds import SAVED_EACH, UNTOUCHED_MS
-from gateway.hub.index import NOTHING, Places, count_places
-from gateway.hub.ingest import Ingest
-from gateway.hub.registry import Registry
-from gateway.hub.store import Store
-from gateway.hub.verdict_history import read_current
-from gateway.hub.watch import Watch
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store
+from gateway.hub.judgement import folds as hub_folds
+from gateway.hub.judgement import watch
+from gateway.hub.judgement.folds import SAVED_EACH, UNTOUCHED_MS
+from gateway.hub.judgement.verdict_history import read_current
+from gateway.hub.judgement.watch import Watch
+from gateway.hub.record.archive import Archive, News
+from gateway.hub.record.index import NOTHING, Places, count_places
+from gateway.hub.registry.configurations import Configurations
+from gateway.hub.registry.registry import Registry
+from gateway.hub.replication.ingest import Ingest
 from tests.hub.test_watch import Hand, consignment
 from tests.hub.vans import LOGGER, START_MS, Van, iso, observe, sqlite_only
 

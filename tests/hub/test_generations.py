@@ -10,11 +10,11 @@ from sqlalchemy import select
 
 from gateway.cli.hub import command
 from gateway.core.errors import InputError
-from gateway.hub import schema
-from gateway.hub.configurations import Configurations
-from gateway.hub.generations import SPACING_MS, WITNESS, open_witness
-from gateway.hub.ingest import Ingest
-from gateway.hub.store import Store, open_store, read_generation
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store, open_store, read_generation
+from gateway.hub.registry.configurations import Configurations
+from gateway.hub.replication.generations import SPACING_MS, WITNESS, open_witness
+from gateway.hub.replication.ingest import Ingest
 from tests.hub.vans import START_MS, Van, observe, sqlite_only
 
 

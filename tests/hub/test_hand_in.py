@@ -14,17 +14,17 @@ import pytest
 from gateway.core.configuration import Box, CodeRule, Consignment, Examination, Temperatures
 from gateway.core.errors import InputError
 from gateway.core.profiles import Kind
-from gateway.hub.app import create_app
+from gateway.hub.database.rows import read_registered
+from gateway.hub.database.store import Store
 from gateway.hub.hand_in import desk
 from gateway.hub.hand_in.codes import count_open
 from gateway.hub.hand_in.desk import HandedIn, HandInDesk, Made, NotOpenError, Order
 from gateway.hub.hand_in.statements import Handler, Statement
-from gateway.hub.registry import Registry
+from gateway.hub.processes.app import create_app
+from gateway.hub.registry.registry import Registry
 from gateway.hub.reports.happenings import read_handlings
 from gateway.hub.rooms import Rooms, open_rooms
-from gateway.hub.rows import read_registered
 from gateway.hub.settings import HubSettings
-from gateway.hub.store import Store
 from tests.hub.vans import sqlite_only
 
 NOW_MS = 1_782_000_000_000

@@ -16,12 +16,12 @@ from gateway.clock import SystemClock
 from gateway.core.configuration import Configuration
 from gateway.core.messages import decode_ack, open_envelope
 from gateway.core.topics import topic_of
-from gateway.hub.events import Bell
-from gateway.hub.hub import run_hub
-from gateway.hub.judge import keep_judging
+from gateway.hub.database.store import open_store
+from gateway.hub.processes.hub import run_hub
+from gateway.hub.processes.judge import keep_judging
 from gateway.hub.rooms import open_enrolment
 from gateway.hub.settings import HubSettings
-from gateway.hub.store import open_store
+from gateway.hub.signals.events import Bell
 from gateway.keys import VerifyKey
 from gateway.mqtt import MqttClient, MqttSettings
 from tests.hub.vans import LOGGER, Van, iso, observe

@@ -12,9 +12,9 @@ from gateway.cli import main
 from gateway.core.errors import EnvelopeError, InputError
 from gateway.core.messages import open_envelope, sign_envelope
 from gateway.core.succession import HUB, Successor, attach, hand_over
-from gateway.hub import schema
-from gateway.hub.hub_key import CHANGES_FILE, load_hub_key, rotate_hub_key
-from gateway.hub.store import open_store
+from gateway.hub.database import schema
+from gateway.hub.database.store import open_store
+from gateway.hub.proof.hub_key import CHANGES_FILE, load_hub_key, rotate_hub_key
 from gateway.keys import PinnedKey, VerifyKey, make_key, save_key
 
 

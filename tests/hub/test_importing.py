@@ -10,15 +10,16 @@ from sqlalchemy import Connection, select
 from gateway.cli import main
 from gateway.core.configuration import Box, Consignment, Logger
 from gateway.core.verdicts import Verdict
-from gateway.hub import importing, schema
-from gateway.hub.archive import Archive
-from gateway.hub.authenticity import Delivery
-from gateway.hub.configurations import Configurations
-from gateway.hub.registry import Registry
-from gateway.hub.store import Store
-from gateway.hub.verdict_history import read_current
-from gateway.hub.verification import verify_consignment, verify_store
-from gateway.hub.watch import Watch
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store
+from gateway.hub.judgement.verdict_history import read_current
+from gateway.hub.judgement.watch import Watch
+from gateway.hub.proof.verification import verify_consignment, verify_store
+from gateway.hub.record.archive import Archive
+from gateway.hub.registry.configurations import Configurations
+from gateway.hub.registry.registry import Registry
+from gateway.hub.replication import importing
+from gateway.hub.replication.authenticity import Delivery
 from gateway.importers.files import read_recording
 from tests.hub.test_vigils import WARM
 from tests.hub.test_watch import Hand

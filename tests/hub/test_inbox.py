@@ -6,7 +6,7 @@ import pytest
 
 from gateway.core.configuration import Consignment
 from gateway.core.errors import InputError
-from gateway.hub.inbox import Entry, check_covers
+from gateway.hub.breaches.inbox import Entry, check_covers
 from tests.hub.vans import START_MS, iso
 
 BEGAN = Entry(1, 1, "BOX/1", "BOX-1", "warm", START_MS + 60_000, START_MS, None, None)

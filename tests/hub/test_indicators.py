@@ -10,15 +10,15 @@ import pytest
 from gateway.core.configuration import Box, Calibration, Consignment, Logger
 from gateway.core.errors import InputError
 from gateway.core.verdicts import Figures, Judgement, Verdict
-from gateway.hub import indicators
-from gateway.hub.breaches import read_covered, reconcile
-from gateway.hub.indicators import Grouping, Indicators, Measure, Question, Step, buckets_of, read_indicators
-from gateway.hub.ingest import Ingest
-from gateway.hub.registry import Registry
+from gateway.hub.breaches.keeping import read_covered, reconcile
+from gateway.hub.database.store import Store
+from gateway.hub.judgement.verdict_history import save_judgement
+from gateway.hub.registry.registry import Registry
+from gateway.hub.replication.ingest import Ingest
 from gateway.hub.review.desk import ReviewDesk
-from gateway.hub.store import Store
 from gateway.hub.times import to_datetime
-from gateway.hub.verdict_history import save_judgement
+from gateway.hub.views import indicators
+from gateway.hub.views.indicators import Grouping, Indicators, Measure, Question, Step, buckets_of, read_indicators
 from tests.hub.review.reviewing import QUALITY
 from tests.hub.samples import breach, judgement
 from tests.hub.vans import LOGGER, START_MS, Van, iso, observe

@@ -8,11 +8,11 @@ from sqlalchemy import func, select
 
 from gateway.core.messages import EpochAck
 from gateway.core.segments import NO_HASH, Position
-from gateway.hub import schema
-from gateway.hub.archive import Archive
-from gateway.hub.authenticity import Delivery
-from gateway.hub.ingest import Ingest
-from gateway.hub.store import Store
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store
+from gateway.hub.record.archive import Archive
+from gateway.hub.replication.authenticity import Delivery
+from gateway.hub.replication.ingest import Ingest
 from tests.hub.vans import LOGGER, START_MS, Enrol, Van, observe
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gateway.core.records import DeviceFault
-from gateway.hub.logger_faults import note_faults, read_faults
-from gateway.hub.store import Store
+from gateway.hub.database.store import Store
+from gateway.hub.record.logger_faults import note_faults, read_faults
 from tests.hub.vans import LOGGER
 
 

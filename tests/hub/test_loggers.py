@@ -16,16 +16,16 @@ from gateway.core.contents import Content, encode_content
 from gateway.core.errors import InputError
 from gateway.core.records import DeviceFault
 from gateway.core.upkeep import Need, calibration_need
-from gateway.hub import migrations, schema
-from gateway.hub.archive import Archive
-from gateway.hub.configurations import HISTORY_MS, Configurations
-from gateway.hub.fleet import Fleet, LoggerState
-from gateway.hub.ingest import Ingest
+from gateway.hub.database import migrations, schema
+from gateway.hub.database.store import Store, open_store
 from gateway.hub.projection.rides import read_rides
-from gateway.hub.registry import Registry
-from gateway.hub.store import Store, open_store
-from gateway.hub.trips import read_trips
-from gateway.hub.verification import segments_of
+from gateway.hub.proof.verification import segments_of
+from gateway.hub.record.archive import Archive
+from gateway.hub.registry.configurations import HISTORY_MS, Configurations
+from gateway.hub.registry.registry import Registry
+from gateway.hub.replication.ingest import Ingest
+from gateway.hub.views.fleet import Fleet, LoggerState
+from gateway.hub.views.trips import read_trips
 from tests.hub.vans import LOGGER, START_MS, Enrol, Van, iso, observe, sqlite_only
 
 NEW = "C0:FF:EE:00:00:02"

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from gateway.hub import schema
-from gateway.hub.app import create_app
+from gateway.hub.database import schema
+from gateway.hub.processes.app import create_app
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
 from tests.hub.vans import LOGGER

@@ -16,11 +16,11 @@ from gateway.core.configuration import Consignment
 from gateway.core.contents import decode_content
 from gateway.core.dating import Dating, Mark
 from gateway.core.observations import Observation
-from gateway.hub import migrations, schema
-from gateway.hub.archive import Archive
-from gateway.hub.boots import encode_dating
-from gateway.hub.index import BLOCK, HOUR_MS
-from gateway.hub.store import Store, make_engine, open_store
+from gateway.hub.database import migrations, schema
+from gateway.hub.database.store import Store, make_engine, open_store
+from gateway.hub.record.archive import Archive
+from gateway.hub.record.boots import encode_dating
+from gateway.hub.record.index import BLOCK, HOUR_MS
 from tests.hub.vans import BOOT, LOGGER, START_MS, Van, observe
 from tests.servers.postgres import Cluster
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from gateway.core.configuration import Box, Calibration, Consignment, Logger
-from gateway.hub.app import create_app
+from gateway.hub.processes.app import create_app
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
 from tests.hub.vans import LOGGER, Van, iso, observe

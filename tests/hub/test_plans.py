@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from gateway.hub.archive import Archive
-from gateway.hub.ingest import Ingest
+from gateway.hub.database.store import Store, make_engine, open_store
 from gateway.hub.projection.projector import Projector
+from gateway.hub.record.archive import Archive
+from gateway.hub.replication.ingest import Ingest
 from gateway.hub.settings import InfluxSettings
-from gateway.hub.store import Store, make_engine, open_store
 from tests.hub.vans import LOGGER, START_MS, Van, observe
 from tests.integration.week import enrol
 

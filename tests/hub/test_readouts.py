@@ -11,14 +11,14 @@ from gateway.core.configuration import Box, Calibration, Consignment, Logger
 from gateway.core.errors import InputError
 from gateway.core.observations import Observation, Source
 from gateway.core.records import MemoryRead
-from gateway.hub import readouts
-from gateway.hub.configurations import Configurations
-from gateway.hub.enrolment import Enrolment
-from gateway.hub.readouts import ReadOut, note_reads, read_readout
-from gateway.hub.registry import Registry
+from gateway.hub.database.schema import epochs, gateways, logger_hours
+from gateway.hub.database.store import Store
+from gateway.hub.registry.configurations import Configurations
+from gateway.hub.registry.enrolment import Enrolment
+from gateway.hub.registry.registry import Registry
+from gateway.hub.replication import readouts
+from gateway.hub.replication.readouts import ReadOut, note_reads, read_readout
 from gateway.hub.rooms import Rooms
-from gateway.hub.schema import epochs, gateways, logger_hours
-from gateway.hub.store import Store
 from gateway.hub.web.bench import BenchView, look_up
 from gateway.language import Language, speech_of
 from gateway.vehicle.loggers.memories import MEMORIES

@@ -10,14 +10,14 @@ from gateway.cli.hub import command
 from gateway.core.configuration import Box, Logger
 from gateway.core.errors import InputError
 from gateway.core.profiles import Profile
-from gateway.hub.archive import Archive
-from gateway.hub.configurations import Configurations
-from gateway.hub.ingest import Ingest
-from gateway.hub.recomputation import count_waiting, find_judged_by, mark_for_recomputation
-from gateway.hub.registry import Registry
-from gateway.hub.store import Store
-from gateway.hub.verdict_history import read_versions
-from gateway.hub.watch import Watch
+from gateway.hub.database.store import Store
+from gateway.hub.judgement.recomputation import count_waiting, find_judged_by, mark_for_recomputation
+from gateway.hub.judgement.verdict_history import read_versions
+from gateway.hub.judgement.watch import Watch
+from gateway.hub.record.archive import Archive
+from gateway.hub.registry.configurations import Configurations
+from gateway.hub.registry.registry import Registry
+from gateway.hub.replication.ingest import Ingest
 from tests.hub.test_watch import Hand, consignment
 from tests.hub.vans import LOGGER, START_MS, Van, iso, observe, sqlite_only
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from gateway.core.verdicts import Breach, BreachKind
-from gateway.hub.reconciliation import Known, match_breaches
+from gateway.hub.breaches.reconciliation import Known, match_breaches
 
 KIND = BreachKind.SINGLE
 

@@ -12,18 +12,18 @@ from gateway.core.judgement import ConsignmentJudge
 from gateway.core.observations import Observation
 from gateway.core.records import ClockCorrection, Health, Stop
 from gateway.core.verdicts import Judgement
-from gateway.hub import schema
-from gateway.hub.archive import Archive
-from gateway.hub.configurations import Configurations
-from gateway.hub.enrolment import Enrolment
-from gateway.hub.ingest import Ingest
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store
+from gateway.hub.judgement.redating import Redating
+from gateway.hub.judgement.verdict_history import read_current, read_versions
+from gateway.hub.judgement.watch import Watch
 from gateway.hub.projection.portions import read_portions
-from gateway.hub.redating import Redating
-from gateway.hub.registry import Registry
-from gateway.hub.store import Store
-from gateway.hub.verdict_history import read_current, read_versions
-from gateway.hub.verification import verify_store
-from gateway.hub.watch import Watch
+from gateway.hub.proof.verification import verify_store
+from gateway.hub.record.archive import Archive
+from gateway.hub.registry.configurations import Configurations
+from gateway.hub.registry.enrolment import Enrolment
+from gateway.hub.registry.registry import Registry
+from gateway.hub.replication.ingest import Ingest
 from tests.hub.test_watch import Hand, consignment
 from tests.hub.vans import LOGGER, START_MS, Van, observe
 

@@ -12,12 +12,13 @@ from sqlalchemy.types import Integer, String
 
 from gateway.cli import main
 from gateway.core.errors import InputError
-from gateway.hub import relocation, schema
-from gateway.hub.audit import Act, record_act
-from gateway.hub.ingest import Ingest
-from gateway.hub.relocation import Progress, digest_rows, move_store, plan_move
-from gateway.hub.store import Store, make_engine, open_store
-from gateway.hub.verification import verify_store
+from gateway.hub.audit.acts import Act, record_act
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store, make_engine, open_store
+from gateway.hub.proof.verification import verify_store
+from gateway.hub.replication.ingest import Ingest
+from gateway.hub.upkeep import relocation
+from gateway.hub.upkeep.relocation import Progress, digest_rows, move_store, plan_move
 from tests.hub.vans import START_MS, Van, observe
 from tests.servers.postgres import Cluster
 

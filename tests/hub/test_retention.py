@@ -10,18 +10,18 @@ from click.testing import CliRunner
 from sqlalchemy import delete, func, insert, select, update
 
 from gateway.cli import main
-from gateway.hub import schema
-from gateway.hub.archive import Archive
-from gateway.hub.audit import Act, record_act
-from gateway.hub.breaches import flag
-from gateway.hub.dirty import mark_consignments
-from gateway.hub.heads import write_heads
-from gateway.hub.retention import DAY_MS, Kept, Retention
+from gateway.hub.audit.acts import Act, record_act
+from gateway.hub.breaches.keeping import flag
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store
+from gateway.hub.proof.heads import write_heads
+from gateway.hub.proof.verification import verify_consignment, verify_store
+from gateway.hub.record.archive import Archive
 from gateway.hub.review.desk import ReviewDesk
 from gateway.hub.review.signing import Meaning
 from gateway.hub.settings import HubSettings, RetentionSettings
-from gateway.hub.store import Store
-from gateway.hub.verification import verify_consignment, verify_store
+from gateway.hub.signals.dirty import mark_consignments
+from gateway.hub.upkeep.retention import DAY_MS, Kept, Retention
 from gateway.keys import SigningKey, VerifyKey, load_or_create_key
 from tests.hub.review.reviewing import QUALITY
 from tests.hub.samples import breach, flagged

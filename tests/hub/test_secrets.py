@@ -1,8 +1,8 @@
 from gateway.core.configuration import Box, Logger, LoggerKind, reveal
-from gateway.hub import schema
-from gateway.hub.configurations import Configurations
-from gateway.hub.registry import Registry
-from gateway.hub.store import Store
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store
+from gateway.hub.registry.configurations import Configurations
+from gateway.hub.registry.registry import Registry
 
 KEY = "231d39c1d7cc1ab1aee224cd096db932"
 LOGGER = Logger.model_validate({"address": "A4:C1:38:00:00:01", "kind": "bthome", "box": "BOX-1", "bindkey": KEY})

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from gateway.core.configuration import Box, Configuration, Consignment, Logger
-from gateway.hub.configurations import Configurations
-from gateway.hub.registry import Registry
-from gateway.hub.store import Store
+from gateway.hub.database.store import Store
+from gateway.hub.registry.configurations import Configurations
+from gateway.hub.registry.registry import Registry
 from tests.hub.vans import START_MS, Enrol, Van, iso, sqlite_only
 
 pytestmark = sqlite_only

@@ -9,9 +9,9 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
 from gateway.core.errors import InputError
-from gateway.hub import migrations, schema
-from gateway.hub.migrations import schema_version
-from gateway.hub.store import Store, insert_or_skip, open_store, read_generation, replace_row
+from gateway.hub.database import migrations, schema
+from gateway.hub.database.migrations import schema_version
+from gateway.hub.database.store import Store, insert_or_skip, open_store, read_generation, replace_row
 from tests.hub.vans import sqlite_only
 
 

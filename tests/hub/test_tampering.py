@@ -20,13 +20,13 @@ from gateway.core.attestations import Manifest, read_statement, sign_statement
 from gateway.core.configuration import Box, Carriage, Consignment, Examination, Item, Logger
 from gateway.core.profiles import Kind
 from gateway.core.segments import seal_segment
-from gateway.hub import schema
-from gateway.hub.authenticity import Delivery
-from gateway.hub.exports import export_log
-from gateway.hub.ingest import Ingest
-from gateway.hub.registry import Registry
-from gateway.hub.store import Store
-from gateway.hub.verification import verify_store
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store
+from gateway.hub.proof.exports import export_log
+from gateway.hub.proof.verification import verify_store
+from gateway.hub.registry.registry import Registry
+from gateway.hub.replication.authenticity import Delivery
+from gateway.hub.replication.ingest import Ingest
 from gateway.keys import SigningKey, VerifyKey, load_or_create_key
 from tests.hub.vans import LOGGER, START_MS, Van, observe, sqlite_only
 

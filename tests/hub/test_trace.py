@@ -11,11 +11,11 @@ from gateway.core.observations import Source
 from gateway.core.profiles import Band, Evidence, Forbidden, Kind, Limit, Profile
 from gateway.core.readings import Reading
 from gateway.core.verdicts import Excursion
-from gateway.hub.curves import Curve
-from gateway.hub.web.decimation import decimate
-from gateway.hub.web.drawing import LEFT, RIGHT, WIDTH, draw_trace
-from gateway.hub.web.scale import temperature_ticks, time_ticks
-from gateway.hub.web.trace import Trace, limits_of, plan_trace
+from gateway.hub.traces.decimation import decimate
+from gateway.hub.traces.drawing import LEFT, RIGHT, WIDTH, draw_trace
+from gateway.hub.traces.scale import temperature_ticks, time_ticks
+from gateway.hub.traces.trace import Trace, limits_of, plan_trace
+from gateway.hub.views.curves import Curve
 from gateway.language import ENGLISH
 from tests.hub.vans import START_MS
 

@@ -14,13 +14,13 @@ from gateway.core.attestations import Heads, read_statement
 from gateway.core.errors import InputError
 from gateway.core.segments import seal_segment
 from gateway.core.verification import Fault
-from gateway.hub import schema
-from gateway.hub.audit import Act, record_act
-from gateway.hub.exports import export_log, verify_export
-from gateway.hub.heads import write_heads
-from gateway.hub.ingest import Ingest
-from gateway.hub.store import Store
-from gateway.hub.verification import Report, verify_store
+from gateway.hub.audit.acts import Act, record_act
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store
+from gateway.hub.proof.exports import export_log, verify_export
+from gateway.hub.proof.heads import write_heads
+from gateway.hub.proof.verification import Report, verify_store
+from gateway.hub.replication.ingest import Ingest
 from gateway.keys import SigningKey, VerifyKey, load_or_create_key
 from tests.hub.vans import START_MS, Enrol, Van, observe, sqlite_only
 

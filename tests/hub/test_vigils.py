@@ -15,20 +15,20 @@ from gateway.core.observations import Observation
 from gateway.core.profiles import Profile
 from gateway.core.standby import PREFIX
 from gateway.core.verdicts import Gap, Verdict
-from gateway.hub import schema
-from gateway.hub.alerts import AlertKind, raise_alert, read_unsent
-from gateway.hub.archive import Archive
-from gateway.hub.breaches import StoredBreach, flag, read_breaches, reconcile
-from gateway.hub.configurations import Configurations
-from gateway.hub.inbox import Entry, dismiss, read_inbox
-from gateway.hub.ingest import Ingest
-from gateway.hub.registry import Registry
-from gateway.hub.review.lifecycle import NotNowError
-from gateway.hub.review.records import Author
-from gateway.hub.store import Store
-from gateway.hub.verdict_history import save_judgement
-from gateway.hub.vigils import VIGIL_MS, subtract
-from gateway.hub.watch import Watch
+from gateway.hub.breaches.inbox import Entry, dismiss, read_inbox
+from gateway.hub.breaches.keeping import StoredBreach, flag, read_breaches, reconcile
+from gateway.hub.breaches.lifecycle import NotNowError
+from gateway.hub.breaches.records import Author
+from gateway.hub.breaches.vigils import VIGIL_MS, subtract
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store
+from gateway.hub.judgement.verdict_history import save_judgement
+from gateway.hub.judgement.watch import Watch
+from gateway.hub.record.archive import Archive
+from gateway.hub.registry.configurations import Configurations
+from gateway.hub.registry.registry import Registry
+from gateway.hub.replication.ingest import Ingest
+from gateway.hub.signals.alerts import AlertKind, raise_alert, read_unsent
 from tests.hub.samples import MINUTE_MS, NOW_MS, breach, flagged, judgement
 from tests.hub.test_watch import Hand
 from tests.hub.vans import LOGGER, START_MS, Van, iso, observe

@@ -11,15 +11,15 @@ from sqlalchemy import select
 from gateway.core.configuration import Box, Configuration, Consignment, Logger
 from gateway.core.observations import Observation
 from gateway.core.verdicts import Judgement, Reason, Verdict
-from gateway.hub import schema
-from gateway.hub.archive import Archive
-from gateway.hub.breaches import flag
-from gateway.hub.configurations import Configurations
-from gateway.hub.ingest import Ingest
-from gateway.hub.registry import Registry
-from gateway.hub.store import Store
-from gateway.hub.verdict_history import VersionedJudgement, read_current, read_versions
-from gateway.hub.watch import Watch
+from gateway.hub.breaches.keeping import flag
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store
+from gateway.hub.judgement.verdict_history import VersionedJudgement, read_current, read_versions
+from gateway.hub.judgement.watch import Watch
+from gateway.hub.record.archive import Archive
+from gateway.hub.registry.configurations import Configurations
+from gateway.hub.registry.registry import Registry
+from gateway.hub.replication.ingest import Ingest
 from tests.hub.samples import breach, flagged, judgement
 from tests.hub.vans import LOGGER, START_MS, Van, iso, observe
 

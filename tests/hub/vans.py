@@ -13,7 +13,7 @@ from gateway.core.contents import Content, encode_content
 from gateway.core.observations import Observation, Source
 from gateway.core.records import AnyRecord
 from gateway.core.segments import NO_HASH, Position, Segment, SegmentHeader, seal_segment
-from gateway.hub.authenticity import Delivery
+from gateway.hub.replication.authenticity import Delivery
 from gateway.keys import SigningKey
 
 START_MS = 1_782_000_000_000

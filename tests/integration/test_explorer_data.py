@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.hub.app import create_app
+from gateway.hub.processes.app import create_app
 from gateway.hub.rooms import open_rooms
 from gateway.hub.settings import HubSettings, InfluxSettings
 from gateway.hub.web.quality import explorer

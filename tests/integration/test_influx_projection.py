@@ -16,16 +16,16 @@ from gateway.cli import main
 from gateway.core.contents import Content, encode_content
 from gateway.core.observations import Source
 from gateway.core.records import AnyRecord, CustodyEvent, DeviceFault, Health
-from gateway.hub import schema
-from gateway.hub.archive import Archive
-from gateway.hub.ingest import Ingest
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store, open_store
 from gateway.hub.projection.portions import count_waiting
 from gateway.hub.projection.projector import Projector, project_all, restart
 from gateway.hub.projection.running import run_projection
 from gateway.hub.projection.writing import Fault, InfluxError, InfluxWriter
+from gateway.hub.record.archive import Archive
+from gateway.hub.replication.ingest import Ingest
 from gateway.hub.rooms import open_rooms
 from gateway.hub.settings import HubSettings, InfluxSettings
-from gateway.hub.store import Store, open_store
 from tests.hub.vans import LOGGER, START_MS, Van, observe
 from tests.integration.influx_engine import Answer, Engine, Front, ask
 from tests.integration.week import enrol

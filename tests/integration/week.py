@@ -15,13 +15,13 @@ from gateway.core.contents import Content, encode_content
 from gateway.core.observations import Observation, Source
 from gateway.core.records import AnyRecord, ClockCorrection, CustodyEvent, DeviceFault, Health, MemoryRead
 from gateway.core.verdicts import BreachKind
-from gateway.hub import schema
-from gateway.hub.archive import Archive
-from gateway.hub.breaches import reconcile
-from gateway.hub.ingest import Ingest
-from gateway.hub.redating import Redating
-from gateway.hub.registry import Registry
-from gateway.hub.store import Store, open_store
+from gateway.hub.breaches.keeping import reconcile
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store, open_store
+from gateway.hub.judgement.redating import Redating
+from gateway.hub.record.archive import Archive
+from gateway.hub.registry.registry import Registry
+from gateway.hub.replication.ingest import Ingest
 from tests.hub.samples import breach, judgement
 from tests.hub.vans import START_MS, Van, iso
 

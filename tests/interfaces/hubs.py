@@ -16,8 +16,8 @@ from fastapi import FastAPI
 from gateway.core.configuration import Box, Calibration, Consignment, Logger
 from gateway.hub.access.callers import Caller, Way, make_caller
 from gateway.hub.access.roles import Role
-from gateway.hub.app import create_app
-from gateway.hub.breaches import flag, read_breaches
+from gateway.hub.breaches.keeping import flag, read_breaches
+from gateway.hub.processes.app import create_app
 from gateway.hub.review.signing import Meaning
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from gateway.core.errors import InputError
 from gateway.hub.access.roles import Role
 from gateway.hub.api.limits import BODY_BYTES_MAX
-from gateway.hub.review.lifecycle import NotNowError
+from gateway.hub.breaches.lifecycle import NotNowError
 from gateway.hub.web.errors import TOLD
 from gateway.hub.web.headers import HEADERS
 from tests.interfaces.hubs import PASSWORD, Hub, nothing, serving_hub

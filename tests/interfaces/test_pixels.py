@@ -16,10 +16,10 @@ from gateway.core.observations import Source
 from gateway.core.profiles import Evidence, Kind, Limit, Profile
 from gateway.core.readings import Reading
 from gateway.core.verdicts import Excursion
-from gateway.hub.curves import to_curve
-from gateway.hub.trips import Trip
-from gateway.hub.web.drawing import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, draw_trace
-from gateway.hub.web.trace import plan_trace
+from gateway.hub.traces.drawing import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, draw_trace
+from gateway.hub.traces.trace import plan_trace
+from gateway.hub.views.curves import to_curve
+from gateway.hub.views.trips import Trip
 from gateway.language import ENGLISH
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

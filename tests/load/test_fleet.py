@@ -16,9 +16,9 @@ from gateway.cli.fleet import allow_files
 from gateway.core.contents import decode_content
 from gateway.core.errors import InputError
 from gateway.core.segments import check_segment, parse_segment
-from gateway.hub import schema
-from gateway.hub.store import open_existing_store
-from gateway.hub.verification import verify_store
+from gateway.hub.database import schema
+from gateway.hub.database.store import open_existing_store
+from gateway.hub.proof.verification import verify_store
 from gateway.keys import VerifyKey
 from gateway.load.vehicles import Shape, name_fleet, seal_log
 from tests.hub.vans import START_MS

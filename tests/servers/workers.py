@@ -14,7 +14,13 @@ STOP_TIMEOUT_S = 60
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(
     [
-        *("gateway.cli.hub", "gateway.hub.hub", "gateway.hub.workers", "alembic.command", "psycopg"),
+        *(
+            "gateway.cli.hub",
+            "gateway.hub.processes.hub",
+            "gateway.hub.processes.workers",
+            "alembic.command",
+            "psycopg",
+        ),
         *("gateway.cli.vehicle", "bleak.backends.bluezdbus.client", "bleak.backends.bluezdbus.scanner"),
         *("pytest", "tests.servers.workers"),
     ]

@@ -10,13 +10,13 @@ from sqlalchemy import select
 from gateway.core.judgement import judge_consignment
 from gateway.core.observations import Observation, Source
 from gateway.core.verdicts import Judgement
-from gateway.hub import schema
-from gateway.hub.alerts import AlertKind
-from gateway.hub.breaches import BreachState, read_breaches
-from gateway.hub.dirty import MARGIN_MS
-from gateway.hub.verdict_history import read_current
-from gateway.hub.verification import verify_store
-from gateway.hub.watch import carried_span
+from gateway.hub.breaches.keeping import BreachState, read_breaches
+from gateway.hub.database import schema
+from gateway.hub.judgement.verdict_history import read_current
+from gateway.hub.judgement.watch import carried_span
+from gateway.hub.proof.verification import verify_store
+from gateway.hub.signals.alerts import AlertKind
+from gateway.hub.signals.dirty import MARGIN_MS
 from tests.simulation.loggers import Logger
 from tests.simulation.machines import HubMachine, VehicleMachine
 

@@ -15,12 +15,12 @@ from typing import Any, Self
 from sqlalchemy import event, insert, select
 
 from gateway.core.observations import Observation
-from gateway.hub import schema
-from gateway.hub.archive import Archive
-from gateway.hub.authenticity import Delivery
-from gateway.hub.generations import open_witness
-from gateway.hub.ingest import Ingest, Receipt
-from gateway.hub.store import Store, open_store
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store, open_store
+from gateway.hub.record.archive import Archive
+from gateway.hub.replication.authenticity import Delivery
+from gateway.hub.replication.generations import open_witness
+from gateway.hub.replication.ingest import Ingest, Receipt
 from tests.simulation.disks import Fault, FaultyConnection, scratch_folder
 
 DATABASE = "hub.sqlite3"

@@ -18,17 +18,17 @@ from sqlalchemy.exc import DBAPIError
 from gateway.core.contents import Content
 from gateway.core.flags import BreachFlag
 from gateway.core.observations import Observation
-from gateway.hub.breaches import flag
-from gateway.hub.configurations import Configurations
-from gateway.hub.dirty import read_marks
-from gateway.hub.dispatch import send_alerts
-from gateway.hub.enrolment import Enrolment as HubEnrolment
-from gateway.hub.events import Bell
-from gateway.hub.exchange import Exchange
-from gateway.hub.generations import begin_generation
-from gateway.hub.registry import Registry
-from gateway.hub.store import read_generation
-from gateway.hub.watch import Watch
+from gateway.hub.breaches.keeping import flag
+from gateway.hub.database.store import read_generation
+from gateway.hub.judgement.watch import Watch
+from gateway.hub.registry.configurations import Configurations
+from gateway.hub.registry.enrolment import Enrolment as HubEnrolment
+from gateway.hub.registry.registry import Registry
+from gateway.hub.replication.exchange import Exchange
+from gateway.hub.replication.generations import begin_generation
+from gateway.hub.signals.dirty import read_marks
+from gateway.hub.signals.dispatch import send_alerts
+from gateway.hub.signals.events import Bell
 from gateway.keys import SigningKey
 from gateway.mqtt import MqttSettings
 from gateway.vehicle.database import DiskThread

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from gateway.core.errors import InputError
 from gateway.core.segments import parse_segment
-from gateway.hub.verification import verify_store
+from gateway.hub.proof.verification import verify_store
 from gateway.keys import SigningKey
 from gateway.vehicle.memos import Memos
 from gateway.vehicle.outbox import Outbox

@@ -17,10 +17,10 @@ from gateway.core.records import KeyChange
 from gateway.core.segments import Segment, SegmentHeader, parse_segment, seal_segment
 from gateway.core.succession import CHANGES_MAX, Successor, hand_over
 from gateway.core.verification import Fault
-from gateway.hub import schema
-from gateway.hub.enrolment import Enrolment as HubEnrolment
-from gateway.hub.gateway_keys import read_rings, revoke_keys
-from gateway.hub.verification import Report, verify_store
+from gateway.hub.database import schema
+from gateway.hub.proof.verification import Report, verify_store
+from gateway.hub.registry.enrolment import Enrolment as HubEnrolment
+from gateway.hub.replication.gateway_keys import read_rings, revoke_keys
 from gateway.keys import SigningKey
 from gateway.vehicle.identity import Identity
 from gateway.vehicle.storage import Storage

@@ -17,7 +17,7 @@ from gateway.core.errors import EnvelopeError
 from gateway.core.messages import decode_ack, encode_ack, open_envelope, sign_envelope
 from gateway.core.records import DeviceFault
 from gateway.core.segments import parse_segment
-from gateway.hub.verification import verify_store
+from gateway.hub.proof.verification import verify_store
 from gateway.keys import SigningKey, VerifyKey
 from gateway.vehicle.outbox import Outbox
 from tests.simulation.disks import REFUSALS, Card, Fault

@@ -40,13 +40,17 @@ PROFILE = make_profile(
 )
 
 _RARELY = (
-    "gateway.hub.watch.PATROL_S",
-    "gateway.hub.watch.IDLE_S",
-    "gateway.hub.exchange.LOOK_S",
-    "gateway.hub.dispatch.IDLE_S",
+    "gateway.hub.judgement.watch.PATROL_S",
+    "gateway.hub.judgement.watch.IDLE_S",
+    "gateway.hub.replication.exchange.LOOK_S",
+    "gateway.hub.signals.dispatch.IDLE_S",
     "gateway.vehicle.alarm.JUDGE_INTERVAL_S",
 )
-_SOMETIMES = ("gateway.hub.watch.SPACING_S", "gateway.vehicle.backfill.POLL_S", "gateway.vehicle.timekeeping.LOOK_S")
+_SOMETIMES = (
+    "gateway.hub.judgement.watch.SPACING_S",
+    "gateway.vehicle.backfill.POLL_S",
+    "gateway.vehicle.timekeeping.LOOK_S",
+)
 """Looks that are taken unasked are further apart here: days pass, and the bells are what matters."""
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from firmware_sim.bluez import FakeBluez, Settings
-from gateway.hub.broker import EmbeddedBroker
+from gateway.hub.processes.broker import EmbeddedBroker
 from gateway.vehicle import checkup as module
 from gateway.vehicle.checkup import (
     Finding,

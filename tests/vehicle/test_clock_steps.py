@@ -20,7 +20,7 @@ from firmware_sim.bluez import FakeBluez
 from gateway.core.contents import decode_content
 from gateway.core.observations import Observation
 from gateway.core.records import ClockCorrection
-from gateway.hub.broker import EmbeddedBroker
+from gateway.hub.processes.broker import EmbeddedBroker
 from gateway.keys import load_or_create_key
 from gateway.vehicle.enrolment import Enrolment, save_enrolment
 from gateway.vehicle.timekeeping import SANE_FROM_MS

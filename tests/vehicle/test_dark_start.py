@@ -28,12 +28,12 @@ from gateway.core.configuration import Configuration, Site
 from gateway.core.contents import decode_content
 from gateway.core.judgement import judge_consignment
 from gateway.core.records import AnyRecord, Stop
-from gateway.hub import schema
-from gateway.hub.archive import Archive
-from gateway.hub.broker import EmbeddedBroker
-from gateway.hub.ingest import Delivery, Ingest
-from gateway.hub.redating import Redating
-from gateway.hub.store import Store, open_store
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store, open_store
+from gateway.hub.judgement.redating import Redating
+from gateway.hub.processes.broker import EmbeddedBroker
+from gateway.hub.record.archive import Archive
+from gateway.hub.replication.ingest import Delivery, Ingest
 from gateway.keys import SigningKey, load_or_create_key
 from gateway.mqtt import MqttClient, MqttSettings
 from gateway.vehicle.enrolment import Enrolment, save_enrolment

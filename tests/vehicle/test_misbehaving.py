@@ -17,7 +17,7 @@ from gateway.core.configuration import Configuration, Logger
 from gateway.core.observations import Observation, Source
 from gateway.core.records import DeviceFault, MemoryRead
 from gateway.demo.link import Link
-from gateway.hub.broker import EmbeddedBroker
+from gateway.hub.processes.broker import EmbeddedBroker
 from gateway.keys import SigningKey
 from gateway.vehicle import backlog
 from gateway.vehicle.vehicle import Vehicle

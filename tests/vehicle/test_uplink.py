@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.core.configuration import Configuration
 from gateway.core.topics import ACK, CONFIG
 from gateway.demo.link import Link
-from gateway.hub.broker import EmbeddedBroker
+from gateway.hub.processes.broker import EmbeddedBroker
 from gateway.keys import SigningKey, VerifyKey
 from gateway.mqtt import MqttSettings
 from gateway.vehicle.adoption import Adoption

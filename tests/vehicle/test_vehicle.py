@@ -19,7 +19,7 @@ from gateway.core.observations import Source
 from gateway.core.records import DeviceFault, Health, MemoryRead
 from gateway.core.succession import HUB, Successor, hand_over
 from gateway.demo.link import Link
-from gateway.hub.broker import EmbeddedBroker
+from gateway.hub.processes.broker import EmbeddedBroker
 from gateway.keys import SigningKey, make_key
 from gateway.mqtt import MqttSettings
 from gateway.vehicle.enrolment import Enrolment, load_enrolment

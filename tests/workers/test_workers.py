@@ -16,13 +16,13 @@ from sqlalchemy import func, select
 from gateway.core.configuration import Box, Calibration, Consignment, Logger
 from gateway.core.judgement import judge_consignment
 from gateway.core.profiles import Profile
-from gateway.hub import schema
-from gateway.hub.archive import Archive
-from gateway.hub.registry import Registry
+from gateway.hub.database import schema
+from gateway.hub.judgement.verdict_history import read_current
+from gateway.hub.proof.verification import verify_store
+from gateway.hub.record.archive import Archive
+from gateway.hub.registry.registry import Registry
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
-from gateway.hub.verdict_history import read_current
-from gateway.hub.verification import verify_store
 from gateway.keys import VerifyKey
 from gateway.mqtt import MqttClient, MqttSettings
 from gateway.settings import load_settings

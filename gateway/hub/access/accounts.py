@@ -13,9 +13,9 @@ from gateway.core.identifiers import refuse_identity_number
 from gateway.hub.access.identities import Identity, split_identity
 from gateway.hub.access.passwords import check_password, hash_password, is_outdated, is_password
 from gateway.hub.access.roles import Role
-from gateway.hub.audit import Act, begin_act, record_act
-from gateway.hub.schema import sessions, users
-from gateway.hub.store import Store
+from gateway.hub.audit.acts import Act, begin_act, record_act
+from gateway.hub.database.schema import sessions, users
+from gateway.hub.database.store import Store
 
 FAILURES_FREE = 5
 """Wrong passwords in a row before an account rests."""

@@ -20,9 +20,9 @@ from gateway.hub.access.accounts import (
 )
 from gateway.hub.access.identities import Identity, Person
 from gateway.hub.access.roles import Role
-from gateway.hub.audit import begin_act
-from gateway.hub.schema import sessions, users
-from gateway.hub.store import Store
+from gateway.hub.audit.acts import begin_act
+from gateway.hub.database.schema import sessions, users
+from gateway.hub.database.store import Store
 
 WHO = "sign-on"
 _REASON = "groups at the sign-on"

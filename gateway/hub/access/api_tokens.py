@@ -14,10 +14,10 @@ from gateway.core.identifiers import refuse_identity_number
 from gateway.hub.access.accounts import to_account
 from gateway.hub.access.callers import Caller, Way
 from gateway.hub.access.roles import Right, rights_of
-from gateway.hub.audit import Act, begin_act, record_act
-from gateway.hub.schema import api_tokens, users
-from gateway.hub.store import Store
-from gateway.hub.tokens import hash_secret
+from gateway.hub.access.tokens import hash_secret
+from gateway.hub.audit.acts import Act, begin_act, record_act
+from gateway.hub.database.schema import api_tokens, users
+from gateway.hub.database.store import Store
 
 DAY_MS = 86_400_000
 DAYS_MAX = 366

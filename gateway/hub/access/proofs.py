@@ -12,9 +12,9 @@ from sqlalchemy import delete, select
 from sqlalchemy.sql import ColumnElement
 
 from gateway.core.errors import InputError
-from gateway.hub.schema import proofs
-from gateway.hub.store import Store, replace_row
-from gateway.hub.tokens import hash_secret
+from gateway.hub.access.tokens import hash_secret
+from gateway.hub.database.schema import proofs
+from gateway.hub.database.store import Store, replace_row
 
 PROOF_MS = 300_000
 """From the provider's page to the button: the signer has read it already, and now reads what the button says."""

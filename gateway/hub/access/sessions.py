@@ -13,9 +13,9 @@ from sqlalchemy import delete, insert, select, update
 
 from gateway.hub.access.accounts import Account, to_account
 from gateway.hub.access.callers import Caller, Way, make_caller
-from gateway.hub.schema import sessions, users
-from gateway.hub.store import Store
-from gateway.hub.tokens import hash_secret
+from gateway.hub.access.tokens import hash_secret
+from gateway.hub.database.schema import sessions, users
+from gateway.hub.database.store import Store
 
 IDLE_MS = 45 * 60_000
 """A bench is left for a round through the ward; longer, and somebody else may stand there."""

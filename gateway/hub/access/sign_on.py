@@ -25,9 +25,9 @@ from gateway.hub.access.oidc_settings import OidcSettings
 from gateway.hub.access.proofs import Proofs
 from gateway.hub.access.provider import Provider
 from gateway.hub.access.sessions import Sessions
-from gateway.hub.schema import sign_ons
-from gateway.hub.store import Store
-from gateway.hub.tokens import hash_secret
+from gateway.hub.access.tokens import hash_secret
+from gateway.hub.database.schema import sign_ons
+from gateway.hub.database.store import Store
 
 BACK_PATH = "/login/sign-on/back"
 """Where the provider sends people; it is registered there, after http.public_url."""

@@ -11,8 +11,8 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 
 from gateway.hub.access.callers import Caller, Way, make_caller
 from gateway.hub.access.roles import Right, Role, roles_with
+from gateway.hub.access.tokens import is_same
 from gateway.hub.rooms import Rooms
-from gateway.hub.tokens import is_same
 
 CSRF_HEADER = "x-csrf-token"
 CSRF_FIELD = "csrf"

@@ -15,8 +15,8 @@ from gateway.hub.access.roles import Right
 from gateway.hub.api.access import HubRooms, Requirement, needs
 from gateway.hub.api.bounds import After, Limit, Moment, Word
 from gateway.hub.api.problems import documented
-from gateway.hub.audit import Act, count_acts, record_act
-from gateway.hub.audit_trail import Entry, Wanted, each_entry, read_entries, write_csv, write_json_lines
+from gateway.hub.audit.acts import Act, count_acts, record_act
+from gateway.hub.audit.trail import Entry, Wanted, each_entry, read_entries, write_csv, write_json_lines
 
 router = APIRouter(tags=["audit"])
 

@@ -14,7 +14,7 @@ from gateway.hub.access.roles import Right
 from gateway.hub.api.access import CallingGateway, HubRooms, needs
 from gateway.hub.api.bounds import After, Limit, Number, Word
 from gateway.hub.api.problems import documented
-from gateway.hub.breaches import StoredBreach, flag, read_breach, read_breaches
+from gateway.hub.breaches.keeping import StoredBreach, flag, read_breach, read_breaches
 
 router = APIRouter(tags=["breaches"])
 

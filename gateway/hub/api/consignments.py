@@ -16,14 +16,14 @@ from gateway.core.verdicts import Verdict, worst
 from gateway.hub.api.access import HubRooms, Listing, LookingUp, Receiving, Registering
 from gateway.hub.api.bounds import DryRun
 from gateway.hub.api.problems import documented
-from gateway.hub.breaches import StoredBreach, read_breaches
+from gateway.hub.breaches.keeping import StoredBreach, read_breaches
+from gateway.hub.database.rows import Registered
+from gateway.hub.judgement.verdict_history import VersionedJudgement, read_current, read_versions
+from gateway.hub.judgement.watch import carried_span
 from gateway.hub.rooms import Rooms
-from gateway.hub.rows import Registered
-from gateway.hub.stops import StopSeen, read_stops
 from gateway.hub.times import to_datetime
-from gateway.hub.trips import behind_ms, read_trips, until_ms
-from gateway.hub.verdict_history import VersionedJudgement, read_current, read_versions
-from gateway.hub.watch import carried_span
+from gateway.hub.views.stops import StopSeen, read_stops
+from gateway.hub.views.trips import behind_ms, read_trips, until_ms
 
 router = APIRouter(tags=["consignments"])
 

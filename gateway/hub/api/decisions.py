@@ -14,10 +14,10 @@ from gateway.hub.access.roles import Right
 from gateway.hub.api.access import HubRooms, LookingUp, Registering, Requirement, needs
 from gateway.hub.api.bounds import After, Limit, Number, Words
 from gateway.hub.api.problems import documented
-from gateway.hub.breaches import lock_breaches
-from gateway.hub.inbox import Entry, check_covers, dismiss, read_entry, read_inbox
+from gateway.hub.breaches.inbox import Entry, check_covers, dismiss, read_entry, read_inbox
+from gateway.hub.breaches.keeping import lock_breaches
+from gateway.hub.breaches.records import Author
 from gateway.hub.review.decisions import Decision, NewDecision
-from gateway.hub.review.records import Author
 from gateway.hub.rooms import Rooms
 
 router = APIRouter(tags=["decisions"])

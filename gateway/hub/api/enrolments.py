@@ -12,7 +12,7 @@ from gateway.core.profiles import Model
 from gateway.hub.access.roles import Right
 from gateway.hub.api.access import Administrator, HubRooms, needs
 from gateway.hub.api.problems import documented
-from gateway.hub.enrolment import EnrolmentRefusedError, GatewayState
+from gateway.hub.registry.enrolment import EnrolmentRefusedError, GatewayState
 
 router = APIRouter(tags=["gateways"])
 

@@ -16,10 +16,10 @@ from gateway.hub.access.roles import Right
 from gateway.hub.api.access import HubRooms, needs
 from gateway.hub.api.bounds import NUMBER_MAX
 from gateway.hub.api.problems import documented
-from gateway.hub.events import Event, newest_event, read_events
+from gateway.hub.database.schema import quarantine
 from gateway.hub.projection.portions import count_waiting, oldest_waiting_ms
 from gateway.hub.rooms import Rooms
-from gateway.hub.schema import quarantine
+from gateway.hub.signals.events import Event, newest_event, read_events
 
 router = APIRouter(tags=["live"])
 

@@ -15,12 +15,12 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from gateway.core.errors import InputError
 from gateway.core.profiles import MisplacedError
-from gateway.hub.faults import FaultsError
+from gateway.hub.breaches.lifecycle import NotNowError
+from gateway.hub.registry.faults import FaultsError
 from gateway.hub.review.alerts import UnknownAlertError
 from gateway.hub.review.competence import NotYoursError
 from gateway.hub.review.decisions import UnknownItemError
 from gateway.hub.review.desk import UnknownBreachError
-from gateway.hub.review.lifecycle import NotNowError
 
 log = logging.getLogger(__name__)
 

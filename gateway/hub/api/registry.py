@@ -17,9 +17,9 @@ from gateway.hub.api import losses
 from gateway.hub.api.access import Configuring, HubRooms, WritingProfiles, needs
 from gateway.hub.api.bounds import DryRun
 from gateway.hub.api.problems import documented
-from gateway.hub.fleet import LoggerState
 from gateway.hub.review.competence import check_approver
 from gateway.hub.rooms import Rooms
+from gateway.hub.views.fleet import LoggerState
 
 router = APIRouter(tags=["registry"])
 router.include_router(losses.router)

@@ -16,11 +16,11 @@ from gateway.hub.api.access import HubRooms, Requirement, needs
 from gateway.hub.api.bounds import After, Limit, Number, Word, Words
 from gateway.hub.api.problems import documented
 from gateway.hub.api.signers import confirm_signer, signing_purpose
-from gateway.hub.breaches import StoredBreach, read_breach
+from gateway.hub.breaches.keeping import StoredBreach, read_breach
+from gateway.hub.breaches.lifecycle import ReviewState
+from gateway.hub.breaches.records import Standing, read_standings
 from gateway.hub.review.choices import Choice, ChoiceCode, ChoiceList
 from gateway.hub.review.desk import BULK_MAX, Review
-from gateway.hub.review.lifecycle import ReviewState
-from gateway.hub.review.records import Standing, read_standings
 from gateway.hub.review.signing import Meaning
 from gateway.hub.rooms import Rooms
 

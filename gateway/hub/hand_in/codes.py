@@ -13,9 +13,9 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, func, select
 
+from gateway.hub.access.tokens import hash_secret
+from gateway.hub.database.schema import hand_ins
 from gateway.hub.hand_in.statements import Statement
-from gateway.hub.schema import hand_ins
-from gateway.hub.tokens import hash_secret
 
 CODE_BYTES = 16
 _GROUP = 4

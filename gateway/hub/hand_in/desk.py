@@ -19,7 +19,11 @@ from gateway.core.custody import CustodyAct, CustodyRecord
 from gateway.core.errors import ColdchainError, InputError
 from gateway.core.identifiers import check_code
 from gateway.core.records import CustodyEvent, Withdrawal
-from gateway.hub.audit import Act, begin_act, record_act
+from gateway.hub.access.tokens import hash_secret, is_same
+from gateway.hub.audit.acts import Act, begin_act, record_act
+from gateway.hub.database.rows import read_document, read_profile, read_registered
+from gateway.hub.database.schema import boxes, carriages, consignments, custody, hand_ins
+from gateway.hub.database.store import Store, inserted_id
 from gateway.hub.hand_in.codes import (
     HandIn,
     Standing,
@@ -31,12 +35,8 @@ from gateway.hub.hand_in.codes import (
     read_hand_ins,
 )
 from gateway.hub.hand_in.statements import Statement, check_collected, make_consignment, make_items, withdraw
-from gateway.hub.registry import Registry
-from gateway.hub.rows import read_document, read_profile, read_registered
-from gateway.hub.schema import boxes, carriages, consignments, custody, hand_ins
-from gateway.hub.store import Store, inserted_id
+from gateway.hub.registry.registry import Registry
 from gateway.hub.times import real_ms, to_datetime
-from gateway.hub.tokens import hash_secret, is_same
 
 DAYS_MAX = 30
 """For how long a code can be valid: a kit that is sent home and comes back within the month."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from gateway.core.configuration import Consignment
 from gateway.core.errors import InputError
 from gateway.core.standby import is_vigil
-from gateway.hub.faults import FaultsError
 from gateway.hub.manifests.assembly import Known, assemble
 from gateway.hub.manifests.reading import Fault, Faults, Line, read_lines
-from gateway.hub.registry import Registry, is_alike
+from gateway.hub.registry.faults import FaultsError
+from gateway.hub.registry.registry import Registry, is_alike
 from gateway.language import ENGLISH
 from gateway.language.speech import N_
 

@@ -16,12 +16,12 @@ import httpx
 import msgspec
 
 from gateway.core.errors import InputError
-from gateway.hub.destinations import connect_mail
 from gateway.hub.notification.guard import check_host, guarded, refused_address
 from gateway.hub.notification.outgoing import TIMEOUT_S, DeliveryError, Outgoing
 from gateway.hub.notification.recipients import Channel
 from gateway.hub.notification.signing import ID, SIGNATURE, TIMESTAMP, key_of, sign
 from gateway.hub.settings import MailServerSettings, NotificationSettings
+from gateway.hub.upkeep.destinations import connect_mail
 
 _MAIL = "mailto:"
 _ADDRESS = re.compile(r"[^@\s,;:<>\"]+@[^@\s,;:<>\"]+")

@@ -8,14 +8,14 @@ from sqlalchemy import Connection, delete, func, select
 
 from gateway.core.errors import InputError
 from gateway.core.profiles import Model
-from gateway.hub.audit import Act, begin_act, record_act
+from gateway.hub.audit.acts import Act, begin_act, record_act
+from gateway.hub.database.rows import read_document, refuse_identities
+from gateway.hub.database.schema import notification_policies, recipients
+from gateway.hub.database.store import Store, replace_row
 from gateway.hub.notification.channels import open_channel
 from gateway.hub.notification.policies import DEFAULTS, Policy
 from gateway.hub.notification.recipients import Channel, Recipient, reveal
-from gateway.hub.rows import read_document, refuse_identities
-from gateway.hub.schema import notification_policies, recipients
 from gateway.hub.settings import NotificationSettings
-from gateway.hub.store import Store, replace_row
 
 RECIPIENTS_MAX = 500
 """Wards, laboratories and telephones of a region; each has at most five channels, each channel at most one thread."""

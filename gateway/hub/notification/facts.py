@@ -12,10 +12,10 @@ from sqlalchemy import Connection, Row, select
 from gateway.core.configuration import Consignment
 from gateway.core.profiles import Kind
 from gateway.core.verdicts import BreachKind
-from gateway.hub.alerts import AlertKind
+from gateway.hub.database.rows import boxes_of, read_profile, read_registered
+from gateway.hub.database.schema import alerts, audit, breaches
 from gateway.hub.notification.policies import Facts, Subject
-from gateway.hub.rows import boxes_of, read_profile, read_registered
-from gateway.hub.schema import alerts, audit, breaches
+from gateway.hub.signals.alerts import AlertKind
 
 _SUBJECTS = {
     AlertKind.RETRACTION: Subject.RETRACTION,

@@ -15,16 +15,16 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, Row, exists, func, insert, or_, select, update
 
-from gateway.hub.alerts import AlertKind
-from gateway.hub.breaches import BreachState
+from gateway.hub.breaches.keeping import BreachState
+from gateway.hub.database.schema import alerts, breaches, deliveries, messages, notices, reviews
+from gateway.hub.database.store import insert_or_skip, inserted_id
 from gateway.hub.notification.bundling import bundle
 from gateway.hub.notification.directory import read_policies, read_recipient, read_recipients
 from gateway.hub.notification.facts import Story, read_story
 from gateway.hub.notification.planner import MINUTE_MS, plan
 from gateway.hub.notification.policies import Subject, choose_policy
 from gateway.hub.notification.recipients import Recipient
-from gateway.hub.schema import alerts, breaches, deliveries, messages, notices, reviews
-from gateway.hub.store import insert_or_skip, inserted_id
+from gateway.hub.signals.alerts import AlertKind
 from gateway.mqtt import backoff_s
 
 NOTICED_AT_ONCE = 200

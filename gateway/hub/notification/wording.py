@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from gateway.core.verdicts import Verdict
-from gateway.hub.alerts import AlertKind
 from gateway.hub.notification.facts import Story
 from gateway.hub.notification.policies import Subject
+from gateway.hub.signals.alerts import AlertKind
 from gateway.language import Speech
 from gateway.language.speech import N_
 from gateway.language.verdicts import say_kind, say_verdict

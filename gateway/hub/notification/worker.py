@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 
 from gateway.clock import Clock
 from gateway.core.errors import ColdchainError
-from gateway.hub.events import Bell
+from gateway.hub.database.patience import call_apart, keep_trying
+from gateway.hub.database.store import Store
 from gateway.hub.notification.channels import open_channel
 from gateway.hub.notification.composing import compose, compose_test, make_uid
 from gateway.hub.notification.ledger import (
@@ -29,10 +30,9 @@ from gateway.hub.notification.ledger import (
 )
 from gateway.hub.notification.outgoing import Outgoing
 from gateway.hub.notification.recipients import Channel, Recipient
-from gateway.hub.patience import call_apart, keep_trying
 from gateway.hub.rooms import Rooms
 from gateway.hub.settings import HubSettings
-from gateway.hub.store import Store
+from gateway.hub.signals.events import Bell
 from gateway.hub.times import real_ms
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from gateway.core.assignments import offset_at, tenures_of
 from gateway.core.configuration import Logger
-from gateway.hub.schema import loggers
+from gateway.hub.database.schema import loggers
 
 KNOWN_MAX = 200_000
 """Loggers whose certificates are remembered, at some 1 KiB each; beyond that all are read again."""

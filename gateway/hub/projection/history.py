@@ -16,9 +16,9 @@ import httpx
 
 from gateway.core.errors import ColdchainError, InputError
 from gateway.core.readings import Reading, merge_observations
-from gateway.hub.archive import Archive
 from gateway.hub.projection.hours import HOUR_MS
 from gateway.hub.projection.settling import EDGE_MS
+from gateway.hub.record.archive import Archive
 from gateway.hub.settings import InfluxSettings
 
 INTERVALS_MAX = 2000

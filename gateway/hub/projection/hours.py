@@ -11,9 +11,9 @@ from math import fsum
 
 from gateway.core.observations import Observation
 from gateway.core.readings import merge_observations
-from gateway.hub.archive import Archive
 from gateway.hub.projection.points import Hour
 from gateway.hub.projection.settling import EDGE_MS
+from gateway.hub.record.archive import Archive
 
 HOUR_MS = 3_600_000
 

@@ -27,7 +27,7 @@ from gateway.core.records import (
     Withdrawal,
 )
 from gateway.core.segments import Position
-from gateway.hub.breaches import StoredBreach
+from gateway.hub.breaches.keeping import StoredBreach
 
 MEASUREMENTS = (
     "reading",

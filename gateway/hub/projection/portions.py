@@ -14,10 +14,10 @@ from gateway.core.contents import Content, decode_content
 from gateway.core.dating import UNDATED, Dating
 from gateway.core.errors import SegmentError
 from gateway.core.segments import Position, parse_segment
-from gateway.hub.archive import Archive
-from gateway.hub.boots import dated, has_untrusted, read_datings
-from gateway.hub.index import Place, Places, join, place_bits
-from gateway.hub.schema import epochs, segments
+from gateway.hub.database.schema import epochs, segments
+from gateway.hub.record.archive import Archive
+from gateway.hub.record.boots import dated, has_untrusted, read_datings
+from gateway.hub.record.index import Place, Places, join, place_bits
 
 SEGMENTS_MAX = 500
 """Segments in one step: 25,000 readings at 50 each, a few MiB."""

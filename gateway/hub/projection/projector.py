@@ -15,14 +15,13 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, func, select
 
-from gateway.hub.archive import Archive
-from gateway.hub.breaches import read_breach
-from gateway.hub.index import Places, join
-from gateway.hub.locks import wait_for_locks
-from gateway.hub.projection import marks, portions
+from gateway.hub.breaches.keeping import read_breach
+from gateway.hub.database.locks import wait_for_locks
+from gateway.hub.database.schema import epochs
+from gateway.hub.database.store import Store
+from gateway.hub.projection import portions
 from gateway.hub.projection.certificates import NONE, Certificates, Drawer
 from gateway.hub.projection.hours import HOUR_MS, read_around, summarise
-from gateway.hub.projection.marks import Subject, Waiting
 from gateway.hub.projection.news import gather_heard, tell
 from gateway.hub.projection.points import (
     breach_line,
@@ -37,10 +36,12 @@ from gateway.hub.projection.portions import Portion
 from gateway.hub.projection.rides import read_rides
 from gateway.hub.projection.settling import Change, Settling
 from gateway.hub.projection.writing import Refused, Writer, deliver
-from gateway.hub.quarantine import set_aside
-from gateway.hub.schema import epochs
+from gateway.hub.record.archive import Archive
+from gateway.hub.record.index import Places, join
+from gateway.hub.record.quarantine import set_aside
 from gateway.hub.settings import InfluxSettings
-from gateway.hub.store import Store
+from gateway.hub.signals import marks
+from gateway.hub.signals.marks import Subject, Waiting
 
 Progress = Callable[[int], None]
 

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, select
 from gateway.core.assignments import tenures_in
 from gateway.core.configuration import Consignment
 from gateway.core.profiles import Profile
+from gateway.hub.database.rows import boxes_of, examinations_of, read_loggers, read_profile, read_registered
+from gateway.hub.database.schema import carriages
 from gateway.hub.projection.points import Ride
-from gateway.hub.rows import boxes_of, examinations_of, read_loggers, read_profile, read_registered
-from gateway.hub.schema import carriages
 
 
 def read_rides(connection: Connection, code: str) -> list[Ride]:

@@ -6,11 +6,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from gateway.hub.events import Bell
-from gateway.hub.patience import call_apart
+from gateway.hub.database.patience import call_apart
 from gateway.hub.projection.projector import Batch, Projector
 from gateway.hub.projection.writing import InfluxError, InfluxWriter, Refused
 from gateway.hub.rooms import Rooms
+from gateway.hub.signals.events import Bell
 
 log = logging.getLogger(__name__)
 

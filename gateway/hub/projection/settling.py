@@ -19,8 +19,8 @@ from typing import Protocol
 
 from gateway.core.observations import Observation, Source
 from gateway.core.readings import HALF_WRAP_MS, Reading, merge_observations
-from gateway.hub.archive import News
-from gateway.hub.index import HOUR_MS, Places
+from gateway.hub.record.archive import News
+from gateway.hub.record.index import HOUR_MS, Places
 
 EDGE_MS = 300_000
 """Merging looks so far around: a memory's record repeats a live one within half of its 5 minutes."""
@@ -35,7 +35,7 @@ _LIVE = {Source.LIVE}
 
 
 class Observations(Protocol):
-    """What knows all observations; see gateway.hub.archive."""
+    """What knows all observations; see gateway.hub.record.archive."""
 
     def news(self, loggers: Collection[str], from_ms: int, to_ms: int, seen: Places) -> News:
         """Return the observations of loggers with from_ms <= measured_at_ms < to_ms, but of segments not in `seen`."""

@@ -15,11 +15,11 @@ from gateway.core.configuration import Calibration, Consignment
 from gateway.core.errors import InputError
 from gateway.core.profiles import Profile
 from gateway.core.verdicts import Judgement
-from gateway.hub.breaches import StoredBreach
+from gateway.hub.breaches.keeping import StoredBreach
+from gateway.hub.breaches.records import Record
 from gateway.hub.review.decisions import Decision
-from gateway.hub.review.records import Record
 from gateway.hub.review.signing import Signature
-from gateway.hub.stops import StopSeen
+from gateway.hub.views.stops import StopSeen
 
 NUMBER_DIGITS = 16
 """Hexadecimal digits of the hash that people read out: 64 bits tell apart all reports that a hub ever makes."""

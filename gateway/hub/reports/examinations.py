@@ -10,14 +10,14 @@ from gateway.core.configuration import Consignment, Examination, Item
 from gateway.core.exposure import to_ms
 from gateway.core.profiles import Profile
 from gateway.core.verdicts import Excursion, Judgement, Verdict
-from gateway.hub.curves import to_curve
 from gateway.hub.reports import blocks
 from gateway.hub.reports.blocks import Block
 from gateway.hub.reports.document import Judged, ReportDocument
 from gateway.hub.reports.rules import word_lives, word_rules
-from gateway.hub.trips import Trip
-from gateway.hub.web.drawing import draw_trace
-from gateway.hub.web.trace import describe_trace, plan_trace
+from gateway.hub.traces.drawing import draw_trace
+from gateway.hub.traces.trace import describe_trace, plan_trace
+from gateway.hub.views.curves import to_curve
+from gateway.hub.views.trips import Trip
 from gateway.language import Speech
 from gateway.language.profiles import say_allowed, say_duration
 from gateway.language.reasons import say_reason

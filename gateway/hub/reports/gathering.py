@@ -16,26 +16,26 @@ from gateway.core.exposure import to_ms
 from gateway.core.observations import Source
 from gateway.core.profiles import Profile
 from gateway.core.segments import Position
-from gateway.hub import schema
-from gateway.hub.archive import Archive
-from gateway.hub.breaches import read_breaches
-from gateway.hub.configurations import Configurations
+from gateway.hub.breaches.keeping import read_breaches
+from gateway.hub.breaches.lifecycle import NotNowError
+from gateway.hub.breaches.records import read_records, read_standing
+from gateway.hub.database import schema
+from gateway.hub.database.rows import Registered, read_profile, read_registered
+from gateway.hub.database.store import Store
+from gateway.hub.judgement.verdict_history import read_current
+from gateway.hub.judgement.watch import carried_span
+from gateway.hub.proof.verification import extents_of, hash_at, segments_of
+from gateway.hub.record.archive import Archive
+from gateway.hub.registry.configurations import Configurations
 from gateway.hub.reports.document import Judged, LogPart, ReportDocument, Reviewed, Ride
 from gateway.hub.reports.happenings import read_clock, read_handlings
 from gateway.hub.reports.readings import READINGS_MAX, write_readings
 from gateway.hub.review.choices import ChoiceList, read_choices
 from gateway.hub.review.decisions import Decision, Decisions
-from gateway.hub.review.lifecycle import NotNowError
-from gateway.hub.review.records import read_records, read_standing
 from gateway.hub.review.signing import read_signatures
-from gateway.hub.rows import Registered, read_profile, read_registered
-from gateway.hub.stops import read_stops
-from gateway.hub.store import Store
 from gateway.hub.tabular.selection import Row
-from gateway.hub.trips import Trip, behind_ms, read_trips
-from gateway.hub.verdict_history import read_current
-from gateway.hub.verification import extents_of, hash_at, segments_of
-from gateway.hub.watch import carried_span
+from gateway.hub.views.stops import read_stops
+from gateway.hub.views.trips import Trip, behind_ms, read_trips
 
 ATTEMPTS = 5
 """Times that a transport is read again because it changed meanwhile: under way it does every 30 s, in milliseconds."""

@@ -14,10 +14,10 @@ from gateway.core.errors import ContentError
 from gateway.core.exposure import to_ms
 from gateway.core.records import ClockCorrection, CustodyEvent, Registration
 from gateway.core.segments import parse_segment
+from gateway.hub.database.rows import boxes_of
+from gateway.hub.database.schema import audit, custody, epochs, segments
+from gateway.hub.judgement.watch import carried_span
 from gateway.hub.reports.document import ClockEvent, Handling, LogPart
-from gateway.hub.rows import boxes_of
-from gateway.hub.schema import audit, custody, epochs, segments
-from gateway.hub.watch import carried_span
 
 AROUND_MS = 7 * 86_400_000
 """Acts are corrected within a week, so the corrections of what happened on the way are read as well."""

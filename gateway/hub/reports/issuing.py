@@ -11,7 +11,8 @@ import msgspec
 
 from gateway.core.attestations import Part, ReportManifest, sign_statement
 from gateway.core.succession import attach
-from gateway.hub.audit import Act, record_act
+from gateway.hub.audit.acts import Act, record_act
+from gateway.hub.database.store import read_generation
 from gateway.hub.reports.document import encode_document, number_of
 from gateway.hub.reports.fhir import encode_bundle
 from gateway.hub.reports.gathering import Gathered, Sources, gather
@@ -19,7 +20,6 @@ from gateway.hub.reports.printing import print_report, printer
 from gateway.hub.reports.readings import write_readings
 from gateway.hub.reports.seal import put_seal
 from gateway.hub.reports.wording import DOCUMENT, TABLE
-from gateway.hub.store import read_generation
 from gateway.hub.tabular.forms import Form
 from gateway.keys import SigningKey
 from gateway.language import Language

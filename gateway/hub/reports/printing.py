@@ -20,7 +20,7 @@ from gateway.language import Language, speech_of
 STANDARDS: list[typst.PDFStandard] = ["a-3a", "ua-1"]
 _SOURCES = (
     ("gateway.hub.reports", (".py", ".typ")),
-    ("gateway.hub.web", ("drawing.py", "scale.py", "trace.py")),
+    ("gateway.hub.traces", (".py",)),
     ("gateway.language", (".py", ".po")),
 )
 """What decides how pages look, besides typst and Babel."""

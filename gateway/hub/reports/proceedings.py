@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from gateway.hub.breaches.records import Record
 from gateway.hub.reports import blocks
 from gateway.hub.reports.blocks import Block
 from gateway.hub.reports.document import ReportDocument, Reviewed
-from gateway.hub.review.records import Record
 from gateway.hub.review.signing import Signature
 from gateway.language import Language, Speech
 from gateway.language.speech import N_

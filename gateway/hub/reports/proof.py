@@ -16,12 +16,12 @@ from gateway.core.attestations import ReportManifest, Signed, is_canonical, read
 from gateway.core.errors import InputError
 from gateway.core.segments import SIGNATURE_BYTES, Check
 from gateway.core.verification import Fault, Finding
+from gateway.hub.proof.verification import Report
 from gateway.hub.reports.document import ReportDocument, decode_document, encode_document, number_of
 from gateway.hub.reports.printing import print_report, printer
 from gateway.hub.reports.readings import read_readings
 from gateway.hub.reports.seal import take_seal
 from gateway.hub.reports.wording import DOCUMENT, TABLE
-from gateway.hub.verification import Report
 from gateway.language import Language
 
 FILE_BYTES_MAX = 256 * 1024 * 1024

@@ -15,7 +15,7 @@ from gateway.hub.reports.document import Ride
 from gateway.hub.tabular.forms import COLUMNS, Form, Sink, open_form, unguard_cell
 from gateway.hub.tabular.selection import Row
 from gateway.hub.times import OSLO
-from gateway.hub.trips import Trip
+from gateway.hub.views.trips import Trip
 
 READINGS_MAX = 500_000
 """Of one consignment: ten loggers for two weeks at 30 s. Longer ones are for `coldchain export`."""

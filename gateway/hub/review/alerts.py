@@ -16,13 +16,13 @@ from gateway.core.errors import InputError
 from gateway.core.identifiers import refuse_identity_number
 from gateway.hub.access.callers import Caller
 from gateway.hub.access.roles import Role
-from gateway.hub.alerts import OPEN, AlertKind
-from gateway.hub.audit import Act, begin_act, record_act
-from gateway.hub.events import tell
+from gateway.hub.audit.acts import Act, begin_act, record_act
+from gateway.hub.breaches.lifecycle import NotNowError, ReviewState
+from gateway.hub.database.schema import alerts, reviews
+from gateway.hub.database.store import Store
 from gateway.hub.review.competence import NotYoursError, check_acknowledger, kind_of
-from gateway.hub.review.lifecycle import NotNowError, ReviewState
-from gateway.hub.schema import alerts, reviews
-from gateway.hub.store import Store
+from gateway.hub.signals.alerts import OPEN, AlertKind
+from gateway.hub.signals.events import tell
 
 BULK_MAX = 200
 """Alerts acknowledged at once: all that one bad morning brings."""

@@ -14,10 +14,10 @@ from sqlalchemy import Connection, select
 
 from gateway.core.errors import InputError
 from gateway.core.profiles import Model
-from gateway.hub.audit import Act, begin_act, record_act
-from gateway.hub.rows import refuse_identities
-from gateway.hub.schema import choices
-from gateway.hub.store import Store, replace_row
+from gateway.hub.audit.acts import Act, begin_act, record_act
+from gateway.hub.database.rows import refuse_identities
+from gateway.hub.database.schema import choices
+from gateway.hub.database.store import Store, replace_row
 
 LOGGER_LOST = "logger_lost"
 """The ending that is stated for whatever runs when somebody says that its logger is lost."""

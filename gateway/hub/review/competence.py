@@ -10,7 +10,7 @@ from gateway.core.errors import ColdchainError
 from gateway.core.profiles import Kind
 from gateway.hub.access.callers import Caller
 from gateway.hub.access.roles import Right, Role
-from gateway.hub.rows import read_profile, read_registered
+from gateway.hub.database.rows import read_profile, read_registered
 
 _ALWAYS = frozenset({Role.QUALITY})
 ACKNOWLEDGERS: dict[Kind, frozenset[Role]] = {

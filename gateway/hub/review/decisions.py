@@ -20,17 +20,17 @@ from gateway.core.errors import InputError
 from gateway.core.profiles import Kind, Model
 from gateway.core.verdicts import Verdict, worst
 from gateway.hub.access.callers import Caller
-from gateway.hub.alerts import AlertKind, raise_alert
-from gateway.hub.audit import Act, begin_act, record_act
-from gateway.hub.breaches import lock_breaches
-from gateway.hub.events import tell
+from gateway.hub.audit.acts import Act, begin_act, record_act
+from gateway.hub.breaches.keeping import lock_breaches
+from gateway.hub.breaches.lifecycle import NotNowError
+from gateway.hub.database.rows import read_registered, refuse_identities
+from gateway.hub.database.schema import decisions
+from gateway.hub.database.store import Store, inserted_id
+from gateway.hub.judgement.verdict_history import VersionedJudgement, fingerprint_of, read_current, settle_decided
 from gateway.hub.review.choices import ChoiceCode, ChoiceList, check_choice, read_choices
 from gateway.hub.review.competence import check_decider
-from gateway.hub.review.lifecycle import NotNowError
-from gateway.hub.rows import read_registered, refuse_identities
-from gateway.hub.schema import decisions
-from gateway.hub.store import Store, inserted_id
-from gateway.hub.verdict_history import VersionedJudgement, fingerprint_of, read_current, settle_decided
+from gateway.hub.signals.alerts import AlertKind, raise_alert
+from gateway.hub.signals.events import tell
 from gateway.language import Language
 
 

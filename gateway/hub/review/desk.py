@@ -15,17 +15,17 @@ from gateway.core.errors import InputError
 from gateway.core.identifiers import refuse_identity_number
 from gateway.core.profiles import Kind
 from gateway.hub.access.callers import Caller
-from gateway.hub.audit import Act, begin_act, record_act
-from gateway.hub.breaches import StoredBreach, lock_breaches, read_breach
-from gateway.hub.events import tell
-from gateway.hub.losses import is_loss_suggested
+from gateway.hub.audit.acts import Act, begin_act, record_act
+from gateway.hub.breaches.keeping import StoredBreach, lock_breaches, read_breach
+from gateway.hub.breaches.lifecycle import NotNowError, ReviewEvent, ReviewState, possible_events
+from gateway.hub.breaches.records import Author, Record, Standing, apply_event, ending_of, read_records, read_standing
+from gateway.hub.database.schema import consignments, review_records, users
+from gateway.hub.database.store import Store
+from gateway.hub.judgement.losses import is_loss_suggested
 from gateway.hub.review.choices import LOGGER_LOST, ChoiceList, check_choice
 from gateway.hub.review.competence import NotYoursError, check_acknowledger, kind_of
-from gateway.hub.review.lifecycle import NotNowError, ReviewEvent, ReviewState, possible_events
-from gateway.hub.review.records import Author, Record, Standing, apply_event, ending_of, read_records, read_standing
 from gateway.hub.review.signing import Meaning, Signature, hash_content, read_signatures, signed_at
-from gateway.hub.schema import consignments, review_records, users
-from gateway.hub.store import Store
+from gateway.hub.signals.events import tell
 
 TEXT_MAX = 4000
 """Characters of a comment: two pages; more belongs into the quality system."""

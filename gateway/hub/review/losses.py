@@ -15,18 +15,18 @@ from gateway.core.errors import InputError
 from gateway.core.identifiers import refuse_identity_number
 from gateway.core.observations import Observation
 from gateway.hub.access.callers import Caller
-from gateway.hub.archive import Archive
-from gateway.hub.audit import Act, begin_act, record_act
-from gateway.hub.breaches import lock_breaches, read_breach
-from gateway.hub.events import tell
-from gateway.hub.losses import Running, find_affected
+from gateway.hub.audit.acts import Act, begin_act, record_act
+from gateway.hub.breaches.keeping import lock_breaches, read_breach
+from gateway.hub.breaches.lifecycle import NotNowError, ReviewEvent
+from gateway.hub.breaches.records import Author, apply_event, ending_of, read_records
+from gateway.hub.database.rows import read_logger
+from gateway.hub.database.schema import lost_loggers, review_records
+from gateway.hub.database.store import Store
+from gateway.hub.judgement.losses import Running, find_affected
+from gateway.hub.record.archive import Archive
 from gateway.hub.review.choices import LOGGER_LOST
 from gateway.hub.review.competence import check_acknowledger, kind_of
-from gateway.hub.review.lifecycle import NotNowError, ReviewEvent
-from gateway.hub.review.records import Author, apply_event, ending_of, read_records
-from gateway.hub.rows import read_logger
-from gateway.hub.schema import lost_loggers, review_records
-from gateway.hub.store import Store
+from gateway.hub.signals.events import tell
 
 REASON_MAX = 1000
 _END_MS = 1 << 53

@@ -12,12 +12,11 @@ from sqlalchemy import ColumnElement, Connection, Join, Row, Select, and_, exist
 
 from gateway import profiles as library
 from gateway.core.profiles import Kind
-from gateway.hub.breaches import StoredBreach, to_stored
-from gateway.hub.index import HOUR_MS
-from gateway.hub.review.lifecycle import ReviewState
-from gateway.hub.review.records import Standing
-from gateway.hub.rows import read_registered_profile
-from gateway.hub.schema import (
+from gateway.hub.breaches.keeping import StoredBreach, to_stored
+from gateway.hub.breaches.lifecycle import ReviewState
+from gateway.hub.breaches.records import Standing
+from gateway.hub.database.rows import read_registered_profile
+from gateway.hub.database.schema import (
     assignments,
     breaches,
     carriages,
@@ -29,7 +28,8 @@ from gateway.hub.schema import (
     reviews,
     vigils,
 )
-from gateway.hub.store import Store
+from gateway.hub.database.store import Store
+from gateway.hub.record.index import HOUR_MS
 
 PAGE_SIZE = 50
 """Breaches on a page: what somebody goes through with the keys in one sitting."""

@@ -15,12 +15,12 @@ from hashlib import sha256
 import msgspec
 from sqlalchemy import Connection, select
 
-from gateway.hub.breaches import StoredBreach
-from gateway.hub.review.lifecycle import ReviewEvent
-from gateway.hub.review.records import Record
-from gateway.hub.schema import decisions
+from gateway.hub.breaches.keeping import StoredBreach
+from gateway.hub.breaches.lifecycle import ReviewEvent
+from gateway.hub.breaches.records import Record
+from gateway.hub.database.schema import decisions
+from gateway.hub.judgement.verdict_history import fingerprint_of, read_versions
 from gateway.hub.times import OSLO
-from gateway.hub.verdict_history import fingerprint_of, read_versions
 
 
 class Meaning(StrEnum):

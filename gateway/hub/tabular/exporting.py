@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import IO
 
 from gateway.core.errors import InputError
-from gateway.hub.archive import Archive
-from gateway.hub.audit import Act, record_act
-from gateway.hub.store import Store
+from gateway.hub.audit.acts import Act, record_act
+from gateway.hub.database.store import Store
+from gateway.hub.record.archive import Archive
 from gateway.hub.tabular.forms import Form, Sink, open_form
 from gateway.hub.tabular.selection import Selection, iter_rows, select_pieces
 

@@ -12,11 +12,11 @@ from gateway.core.configuration import Consignment, Logger
 from gateway.core.errors import InputError
 from gateway.core.exposure import to_ms
 from gateway.core.readings import HALF_WRAP_MS, Reading, merge_observations
-from gateway.hub.archive import ALWAYS_MS, Archive
-from gateway.hub.index import HOUR_MS
-from gateway.hub.rows import read_loggers
-from gateway.hub.schema import consignments, logger_hours
-from gateway.hub.store import Store
+from gateway.hub.database.rows import read_loggers
+from gateway.hub.database.schema import consignments, logger_hours
+from gateway.hub.database.store import Store
+from gateway.hub.record.archive import ALWAYS_MS, Archive
+from gateway.hub.record.index import HOUR_MS
 
 WINDOW_MS = 24 * HOUR_MS
 """Read at once: 2,880 readings of a logger that measures each 30 s."""

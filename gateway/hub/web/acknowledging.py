@@ -17,9 +17,9 @@ from gateway.hub.access.roles import Right
 from gateway.hub.api.access import HubRooms, Requirement
 from gateway.hub.api.alerts import AcknowledgingAlerts
 from gateway.hub.api.bounds import Number
+from gateway.hub.breaches.lifecycle import NotNowError
 from gateway.hub.review.alerts import UnknownAlertError
 from gateway.hub.review.competence import NotYoursError
-from gateway.hub.review.lifecycle import NotNowError
 from gateway.hub.rooms import Rooms
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.quality.queue import Acknowledging

@@ -17,8 +17,8 @@ from gateway.core.configuration import Consignment
 from gateway.core.exposure import to_ms
 from gateway.core.verdicts import Verdict
 from gateway.hub.api.access import HubRooms, Listing
-from gateway.hub.rows import Registered, boxes_of, to_registered
-from gateway.hub.schema import consignments, decisions, judgements
+from gateway.hub.database.rows import Registered, boxes_of, to_registered
+from gateway.hub.database.schema import consignments, decisions, judgements
 from gateway.hub.times import OSLO, to_oslo
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.rendering import render

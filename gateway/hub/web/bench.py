@@ -13,16 +13,16 @@ from gateway.core.exposure import to_ms
 from gateway.core.profiles import Kind, Profile
 from gateway.core.scans import codes_of, is_misread
 from gateway.core.verdicts import Excursion, LifeLeft, Verdict, worst
-from gateway.hub.curves import Curve
+from gateway.hub.database.rows import find_registered, read_box_among
 from gateway.hub.hand_in.codes import HandIn, read_handed_in
-from gateway.hub.readouts import ReadOut, read_readout
+from gateway.hub.judgement.verdict_history import VersionedJudgement, read_current
+from gateway.hub.replication.readouts import ReadOut, read_readout
 from gateway.hub.rooms import Rooms
-from gateway.hub.rows import find_registered, read_box_among
-from gateway.hub.trips import behind_ms, until_ms
-from gateway.hub.verdict_history import VersionedJudgement, read_current
-from gateway.hub.web.drawing import draw_trace
+from gateway.hub.traces.drawing import draw_trace
+from gateway.hub.traces.trace import Trace, plan_trace
+from gateway.hub.views.curves import Curve
+from gateway.hub.views.trips import behind_ms, until_ms
 from gateway.hub.web.handlers import say_handler
-from gateway.hub.web.trace import Trace, plan_trace
 from gateway.language import Speech
 from gateway.language.reasons import life_title, say_behind, say_reason
 from gateway.language.speech import N_

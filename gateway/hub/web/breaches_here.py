@@ -9,15 +9,15 @@ from sqlalchemy import Connection, or_, select
 
 from gateway.hub.access.callers import Caller
 from gateway.hub.access.roles import Right
-from gateway.hub.alerts import OPEN, AlertKind, read_open
+from gateway.hub.breaches.lifecycle import ReviewState
+from gateway.hub.database.schema import alerts, users, vigils
 from gateway.hub.notification.facts import read_story
 from gateway.hub.notification.wording import say_alert
 from gateway.hub.review.alerts import StoredAlert, check_alert_is_theirs, read_alert, to_alert
 from gateway.hub.review.competence import NotYoursError
 from gateway.hub.review.decisions import Decision
-from gateway.hub.review.lifecycle import ReviewState
 from gateway.hub.review.queue import QueuedBreach, read_unclosed
-from gateway.hub.schema import alerts, users, vigils
+from gateway.hub.signals.alerts import OPEN, AlertKind, read_open
 from gateway.hub.web.bench import BenchView
 from gateway.hub.web.quality.queue import to_line
 from gateway.hub.web.quality.words import STATES, say_life

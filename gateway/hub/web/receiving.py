@@ -20,11 +20,11 @@ from gateway.hub.access.callers import Caller
 from gateway.hub.access.roles import Right
 from gateway.hub.api.access import HubRooms, LookingUp, Receiving
 from gateway.hub.api.decisions import Deciding
-from gateway.hub.inbox import Entry, read_inbox
+from gateway.hub.breaches.inbox import Entry, read_inbox
+from gateway.hub.breaches.lifecycle import NotNowError
 from gateway.hub.review.choices import ChoiceList, read_offered
 from gateway.hub.review.competence import NotYoursError, check_decider
 from gateway.hub.review.decisions import Course, Decision, NewDecision, read_decisions
-from gateway.hub.review.lifecycle import NotNowError
 from gateway.hub.rooms import Rooms
 from gateway.hub.times import to_datetime
 from gateway.hub.web.bench import look_up

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from aiosmtpd.controller import Controller
 
-from gateway.hub.ingest import Ingest
+from gateway.hub.database.store import Store
+from gateway.hub.replication.ingest import Ingest
 from gateway.hub.settings import MailSettings
-from gateway.hub.store import Store
 from gateway.keys import SigningKey, load_or_create_key
 from tests.hub.heads.leaving import Page, Sink
 from tests.hub.vans import START_MS, Van, observe

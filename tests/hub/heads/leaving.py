@@ -8,8 +8,8 @@ from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from gateway.hub.departures import Departures
 from gateway.hub.settings import HeadsSettings, HubSettings
+from gateway.hub.upkeep.departures import Departures
 
 DAY_MS = 86_400_000
 

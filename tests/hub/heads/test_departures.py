@@ -14,17 +14,17 @@ from click.testing import CliRunner
 from sqlalchemy import select
 
 from gateway.cli import main
-from gateway.hub import departures as module
-from gateway.hub import schema
-from gateway.hub.alerts import AlertKind
-from gateway.hub.departures import UNDELIVERED_MS, Departures
-from gateway.hub.ingest import Ingest
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store
 from gateway.hub.notification.facts import read_story
 from gateway.hub.notification.wording import say_alert
+from gateway.hub.replication.ingest import Ingest
 from gateway.hub.review.alerts import StoredAlert, read_alerts
 from gateway.hub.settings import MailSettings
-from gateway.hub.store import Store
+from gateway.hub.signals.alerts import AlertKind
 from gateway.hub.times import real_ms
+from gateway.hub.upkeep import departures as module
+from gateway.hub.upkeep.departures import UNDELIVERED_MS, Departures
 from gateway.keys import SigningKey
 from gateway.language import Language, speech_of
 from tests.hub.heads.leaving import DAY_MS, Page, Sink, settings, states
@@ -188,7 +188,7 @@ def test_an_authority_that_answers_nonsense_is_a_failure(
     def post(url: str, **_: object) -> httpx.Response:
         return httpx.Response(200, content=answer, request=httpx.Request("POST", url))
 
-    monkeypatch.setattr("gateway.hub.timestamps.httpx.post", post)
+    monkeypatch.setattr("gateway.hub.proof.timestamps.httpx.post", post)
     departures = Departures(store, key, settings(tmp_path, timestamp_url="http://tsa.example"))
     departures.write(START_MS)
     departures.deliver(START_MS)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from aiosmtpd.controller import Controller
 
-from gateway.hub.departures import Departures
+from gateway.hub.database.store import Store
 from gateway.hub.settings import MailSettings
-from gateway.hub.store import Store
+from gateway.hub.upkeep.departures import Departures
 from gateway.keys import SigningKey
 from tests.hub.heads.leaving import Sink, settings, states
 from tests.hub.vans import START_MS, Van, sqlite_only

@@ -9,10 +9,10 @@ from click.testing import CliRunner
 from sqlalchemy import delete, update
 
 from gateway.cli import main
-from gateway.hub import schema
-from gateway.hub.departures import Departures
-from gateway.hub.ingest import Ingest
-from gateway.hub.store import Store
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store
+from gateway.hub.replication.ingest import Ingest
+from gateway.hub.upkeep.departures import Departures
 from gateway.keys import SigningKey
 from tests.hub.heads.leaving import DAY_MS, settings
 from tests.hub.vans import START_MS, Van, observe, sqlite_only

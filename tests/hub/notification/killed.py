@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, func, select
 
 from gateway.clock import SystemClock
-from gateway.hub.events import Bell
+from gateway.hub.database.schema import alerts, messages, notices
+from gateway.hub.database.store import Store, open_existing_store
 from gateway.hub.notification import worker
 from gateway.hub.notification.channels import Carrier, open_channel
 from gateway.hub.notification.outgoing import Outgoing
 from gateway.hub.notification.recipients import Channel
-from gateway.hub.schema import alerts, messages, notices
 from gateway.hub.settings import HubSettings, NotificationSettings
-from gateway.hub.store import Store, open_existing_store
+from gateway.hub.signals.events import Bell
 
 
 class Steps:

@@ -22,13 +22,13 @@ from gateway.core.configuration import Box, Carriage, Consignment, Examination, 
 from gateway.core.flags import BreachFlag, breach_key
 from gateway.core.profiles import Kind
 from gateway.core.verdicts import BreachKind
-from gateway.hub.breaches import flag
+from gateway.hub.breaches.keeping import flag
+from gateway.hub.database.schema import reviews
+from gateway.hub.database.store import Store
 from gateway.hub.notification.directory import Directory
 from gateway.hub.notification.recipients import Recipient
-from gateway.hub.registry import Registry
-from gateway.hub.schema import reviews
+from gateway.hub.registry.registry import Registry
 from gateway.hub.settings import HubSettings, MailServerSettings, NotificationSettings
-from gateway.hub.store import Store
 from tests.servers.ports import free_port
 
 NOW_MS = 1_792_908_000_000

@@ -8,9 +8,9 @@ from shutil import copytree
 
 from sqlalchemy import select
 
-from gateway.hub.schema import alerts, messages
+from gateway.hub.database.schema import alerts, messages
+from gateway.hub.database.store import open_existing_store, open_store
 from gateway.hub.settings import HubSettings
-from gateway.hub.store import open_existing_store, open_store
 from tests.hub.notification.killed import run_worker
 from tests.hub.notification.scene import (
     SECRET,

@@ -20,12 +20,10 @@ from click.testing import CliRunner
 from sqlalchemy import Connection, select, update
 
 from gateway.cli import main
-from gateway.hub import schema
 from gateway.hub.access.roles import Role
-from gateway.hub.alerts import AlertKind, raise_alert
-from gateway.hub.app import create_app
-from gateway.hub.breaches import BreachState
-from gateway.hub.events import Bell
+from gateway.hub.breaches.keeping import BreachState
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store
 from gateway.hub.notification import worker
 from gateway.hub.notification.ledger import (
     Message,
@@ -38,9 +36,11 @@ from gateway.hub.notification.ledger import (
 )
 from gateway.hub.notification.signing import is_authentic
 from gateway.hub.notification.worker import Notifier
+from gateway.hub.processes.app import create_app
 from gateway.hub.rooms import open_rooms
 from gateway.hub.settings import AccessSettings, HubSettings
-from gateway.hub.store import Store
+from gateway.hub.signals.alerts import AlertKind, raise_alert
+from gateway.hub.signals.events import Bell
 from tests.hub.notification.scene import (
     NOW_MS,
     SECRET,

@@ -6,13 +6,13 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from gateway.hub import schema
-from gateway.hub.app import create_app
-from gateway.hub.ingest import Ingest
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store
+from gateway.hub.processes.app import create_app
 from gateway.hub.projection.portions import oldest_waiting_ms
+from gateway.hub.replication.ingest import Ingest
 from gateway.hub.rooms import open_rooms
 from gateway.hub.settings import HubSettings
-from gateway.hub.store import Store
 from tests.hub.vans import START_MS, Van, observe
 
 

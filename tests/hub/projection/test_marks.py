@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
-from gateway.hub import schema
-from gateway.hub.archive import Archive
-from gateway.hub.ingest import Ingest
-from gateway.hub.projection.marks import Subject, clear, mark, read_waiting
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store
 from gateway.hub.projection.projector import Projector, restart
+from gateway.hub.record.archive import Archive
+from gateway.hub.replication.ingest import Ingest
 from gateway.hub.settings import InfluxSettings
-from gateway.hub.store import Store
+from gateway.hub.signals.marks import Subject, clear, mark, read_waiting
 from tests.hub.vans import START_MS, Van, observe
 
 

@@ -14,18 +14,18 @@ from sqlalchemy import select
 from gateway.core.configuration import Calibration, Logger
 from gateway.core.observations import Source
 from gateway.core.readings import Reading, to_reading
-from gateway.hub import schema
-from gateway.hub.archive import Archive
-from gateway.hub.ingest import Ingest
-from gateway.hub.projection.marks import Subject, mark
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store
 from gateway.hub.projection.points import observation_lines, reading_lines
 from gateway.hub.projection.projector import Projector
 from gateway.hub.projection.running import run_projection
 from gateway.hub.projection.writing import Fault, InfluxError, InfluxWriter
-from gateway.hub.registry import Registry
+from gateway.hub.record.archive import Archive
+from gateway.hub.registry.registry import Registry
+from gateway.hub.replication.ingest import Ingest
 from gateway.hub.rooms import open_rooms
 from gateway.hub.settings import HubSettings, InfluxSettings
-from gateway.hub.store import Store
+from gateway.hub.signals.marks import Subject, mark
 from tests.hub.vans import LOGGER, START_MS, Enrol, Van, observe
 
 

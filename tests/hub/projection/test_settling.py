@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from gateway.core.observations import Observation, Source
 from gateway.core.readings import Reading, merge_observations, to_reading
-from gateway.hub.archive import News
-from gateway.hub.index import HOUR_MS, Places
 from gateway.hub.projection.settling import Change, Settling, Told
+from gateway.hub.record.archive import News
+from gateway.hub.record.index import HOUR_MS, Places
 from tests.hub.vans import LOGGER, START_MS, observe
 
 

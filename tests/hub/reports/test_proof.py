@@ -14,14 +14,14 @@ from gateway.core.attestations import ReportManifest, Signed, sign_statement
 from gateway.core.segments import Check
 from gateway.core.succession import attach
 from gateway.core.verification import Fault
-from gateway.hub.hub_key import rotate_hub_key
+from gateway.hub.proof.hub_key import rotate_hub_key
+from gateway.hub.proof.verification import Report
 from gateway.hub.reports import proof
 from gateway.hub.reports.gathering import gather
 from gateway.hub.reports.issuing import ReportForm, issue
 from gateway.hub.reports.printing import print_report
 from gateway.hub.reports.seal import put_seal, take_seal
 from gateway.hub.rooms import Rooms
-from gateway.hub.verification import Report
 from gateway.keys import PinnedKey, SigningKey, make_key
 from gateway.language import Language
 from tests.hub.reports.transports import sources_of

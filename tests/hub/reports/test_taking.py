@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from sqlalchemy import select
 
 from gateway.cli import main
-from gateway.hub import schema
-from gateway.hub.app import create_app
+from gateway.hub.database import schema
+from gateway.hub.processes.app import create_app
 from gateway.hub.reports import gathering
 from gateway.hub.reports.document import encode_document
 from gateway.hub.rooms import Rooms, open_rooms

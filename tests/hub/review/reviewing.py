@@ -5,11 +5,11 @@ from __future__ import annotations
 from gateway.core.configuration import Box, Consignment
 from gateway.hub.access.callers import Caller, Way, make_caller
 from gateway.hub.access.roles import Role
-from gateway.hub.breaches import read_covered, reconcile
-from gateway.hub.registry import Registry
+from gateway.hub.breaches.keeping import read_covered, reconcile
+from gateway.hub.database.store import Store
+from gateway.hub.judgement.verdict_history import save_judgement
+from gateway.hub.registry.registry import Registry
 from gateway.hub.review.desk import ReviewDesk
-from gateway.hub.store import Store
-from gateway.hub.verdict_history import save_judgement
 from tests.hub.samples import NOW_MS, breach, judgement
 from tests.hub.vans import iso
 

@@ -11,17 +11,17 @@ from sqlalchemy import select, update
 
 from gateway.core.errors import InputError
 from gateway.core.verdicts import Verdict
-from gateway.hub import schema
 from gateway.hub.access.roles import Role
-from gateway.hub.alerts import AlertKind, Resolution, raise_alert, resolve_alerts
+from gateway.hub.breaches.lifecycle import NotNowError
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store
+from gateway.hub.judgement.verdict_history import save_judgement
 from gateway.hub.notification.ledger import make_messages, notice_alerts
 from gateway.hub.review.alerts import AlertDesk, StoredAlert, UnknownAlertError, read_alerts
 from gateway.hub.review.competence import NotYoursError
 from gateway.hub.review.decisions import Course, Decisions, NewDecision
-from gateway.hub.review.lifecycle import NotNowError
 from gateway.hub.settings import HubSettings
-from gateway.hub.store import Store
-from gateway.hub.verdict_history import save_judgement
+from gateway.hub.signals.alerts import AlertKind, Resolution, raise_alert, resolve_alerts
 from tests.hub.notification.scene import register
 from tests.hub.review.reviewing import DOCTOR, NURSE, PHARMACIST, QUALITY, RECEIVER, Ward, person
 from tests.hub.samples import MINUTE_MS, NOW_MS, breach, judgement

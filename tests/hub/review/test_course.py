@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from gateway.core.records import CustodyEvent, Registration, Withdrawal
-from gateway.hub.custody import note_custody
-from gateway.hub.rows import read_registered
-from gateway.hub.store import Store
+from gateway.hub.database.rows import read_registered
+from gateway.hub.database.store import Store
+from gateway.hub.replication.custody import note_custody
 from gateway.hub.web.quality.course import read_acts
 from gateway.language import Language, speech_of
 from tests.hub.review.reviewing import Ward

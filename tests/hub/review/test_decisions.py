@@ -5,15 +5,15 @@ from datetime import UTC
 import pytest
 
 from gateway.core.errors import InputError
-from gateway.hub.alerts import AlertKind, read_open
+from gateway.hub.breaches.lifecycle import NotNowError
+from gateway.hub.database.store import Store
+from gateway.hub.judgement.verdict_history import read_versions
 from gateway.hub.notification.facts import read_story
 from gateway.hub.notification.policies import DEFAULTS, REQUESTER, Subject, choose_policy
 from gateway.hub.notification.wording import say_alert
 from gateway.hub.review.competence import NotYoursError
 from gateway.hub.review.decisions import Course, Decisions, NewDecision, UnknownItemError
-from gateway.hub.review.lifecycle import NotNowError
-from gateway.hub.store import Store
-from gateway.hub.verdict_history import read_versions
+from gateway.hub.signals.alerts import AlertKind, read_open
 from gateway.language import Language, speech_of
 from tests.hub.review.reviewing import DOCTOR, PHARMACIST, RECEIVER, Ward
 from tests.hub.samples import NOW_MS

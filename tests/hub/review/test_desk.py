@@ -7,18 +7,18 @@ from sqlalchemy import select
 
 from gateway import profiles
 from gateway.core.errors import InputError
-from gateway.hub import schema
 from gateway.hub.access.accounts import Accounts
 from gateway.hub.access.identities import Identity
 from gateway.hub.access.roles import Role
+from gateway.hub.breaches.lifecycle import NotNowError, ReviewEvent, ReviewState
+from gateway.hub.database import schema
+from gateway.hub.database.rows import read_rule
+from gateway.hub.database.store import Store
+from gateway.hub.proof.verification import verify_store
 from gateway.hub.review.choices import Choice, ChoiceList, Choices
 from gateway.hub.review.competence import NotYoursError
 from gateway.hub.review.desk import UnknownBreachError
-from gateway.hub.review.lifecycle import NotNowError, ReviewEvent, ReviewState
 from gateway.hub.review.signing import Meaning
-from gateway.hub.rows import read_rule
-from gateway.hub.store import Store
-from gateway.hub.verification import verify_store
 from tests.hub.review.reviewing import DOCTOR, DRIVER, NURSE, PHARMACIST, QUALITY, Ward
 from tests.hub.samples import NOW_MS
 from tests.hub.vans import sqlite_only

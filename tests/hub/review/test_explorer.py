@@ -14,7 +14,7 @@ import pytest
 
 from gateway import profiles
 from gateway.core.configuration import Box, Calibration, Logger
-from gateway.hub.app import create_app
+from gateway.hub.processes.app import create_app
 from gateway.hub.projection.history import Interval
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from gateway.hub.review.lifecycle import NotNowError, ReviewEvent, ReviewState, next_state, possible_events
+from gateway.hub.breaches.lifecycle import NotNowError, ReviewEvent, ReviewState, next_state, possible_events
 
 OPEN, SEEN, WORK, DONE = ReviewState
 TABLE = {

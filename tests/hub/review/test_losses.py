@@ -7,15 +7,15 @@ from sqlalchemy import select, update
 
 from gateway.core.configuration import Logger
 from gateway.core.errors import InputError
-from gateway.hub import schema
-from gateway.hub.alerts import AlertKind
-from gateway.hub.archive import Archive
+from gateway.hub.breaches.lifecycle import NotNowError, ReviewState
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store
+from gateway.hub.record.archive import Archive
 from gateway.hub.review.alerts import StoredAlert, read_alerts
 from gateway.hub.review.competence import NotYoursError
 from gateway.hub.review.desk import Review, ReviewDesk
-from gateway.hub.review.lifecycle import NotNowError, ReviewState
 from gateway.hub.review.losses import Losses, UnknownLoggerError
-from gateway.hub.store import Store
+from gateway.hub.signals.alerts import AlertKind
 from tests.hub.review.reviewing import DOCTOR, PHARMACIST, QUALITY
 from tests.hub.samples import MINUTE_MS
 from tests.hub.test_vigils import Depot

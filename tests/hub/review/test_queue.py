@@ -8,12 +8,12 @@ from sqlalchemy import insert
 from gateway.core.configuration import Box, Calibration, Consignment, Logger
 from gateway.core.profiles import Kind
 from gateway.core.verdicts import Verdict
-from gateway.hub.breaches import flag, read_breach, read_covered, reconcile
-from gateway.hub.ingest import Ingest
+from gateway.hub.breaches.keeping import flag, read_breach, read_covered, reconcile
+from gateway.hub.database.schema import users
+from gateway.hub.database.store import Store
+from gateway.hub.replication.ingest import Ingest
 from gateway.hub.review import queue
 from gateway.hub.review.queue import Filter, Order, Stage, read_queue, read_similar, read_vehicles
-from gateway.hub.schema import users
-from gateway.hub.store import Store
 from tests.hub.review.reviewing import DOCTOR, QUALITY, Ward
 from tests.hub.samples import MINUTE_MS, NOW_MS, breach, flagged, judgement
 from tests.hub.vans import LOGGER, START_MS, Van, iso, observe

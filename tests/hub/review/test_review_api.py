@@ -13,13 +13,13 @@ import pytest
 from gateway.core.configuration import Logger
 from gateway.hub.access import passwords
 from gateway.hub.access.roles import Right, Role
-from gateway.hub.alerts import AlertKind, raise_alert
 from gateway.hub.api import breaches as breaches_api
-from gateway.hub.app import create_app
-from gateway.hub.audit import Act, hash_entry
-from gateway.hub.breaches import flag
+from gateway.hub.audit.acts import Act, hash_entry
+from gateway.hub.breaches.keeping import flag
+from gateway.hub.processes.app import create_app
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
+from gateway.hub.signals.alerts import AlertKind, raise_alert
 from tests.hub.review.reviewing import Ward
 from tests.hub.samples import NOW_MS, breach, flagged
 from tests.hub.vans import iso

@@ -14,8 +14,8 @@ from playwright.async_api import Browser, Locator, Page, async_playwright, expec
 from gateway.core.configuration import Box, Calibration, Logger
 from gateway.hub.access import passwords
 from gateway.hub.access.roles import Role
-from gateway.hub.app import create_app
-from gateway.hub.review.lifecycle import ReviewState
+from gateway.hub.breaches.lifecycle import ReviewState
+from gateway.hub.processes.app import create_app
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
 from gateway.hub.web.quality.explorer import has_chart_library

@@ -15,9 +15,9 @@ import pytest
 from gateway.hub.access import passwords
 from gateway.hub.access.roles import Role
 from gateway.hub.api.signers import SigningWays
-from gateway.hub.app import create_app
+from gateway.hub.breaches.lifecycle import ReviewState
+from gateway.hub.processes.app import create_app
 from gateway.hub.review import queue
-from gateway.hub.review.lifecycle import ReviewState
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
 from gateway.hub.times import to_datetime, to_oslo

@@ -12,12 +12,12 @@ import pytest
 
 from gateway.hub.access import passwords
 from gateway.hub.access.roles import Role
-from gateway.hub.alerts import AlertKind, Resolution, raise_alert, resolve_alerts
-from gateway.hub.app import create_app
+from gateway.hub.processes.app import create_app
 from gateway.hub.review import alerts
 from gateway.hub.review.alerts import StoredAlert, read_alert
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
+from gateway.hub.signals.alerts import AlertKind, Resolution, raise_alert, resolve_alerts
 from tests.hub.samples import NOW_MS
 from tests.hub.setup.forms import PASSWORD, Visitor, value_of, words_of
 from tests.hub.test_vigils import Depot

@@ -9,7 +9,7 @@ import pytest
 from gateway.core.configuration import Box, Calibration, Consignment, Logger
 from gateway.hub.access import passwords
 from gateway.hub.access.roles import Role
-from gateway.hub.app import create_app
+from gateway.hub.processes.app import create_app
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
 from tests.hub.setup.forms import PASSWORD, Visitor

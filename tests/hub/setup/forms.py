@@ -10,7 +10,7 @@ from html import unescape
 import httpx
 
 from gateway.hub.access.roles import Role
-from gateway.hub.audit_trail import Wanted, read_entries
+from gateway.hub.audit.trail import Wanted, read_entries
 from gateway.hub.rooms import Rooms
 
 PASSWORD = "ni rolige elger"

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import update
 
 from gateway.core.configuration import Box
-from gateway.hub import schema
 from gateway.hub.access.roles import Role
-from gateway.hub.audit_trail import Wanted, check_chain, read_entries
-from gateway.hub.review.lifecycle import ReviewEvent
+from gateway.hub.audit.trail import Wanted, check_chain, read_entries
+from gateway.hub.breaches.lifecycle import ReviewEvent
+from gateway.hub.database import schema
 from gateway.hub.rooms import Rooms
 from gateway.hub.web.quality import audit
 from gateway.hub.web.quality.act_words import ACTS

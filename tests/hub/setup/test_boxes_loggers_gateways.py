@@ -8,7 +8,7 @@ import pytest
 
 from gateway.core.configuration import Box, BoxState, LoggerKind
 from gateway.hub.access.roles import Role
-from gateway.hub.enrolment import EnrolmentRefusedError
+from gateway.hub.registry.enrolment import EnrolmentRefusedError
 from gateway.hub.rooms import Rooms
 from tests.hub.setup.forms import Visitor, faults_of, value_of, words_of
 from tests.hub.vans import LOGGER, sqlite_only

@@ -6,8 +6,8 @@ import httpx
 import pytest
 from sqlalchemy import insert, select
 
-from gateway.hub import schema
 from gateway.hub.access.roles import Role
+from gateway.hub.database import schema
 from gateway.hub.notification.directory import Directory
 from gateway.hub.notification.policies import DEFAULTS, Policy
 from gateway.hub.notification.recipients import Recipient

@@ -8,8 +8,8 @@ import pytest
 
 from gateway import profiles as library
 from gateway.hub.access.roles import Role
+from gateway.hub.judgement.verdict_history import read_versions
 from gateway.hub.rooms import Rooms
-from gateway.hub.verdict_history import read_versions
 from gateway.language import ENGLISH, NORWEGIAN
 from gateway.language.profiles import say_profile
 from tests.hub.setup.forms import PASSWORD, Visitor, faults_of, value_of, words_of

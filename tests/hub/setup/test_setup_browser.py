@@ -11,9 +11,9 @@ import uvicorn
 from playwright.async_api import Page, async_playwright, expect
 
 from gateway.hub.access.roles import Role
-from gateway.hub.alerts import AlertKind, raise_alert
-from gateway.hub.app import create_app
+from gateway.hub.processes.app import create_app
 from gateway.hub.rooms import Rooms
+from gateway.hub.signals.alerts import AlertKind, raise_alert
 from tests.hub.samples import NOW_MS
 from tests.hub.setup.forms import PASSWORD
 from tests.hub.vans import LOGGER, iso, sqlite_only

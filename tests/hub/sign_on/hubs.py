@@ -13,9 +13,9 @@ import uvicorn
 from sqlalchemy import select
 
 from gateway.hub.access.accounts import Account
-from gateway.hub.app import create_app
+from gateway.hub.database.schema import audit
+from gateway.hub.processes.app import create_app
 from gateway.hub.rooms import Rooms, open_rooms
-from gateway.hub.schema import audit
 from gateway.hub.settings import HubSettings
 from tests.servers.identity_provider import CLIENT, SECRET, Provider
 from tests.servers.ports import free_port

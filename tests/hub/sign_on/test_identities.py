@@ -14,8 +14,8 @@ from gateway.core.errors import InputError
 from gateway.hub.access.accounts import Accounts
 from gateway.hub.access.identities import Identity, make_identity
 from gateway.hub.access.roles import Role
+from gateway.hub.database.store import Store
 from gateway.hub.settings import HubSettings
-from gateway.hub.store import Store
 from tests.hub.sign_on.hubs import KARI, Hub
 from tests.hub.vans import sqlite_only
 from tests.servers.identity_provider import Provider

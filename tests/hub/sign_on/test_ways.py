@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from gateway.hub.access import sign_on as sign_on_module
-from gateway.hub.schema import sign_ons
+from gateway.hub.database.schema import sign_ons
 from tests.hub.sign_on.hubs import Hub
 from tests.hub.vans import sqlite_only
 from tests.servers.identity_provider import SECRET, Provider

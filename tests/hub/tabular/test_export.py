@@ -18,12 +18,12 @@ from gateway.cli import main
 from gateway.core.configuration import Box, Calibration, Consignment, Logger
 from gateway.core.errors import InputError
 from gateway.core.readings import merge_observations
-from gateway.hub import schema
-from gateway.hub.archive import Archive
-from gateway.hub.ingest import Ingest
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store
 from gateway.hub.projection.points import reading_lines
-from gateway.hub.registry import Registry
-from gateway.hub.store import Store
+from gateway.hub.record.archive import Archive
+from gateway.hub.registry.registry import Registry
+from gateway.hub.replication.ingest import Ingest
 from gateway.hub.tabular import forms, selection
 from gateway.hub.tabular.exporting import export_readings, replacing
 from gateway.hub.tabular.forms import COLUMNS, Form, guard_cell

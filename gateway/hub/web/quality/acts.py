@@ -19,11 +19,11 @@ from gateway.hub.access.passwords import LENGTH_MAX
 from gateway.hub.access.roles import Right, Role, rights_of
 from gateway.hub.api.access import HubRooms, Requirement
 from gateway.hub.api.bounds import Number
+from gateway.hub.breaches.lifecycle import NotNowError, ReviewEvent, ReviewState
+from gateway.hub.breaches.records import Record
 from gateway.hub.review.choices import Choice, ChoiceList
 from gateway.hub.review.competence import NotYoursError, may_acknowledge
 from gateway.hub.review.desk import Review, ReviewDesk, UnknownBreachError
-from gateway.hub.review.lifecycle import NotNowError, ReviewEvent, ReviewState
-from gateway.hub.review.records import Record
 from gateway.hub.review.signing import Meaning
 from gateway.hub.rooms import Rooms
 from gateway.hub.web.languages import Reader

@@ -17,9 +17,9 @@ from gateway.core.errors import InputError
 from gateway.core.identifiers import CODE_MAX_LENGTH
 from gateway.hub.access.callers import Caller
 from gateway.hub.access.roles import Right
-from gateway.hub.alerts import AlertKind, Resolution
 from gateway.hub.api.access import HubRooms, Requirement
-from gateway.hub.inbox import count_waiting
+from gateway.hub.breaches.inbox import count_waiting
+from gateway.hub.breaches.lifecycle import NotNowError
 from gateway.hub.notification.facts import Story, read_story
 from gateway.hub.notification.wording import say_alert
 from gateway.hub.review.alerts import (
@@ -34,9 +34,9 @@ from gateway.hub.review.alerts import (
     read_page,
 )
 from gateway.hub.review.competence import NotYoursError
-from gateway.hub.review.lifecycle import NotNowError
 from gateway.hub.review.losses import UnknownLoggerError
 from gateway.hub.rooms import Rooms
+from gateway.hub.signals.alerts import AlertKind, Resolution
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.quality.queue import Reading
 from gateway.hub.web.quality.refusals import say_refusal

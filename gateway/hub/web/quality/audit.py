@@ -17,8 +17,8 @@ from sqlalchemy import Connection, func, select
 from gateway.hub.api.access import HubRooms
 from gateway.hub.api.audit import ReadingAudit
 from gateway.hub.api.bounds import NUMBER_MAX
-from gateway.hub.audit_trail import Entry, Wanted, check_chain, read_entries
-from gateway.hub.schema import audit
+from gateway.hub.audit.trail import Entry, Wanted, check_chain, read_entries
+from gateway.hub.database.schema import audit
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.quality.act_words import say_act, say_subject, say_who
 from gateway.hub.web.quality.changes import CHANGES_MAX, Change, find_changes

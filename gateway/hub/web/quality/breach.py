@@ -9,20 +9,21 @@ from sqlalchemy import Connection
 
 from gateway.core.configuration import Consignment, Item
 from gateway.core.verdicts import Excursion, Verdict
-from gateway.hub.breaches import HUB, StoredBreach
-from gateway.hub.configurations import Case
-from gateway.hub.curves import Curve
+from gateway.hub.breaches.keeping import HUB, StoredBreach
+from gateway.hub.breaches.lifecycle import ReviewEvent
+from gateway.hub.breaches.records import Record
+from gateway.hub.judgement.verdict_history import VersionedJudgement, read_versions
+from gateway.hub.registry.configurations import Case
 from gateway.hub.review.choices import Choice, ChoiceList
 from gateway.hub.review.desk import Review
-from gateway.hub.review.lifecycle import ReviewEvent
 from gateway.hub.review.queue import Filter, QueuedBreach, Stage, read_queued, read_similar, read_vehicles
-from gateway.hub.review.records import Record
 from gateway.hub.rooms import Rooms
-from gateway.hub.stops import StopSeen, read_stops
-from gateway.hub.trips import until_ms
-from gateway.hub.verdict_history import VersionedJudgement, read_versions
+from gateway.hub.traces.drawing import draw_trace
+from gateway.hub.traces.trace import plan_trace
+from gateway.hub.views.curves import Curve
+from gateway.hub.views.stops import StopSeen, read_stops
+from gateway.hub.views.trips import until_ms
 from gateway.hub.web.bench import Picture
-from gateway.hub.web.drawing import draw_trace
 from gateway.hub.web.quality.course import Act, read_acts
 from gateway.hub.web.quality.explorer import explore_address, find_profile
 from gateway.hub.web.quality.words import (
@@ -35,7 +36,6 @@ from gateway.hub.web.quality.words import (
     say_life,
     say_title,
 )
-from gateway.hub.web.trace import plan_trace
 from gateway.language import Language, Speech
 from gateway.language.reasons import say_reason
 from gateway.language.speech import N_

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from gateway.core.configuration import Consignment
 from gateway.core.custody import UNIDENTIFIED, CustodyAct, CustodyRecord, standing
 from gateway.core.records import CustodyEvent, Registration
-from gateway.hub.schema import audit, custody
+from gateway.hub.database.schema import audit, custody
 from gateway.language import Speech
 from gateway.language.speech import N_
 

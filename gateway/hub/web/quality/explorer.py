@@ -22,9 +22,9 @@ from gateway.core.exposure import to_ms
 from gateway.core.profiles import Profile
 from gateway.hub.api.access import HubRooms
 from gateway.hub.api.bounds import NUMBER_MAX
+from gateway.hub.database.rows import read_loggers
 from gateway.hub.projection.history import ArchiveHistory, HistoryError, InfluxHistory, Interval, Question, ask
 from gateway.hub.rooms import Rooms
-from gateway.hub.rows import read_loggers
 from gateway.hub.times import to_oslo
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.moments import read_local

@@ -19,9 +19,9 @@ from gateway.hub.access.roles import Right
 from gateway.hub.api.access import HubRooms
 from gateway.hub.api.bounds import NUMBER_MAX
 from gateway.hub.api.decisions import Dismissal, Settling, dismiss_entry
-from gateway.hub.breaches import StoredBreach, read_breach
-from gateway.hub.inbox import Entry, read_inbox
-from gateway.hub.review.lifecycle import NotNowError
+from gateway.hub.breaches.inbox import Entry, read_inbox
+from gateway.hub.breaches.keeping import StoredBreach, read_breach
+from gateway.hub.breaches.lifecycle import NotNowError
 from gateway.hub.rooms import Rooms
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.quality.alerts import count_what_waits

@@ -23,12 +23,12 @@ from gateway.core.exposure import to_ms
 from gateway.core.upkeep import Need, calibration_need
 from gateway.hub.access.roles import Right
 from gateway.hub.api.access import HubRooms
-from gateway.hub.audit import Act, record_act
-from gateway.hub.indicators import Grouping, Indicators, Measure, Question, Step, Tally, read_indicators
-from gateway.hub.logger_faults import read_faults
-from gateway.hub.rows import read_loggers
-from gateway.hub.schema import gateways
+from gateway.hub.audit.acts import Act, record_act
+from gateway.hub.database.rows import read_loggers
+from gateway.hub.database.schema import gateways
+from gateway.hub.record.logger_faults import read_faults
 from gateway.hub.times import OSLO, to_datetime, to_oslo
+from gateway.hub.views.indicators import Grouping, Indicators, Measure, Question, Step, Tally, read_indicators
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.quality.queue import Reading
 from gateway.hub.web.quality.shares import Column, draw_shares, say_share

@@ -9,9 +9,9 @@ from typing import Literal
 from markupsafe import Markup
 
 from gateway.core.profiles import Profile
-from gateway.hub.web.drawing import LINE_PX, NEAR_C, tag
-from gateway.hub.web.scale import Axis
-from gateway.hub.web.trace import Limits, limits_of
+from gateway.hub.traces.drawing import LINE_PX, NEAR_C, tag
+from gateway.hub.traces.scale import Axis
+from gateway.hub.traces.trace import Limits, limits_of
 from gateway.language import Speech
 from gateway.language.profiles import say_allowed
 from gateway.language.speech import N_

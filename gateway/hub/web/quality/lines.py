@@ -14,9 +14,9 @@ from gateway.core.configuration import Logger
 from gateway.core.profiles import Profile
 from gateway.hub.projection.history import Interval
 from gateway.hub.times import to_oslo
-from gateway.hub.web.drawing import tag
+from gateway.hub.traces.drawing import tag
+from gateway.hub.traces.scale import Axis, temperature_ticks, time_ticks
 from gateway.hub.web.quality.limits import Bounds, bounds_near, describe_bounds, draw_bands, draw_bounds
-from gateway.hub.web.scale import Axis, temperature_ticks, time_ticks
 from gateway.language import Speech
 from gateway.language.speech import N_
 

@@ -20,12 +20,12 @@ from gateway.core.profiles import Kind
 from gateway.hub.access.callers import Caller
 from gateway.hub.access.roles import Right
 from gateway.hub.api.access import HubRooms, Requirement
+from gateway.hub.breaches.lifecycle import NotNowError, ReviewState
+from gateway.hub.database.schema import boxes, breaches, consignments, gateways
 from gateway.hub.review.competence import NotYoursError, may_acknowledge
 from gateway.hub.review.desk import BULK_MAX, TEXT_MAX
-from gateway.hub.review.lifecycle import NotNowError, ReviewState
 from gateway.hub.review.queue import PAGES_MAX, Filter, Order, Queue, QueuedBreach, Stage, read_queue
 from gateway.hub.rooms import Rooms
-from gateway.hub.schema import boxes, breaches, consignments, gateways
 from gateway.hub.times import OSLO
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.quality.refusals import say_refusal

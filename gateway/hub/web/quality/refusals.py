@@ -5,9 +5,9 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from gateway.core.errors import InputError
+from gateway.hub.breaches.lifecycle import NotNowError
 from gateway.hub.review.competence import NotYoursError
 from gateway.hub.review.desk import TEXT_MAX, UnknownBreachError
-from gateway.hub.review.lifecycle import NotNowError
 from gateway.language import Speech
 from gateway.language.mistakes import TOO_LONG
 from gateway.language.speech import N_

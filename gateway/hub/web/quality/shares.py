@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from gateway.hub.web.drawing import tag
+from gateway.hub.traces.drawing import tag
 from gateway.language import Speech
 from gateway.language.speech import N_
 

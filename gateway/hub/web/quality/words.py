@@ -6,8 +6,8 @@ import msgspec
 
 from gateway.core.profiles import Forbidden, Limit
 from gateway.core.verdicts import BreachKind, Parameter, Reason, Verdict
-from gateway.hub.breaches import BreachState, Silence, StoredBreach
-from gateway.hub.review.lifecycle import ReviewEvent, ReviewState
+from gateway.hub.breaches.keeping import BreachState, Silence, StoredBreach
+from gateway.hub.breaches.lifecycle import ReviewEvent, ReviewState
 from gateway.hub.review.queue import Order, Stage
 from gateway.hub.review.signing import Meaning
 from gateway.language import Speech

@@ -13,7 +13,7 @@ from gateway.core.configuration import Calibration
 from gateway.core.exposure import to_ms
 from gateway.core.gs1 import SCAN_MAX
 from gateway.hub.api.access import HubRooms, ReadingFleet
-from gateway.hub.recalibrations import find_changes, find_riders
+from gateway.hub.views.recalibrations import find_changes, find_riders
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.setup.parts import show
 from gateway.hub.web.setup.sheets import Fields, Sheet, sheet_of, write_day

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from gateway import profiles as library
 from gateway.core.errors import InputError
 from gateway.core.profiles import Profile
-from gateway.hub.registry import Registry
-from gateway.hub.rows import refuse_identities
+from gateway.hub.database.rows import refuse_identities
+from gateway.hub.registry.registry import Registry
 from gateway.hub.web.setup.sheets import Sheet
 from gateway.language import Speech
 from gateway.language.faults import say_fault

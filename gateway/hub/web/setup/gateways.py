@@ -14,9 +14,9 @@ from gateway.core.gs1 import SCAN_MAX
 from gateway.hub.access.callers import Caller
 from gateway.hub.access.roles import Right
 from gateway.hub.api.access import Configuring, HubRooms, ReadingFleet
-from gateway.hub.audit import begin_act
-from gateway.hub.enrolment import CODE_DAYS, GatewayState
-from gateway.hub.gateway_keys import read_keys, revoke_keys
+from gateway.hub.audit.acts import begin_act
+from gateway.hub.registry.enrolment import CODE_DAYS, GatewayState
+from gateway.hub.replication.gateway_keys import read_keys, revoke_keys
 from gateway.hub.rooms import Rooms
 from gateway.hub.web.barcodes import draw_qr
 from gateway.hub.web.languages import Reader

@@ -19,8 +19,8 @@ from gateway.core.gs1 import SCAN_MAX
 from gateway.core.upkeep import Need
 from gateway.hub.access.callers import Caller
 from gateway.hub.api.access import Configuring, HubRooms, ReadingFleet
-from gateway.hub.fleet import LoggerState
 from gateway.hub.rooms import Rooms
+from gateway.hub.views.fleet import LoggerState
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.setup.certificates import certificate_sheet, read_certificate
 from gateway.hub.web.setup.parts import ROWS_MAX, show

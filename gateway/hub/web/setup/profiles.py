@@ -17,10 +17,10 @@ from gateway.core.profiles import Approval, Profile
 from gateway.hub.access.callers import Caller, Way
 from gateway.hub.api.access import ApprovingProfiles, HubRooms, ReadingProfiles, WritingProfiles
 from gateway.hub.api.signers import confirm_signer, ways_to_sign
-from gateway.hub.rehearsals import TRIPS_MAX, Rehearsed, find_latest, rehearse
 from gateway.hub.review.competence import approver_of
 from gateway.hub.rooms import Rooms
 from gateway.hub.times import to_datetime
+from gateway.hub.views.rehearsals import TRIPS_MAX, Rehearsed, find_latest, rehearse
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.setup.drafts import TEXT_MAX, Draft, read_draft
 from gateway.hub.web.setup.parts import show

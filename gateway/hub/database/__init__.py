@@ -1,0 +1,1 @@
+"""The database: its tables and their history, transactions, locks, and the registry's rows as models."""

@@ -1,0 +1,1 @@
+"""Views: how loggers, trips and figures stand, and what another profile or calibration would change. Reads only."""
