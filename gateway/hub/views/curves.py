@@ -104,8 +104,9 @@ class Curves:
                 self._go_on(connection, known, key, places, to_ms)
             except ForgottenError:
                 known = self._begin(connection, key, revision, places, to_ms)
+        columns = known.growing.columns  # before somebody else takes it and goes on
         self._keep(key, known)
-        return known.growing.columns
+        return columns
 
     def _begin(self, connection: Connection, key: _Key, revision: int, places: Places, to_ms: int) -> _Known:
         found = list(self._archive.observed(connection, key.logger, key.from_ms, places))
