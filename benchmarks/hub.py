@@ -53,6 +53,7 @@ HUBS = (
     ("SQLite + InfluxDB, judging apart", False, True, True, 0),
     ("PostgreSQL, one worker of each", True, False, False, 1),
     ("PostgreSQL + InfluxDB, one worker of each", True, True, False, 1),
+    ("PostgreSQL + InfluxDB, one worker of each, judging apart", True, True, True, 1),
     ("PostgreSQL + InfluxDB, two workers of each", True, True, False, 2),
 )
 MILLION = 1_000_000

@@ -224,7 +224,7 @@ class HubSettings(Settings):
     language       of pages and messages, where nobody has chosen one and no browser asks for one
     code_rules     what codes are that nobody registered beforehand, by how they begin: for registration at a vehicle
     badges         what the codes of badges begin with
-    judges_apart   `hub run` judges in a process of its own: more readings a second, and 130 MiB more
+    judges_apart   `hub run` and `hub watch` judge in a process of their own: more readings a second, and 130 MiB more
     demonstration  count example profiles as approved, and say so on every page
     """
 

@@ -107,10 +107,10 @@ def test_ingest_needs_a_broker_that_serves_several(tmp_path: Path) -> None:
     assert "broker: " in errors
 
 
-@pytest.mark.parametrize("command", ["watch", "serve"])
-def test_processes_apart_start_and_stop_cleanly(tmp_path: Path, postgres_url: str, command: str) -> None:
+@pytest.mark.parametrize(("command", "apart"), [("watch", "false"), ("watch", "true"), ("serve", "false")])
+def test_processes_apart_start_and_stop_cleanly(tmp_path: Path, postgres_url: str, command: str, apart: str) -> None:
     settings = tmp_path / "hub.toml"
-    settings.write_text(f'data_dir = "{tmp_path / "hub"}"\ndatabase = "{postgres_url}"\n')
+    settings.write_text(f'data_dir = "{tmp_path / "hub"}"\ndatabase = "{postgres_url}"\njudges_apart = {apart}\n')
     with started(settings, command) as (process, facts):
         if command == "serve":
             with urlopen(f"{facts['http']}/login", timeout=30) as answer:  # noqa: S310  our own server

@@ -63,6 +63,14 @@ def settings_file(tmp_path: Path, postgres_url: str, broker: str) -> Path:
 
 
 @pytest.fixture
+def apart_file(settings_file: Path) -> Path:
+    """The same for a watch that judges in a process of its own."""
+    path = settings_file.with_name("apart.toml")
+    path.write_text(f"judges_apart = true\n{settings_file.read_text()}")
+    return path
+
+
+@pytest.fixture
 async def rooms(settings_file: Path) -> AsyncIterator[Rooms]:
     opened = open_rooms(load_settings(HubSettings, settings_file))
     yield opened
@@ -130,7 +138,9 @@ async def kill_at_random(workers: list[Worker], fleet: Fleet, rng: random.Random
         worker.start()
 
 
-async def test_nothing_is_lost_doubled_or_judged_twice(rooms: Rooms, settings_file: Path, tmp_path: Path) -> None:
+async def test_nothing_is_lost_doubled_or_judged_twice(
+    rooms: Rooms, settings_file: Path, apart_file: Path, tmp_path: Path
+) -> None:
     rng = random.Random(6)  # noqa: S311  a reproducible order
     rooms.registry.put_profile(make_profile(), "test")
     vans = [make_van(rooms, number) for number in range(VANS)]
@@ -138,7 +148,8 @@ async def test_nothing_is_lost_doubled_or_judged_twice(rooms: Rooms, settings_fi
         register(rooms.registry, number)
     settings = ("--settings", str(settings_file))
     workers = [Worker(tmp_path / f"ingest-{i}.log", "hub", "ingest", "--name", f"i-{i}", *settings) for i in range(3)]
-    workers += [Worker(tmp_path / f"watch-{i}.log", "hub", "watch", *settings) for i in range(2)]
+    workers.append(Worker(tmp_path / "watch.log", "hub", "watch", *settings))
+    workers.append(Worker(tmp_path / "watch-apart.log", "hub", "watch", "--settings", str(apart_file)))
     fleet = Fleet(vans, VerifyKey(rooms.key.public_bytes), rng)
     broker = rooms.settings.broker
     assert isinstance(broker, MqttSettings)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 from gateway.hub.notification.worker import run_notification
 from gateway.hub.processes.broker import EmbeddedBroker
-from gateway.hub.processes.judge import keep_judging
+from gateway.hub.processes.judge import run_judge
 from gateway.hub.processes.serving import describe_address, listen, make_server
 from gateway.hub.projection.running import run_projection
 from gateway.hub.replication.exchange import Exchange
@@ -65,7 +65,7 @@ async def _serve(
         tasks.create_task(server.serve([sock]), name="hub http")
         workers = [
             tasks.create_task(exchange.run(bells.registered, bells.arrived), name="hub exchange"),
-            tasks.create_task(_judge(rooms), name="hub watch"),
+            tasks.create_task(run_judge(rooms), name="hub watch"),
             tasks.create_task(send_alerts(rooms.store, rooms.clock, bells.told, bells.told), name="hub alerts"),
             tasks.create_task(run_notification(rooms, bells.told), name="hub notification"),
             tasks.create_task(run_departures(rooms), name="hub heads"),
@@ -83,14 +83,6 @@ async def _serve(
         for worker in workers:
             worker.cancel()
         server.should_exit = True
-
-
-async def _judge(rooms: Rooms) -> None:
-    arrived, told = rooms.bells.arrived, rooms.bells.told
-    if rooms.settings.judges_apart:
-        await keep_judging(rooms.settings, arrived, told)
-    else:
-        await rooms.watch.run(arrived, told)
 
 
 @contextlib.asynccontextmanager

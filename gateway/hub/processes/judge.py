@@ -11,6 +11,7 @@ import logging
 import sys
 from asyncio.subprocess import PIPE, Process
 
+from gateway.hub.rooms import Rooms
 from gateway.hub.settings import HubSettings
 from gateway.hub.signals.events import Bell
 
@@ -22,6 +23,15 @@ READ_BYTES = 4096
 QUIET_S = 3600.0
 NEEDED = {"data_dir", "database", "clock", "demonstration", "code_rules", "badges"}
 """Of the settings; without the secrets of others."""
+
+
+async def run_judge(rooms: Rooms) -> None:
+    """Judge for ever: here, or where `judges_apart` is set, in a process of its own."""
+    arrived, told = rooms.bells.arrived, rooms.bells.told
+    if rooms.settings.judges_apart:
+        await keep_judging(rooms.settings, arrived, told)
+    else:
+        await rooms.watch.run(arrived, told)
 
 
 async def keep_judging(settings: HubSettings, arrived: Bell, told: Bell) -> None:

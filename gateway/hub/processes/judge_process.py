@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from gateway.clock import open_clock
@@ -86,7 +86,9 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     settings = HubSettings.model_validate_json(_read_line())
-    with _alone_in(settings.data_dir):
+    # On PostgreSQL claims settle who judges what, and other watches here may have judges of their own.
+    is_alone = settings.database_url.startswith("sqlite")
+    with _alone_in(settings.data_dir) if is_alone else nullcontext():
         asyncio.run(judge(settings))
 
 

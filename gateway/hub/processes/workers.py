@@ -16,6 +16,7 @@ from gateway.core.identifiers import check_code
 from gateway.hub.database.leadership import lead
 from gateway.hub.notification.worker import run_notification
 from gateway.hub.processes.hub import Announce
+from gateway.hub.processes.judge import run_judge
 from gateway.hub.processes.serving import describe_address, listen, make_server
 from gateway.hub.projection.running import run_projection
 from gateway.hub.replication.exchange import Exchange
@@ -58,7 +59,7 @@ async def run_watch(settings: HubSettings, stop: asyncio.Event, announce: Announ
     async with _rooms(settings) as rooms, asyncio.TaskGroup() as tasks:
         bells = rooms.bells
         workers = [
-            tasks.create_task(rooms.watch.run(bells.arrived, bells.told), name="hub watch"),
+            tasks.create_task(run_judge(rooms), name="hub watch"),
             tasks.create_task(send_alerts(rooms.store, rooms.clock, bells.told, bells.told), name="hub alerts"),
             tasks.create_task(
                 lead(rooms.store, "notification", lambda: run_notification(rooms, bells.told)), name="hub notification"
