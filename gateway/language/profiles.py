@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from gateway.core.profiles import (
     AlternativeLife,
@@ -40,6 +40,14 @@ _EVENTS: dict[Event, str] = {
 Section = tuple[str, Sequence[str]]
 
 
+def sort_profiles(profiles: Iterable[Profile], speech: Speech) -> list[Profile]:
+    """Return profiles by kind, and by their titles as they are said.
+
+    The catalogue has the titles, handlings and owner of the library's examples; what a hospital writes stays as it is.
+    """
+    return sorted(profiles, key=lambda one: (one.kind.value, speech.gettext(one.title)))
+
+
 def say_profile(profile: Profile, speech: Speech) -> list[Section]:
     """Return headings, each with its sentences; a heading without any is left out."""
     say = speech.gettext
@@ -49,7 +57,7 @@ def say_profile(profile: Profile, speech: Speech) -> list[Section]:
         (say(N_("Limits")), [f"{limit.name}: {_limit(limit, speech)}" for limit in profile.limits]),
         (say(N_("Never")), [f"{rule.name}: {_forbidden(rule, speech)}" for rule in profile.forbidden]),
         (say(N_("Otherwise")), [*_others(profile, speech)]),
-        (say(N_("Handling")), profile.handling),
+        (say(N_("Handling")), [say(text) for text in profile.handling]),
         (say(N_("Source")), [profile.source, say(EVIDENCE[profile.evidence])]),
     ]
     return [(title, texts) for title, texts in sections if texts]

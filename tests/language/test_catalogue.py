@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from string import Formatter
@@ -12,8 +13,11 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 import gateway
+from gateway.core.profiles import Profile
+from gateway.profiles.library import load_all
 
 ROOT = Path(gateway.__file__).parent
+DAY = ROOT.parent / "firmware_sim" / "scenarios" / "day.toml"
 METHODS = [("**.py", "python"), ("**/templates/**.html", "jinja2")]
 KEYWORDS = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2)}
 
@@ -22,7 +26,18 @@ Message = str | tuple[str, ...]
 
 def said() -> dict[Message, str]:
     found = extract_from_dir(ROOT, METHODS, {"**/templates/**.html": {"silent": "false"}}, KEYWORDS)
-    return {message: f"{file}:{line}" for file, line, message, _, _ in found}
+    return {message: f"{file}:{line}" for file, line, message, _, _ in found} | said_by_the_library()
+
+
+def said_by_the_library() -> dict[Message, str]:
+    """What pages say of the example profiles and of the demonstration's, which are data and not code."""
+    demonstrated = tomllib.loads(DAY.read_text(encoding="utf-8"))["profiles"]
+    profiles = [*load_all(), *(Profile.model_validate(document) for document in demonstrated)]
+    return {
+        text: f"profile {profile.id}"
+        for profile in profiles
+        for text in (profile.title, profile.owner, *profile.handling)
+    }
 
 
 @pytest.fixture(scope="module")

@@ -155,7 +155,7 @@ def _word_examination(
     say = speech.gettext
     verdict = None if judged is None else judged.judgement.verdict
     profile = None if judged is None else document.profile_of(judged.judgement)
-    title = examination.code if profile is None else f"{examination.code}: {profile.title}"
+    title = examination.code if profile is None else f"{examination.code}: {say(profile.title)}"
     meaning = "" if verdict is None else say_meaning(verdict, speech)
     yield blocks.heading(title, 3)
     yield blocks.verdict(verdict, say_verdict(verdict, speech, item.kind), "", meaning)

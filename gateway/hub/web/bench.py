@@ -231,8 +231,8 @@ def _view_examination(
     picture: Picture | None,
     speech: Speech,
 ) -> ExaminationView:
-    title = examination.profile if profile is None else profile.title
-    handling = () if profile is None else profile.handling
+    title = examination.profile if profile is None else speech.gettext(profile.title)
+    handling = [] if profile is None else [speech.gettext(text) for text in profile.handling]
     if versioned is None:
         return ExaminationView(examination.code, title, None, 0, None, (), (), handling, picture, is_urgent=False)
     judgement = versioned.judgement

@@ -24,6 +24,7 @@ from gateway.hub.web.rendering import render
 from gateway.hub.web.setup.sheets import Fields, Filled, Sheet, sheet_of
 from gateway.language import Speech
 from gateway.language.mistakes import UNKNOWN_BOX, UNKNOWN_PROFILE
+from gateway.language.profiles import sort_profiles
 from gateway.language.speech import N_
 
 HERE = "/hand-ins"
@@ -123,7 +124,7 @@ def _show(rooms: Rooms, caller: Caller, speech: Speech, sheet: Sheet) -> HTMLRes
         limit=LISTED_MAX if len(lines) == LISTED_MAX else None,
         sheet=sheet,
         boxes=[box.code for box in rooms.registry.boxes()],
-        profiles=sorted(rooms.registry.profiles(), key=lambda one: (one.kind.value, one.title)),
+        profiles=sort_profiles(rooms.registry.profiles(), speech),
         has_rules=bool(rooms.settings.code_rules),
         valid=[(str(hours), speech.gettext(words)) for hours, words in VALID.items()],
         most=AT_ONCE_MAX,

@@ -27,6 +27,7 @@ from gateway.hub.web.moments import read_local, write_local
 from gateway.hub.web.rendering import render
 from gateway.language import Speech
 from gateway.language.mistakes import KNOWN_CONSIGNMENT, NO_ITEM, NO_SUCH_MOMENT, TWO_KINDS, UNKNOWN_BOX
+from gateway.language.profiles import sort_profiles
 from gateway.language.speech import N_
 
 ROWS_AT_FIRST = 3
@@ -202,7 +203,7 @@ _NO_SIGNS = str.maketrans({"-": "", ":": "", "T": "-"})
 
 
 def _show(rooms: Rooms, caller: Caller, speech: Speech, sheet: Sheet, error: InputError | None = None) -> HTMLResponse:
-    offered = sorted(rooms.registry.profiles(), key=lambda one: (one.kind.value, one.title))
+    offered = sort_profiles(rooms.registry.profiles(), speech)
     rows = list(sheet.rows) or [Row()] * ROWS_AT_FIRST
     reason = "" if error is None else (speech.gettext(error.reason) if isinstance(error, SheetError) else error.reason)
     page = render(

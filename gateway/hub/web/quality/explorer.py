@@ -191,9 +191,10 @@ def _read(rooms: Rooms, loggers: dict[str, Logger], question: Question) -> dict[
 
 def _offered(rooms: Rooms, shown: Profile | None, asked: str, speech: Speech) -> list[tuple[str, str]]:
     """Return the newest version of each profile, and the one that is shown if it is a certain version."""
-    offered = [(one.id, one.title) for one in rooms.registry.profiles()]
+    offered = [(one.id, speech.gettext(one.title)) for one in rooms.registry.profiles()]
     if shown is not None and "@" in asked:
-        words = speech.gettext(N_("{name}, version {version}")).format(name=shown.title, version=shown.version)
+        title = speech.gettext(shown.title)
+        words = speech.gettext(N_("{name}, version {version}")).format(name=title, version=shown.version)
         offered.insert(0, (asked, words))
     return offered
 

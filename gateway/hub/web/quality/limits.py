@@ -57,7 +57,9 @@ def say_limits(profile: Profile, speech: Speech) -> str:
     said += [say_allowed(low_c, None, speech) for low_c in limits.lows if low_c not in ends]
     said += [say_allowed(None, high_c, speech) for high_c in limits.highs if high_c not in ends]
     said = said or [speech.gettext(N_("no limit of temperature"))]
-    name = speech.gettext(N_("{name}, version {version}")).format(name=profile.title, version=profile.version)
+    name = speech.gettext(N_("{name}, version {version}")).format(
+        name=speech.gettext(profile.title), version=profile.version
+    )
     return f"{name}: {', '.join(said)}"
 
 

@@ -20,6 +20,7 @@ from gateway.hub.web.setup.parts import ROWS_MAX, show
 from gateway.hub.web.setup.sheets import Fields, Filled, Sheet, sheet_of, write_day
 from gateway.language import Speech
 from gateway.language.mistakes import UNKNOWN_PROFILE
+from gateway.language.profiles import sort_profiles
 from gateway.language.speech import N_
 
 HERE = "/setup/boxes"
@@ -168,7 +169,7 @@ def _fill(box: Box | None, caller: Caller) -> Sheet:
 
 
 def _show(rooms: Rooms, caller: Caller, speech: Speech, sheet: Sheet, known: Box | None) -> HTMLResponse:
-    profiles = sorted(rooms.registry.profiles(), key=lambda one: (one.kind.value, one.title))
+    profiles = sort_profiles(rooms.registry.profiles(), speech)
     here = f"{HERE}/edit" + (f"?{urlencode({'code': known.code})}" if known is not None else "")
     return show(
         "box.html",

@@ -22,6 +22,7 @@ from gateway.hub.web.setup.parts import show
 from gateway.hub.web.setup.sheets import FORM, Fields, Filled, Sheet, sheet_of
 from gateway.language import Speech
 from gateway.language.mistakes import KNOWN_CONSIGNMENT, NO_ITEM
+from gateway.language.profiles import sort_profiles
 from gateway.language.speech import N_
 
 HERE = "/setup/consignments"
@@ -148,7 +149,7 @@ def _field_of(fault: Fault) -> str:
 
 
 def _show_form(rooms: Rooms, caller: Caller, speech: Speech, sheet: Sheet, more: int = 0) -> HTMLResponse:
-    profiles = sorted(rooms.registry.profiles(), key=lambda one: (one.kind.value, one.title))
+    profiles = sort_profiles(rooms.registry.profiles(), speech)
     rows = min(max(ROWS_AT_FIRST, *(len(sheet.all(name)) for name in ROW)) + more, ROWS_MAX)
     return show(
         "consignment.html",

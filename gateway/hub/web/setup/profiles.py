@@ -26,7 +26,7 @@ from gateway.hub.web.setup.drafts import TEXT_MAX, Draft, read_draft
 from gateway.hub.web.setup.parts import show
 from gateway.hub.web.setup.sheets import FORM, Fields, Filled, Sheet, sheet_of
 from gateway.language import Speech
-from gateway.language.profiles import say_profile
+from gateway.language.profiles import say_profile, sort_profiles
 from gateway.language.reasons import say_reason
 from gateway.language.speech import N_
 from gateway.profiles.description import differences
@@ -67,10 +67,10 @@ def list_profiles(
     wanted = q.strip().casefold()
     found = [
         one
-        for one in rooms.registry.profiles()
-        if wanted in f"{one.id} {one.title} {one.examination}".casefold() and status in ("", one.status)
+        for one in sort_profiles(rooms.registry.profiles(), reader)
+        if wanted in f"{one.id} {one.title} {reader.gettext(one.title)} {one.examination}".casefold()
+        and status in ("", one.status)
     ]
-    found.sort(key=lambda one: (one.kind.value, one.title))
     statuses = [(name, reader.gettext(words)) for name, words in STATUS.items()]
     return show("profiles.html", rooms, caller, reader, HERE, found=found, q=q, wanted=status, statuses=statuses)
 
