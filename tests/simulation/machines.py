@@ -416,6 +416,7 @@ class HubMachine:
         async with Client(self._broker, self._road, _SETTINGS) as client:
             exchange = Exchange(
                 client,  # type: ignore[arg-type]  # stands where MqttClient stands
+                client,  # type: ignore[arg-type]  # the same
                 self.disk.ingest,
                 self.configurations,
                 HubEnrolment(self.store, b"s" * 32, self.clock.now_ms),

@@ -14,7 +14,7 @@ from gateway.hub.processes.broker import EmbeddedBroker
 from gateway.hub.processes.judge import run_judge
 from gateway.hub.processes.serving import describe_address, listen, make_server
 from gateway.hub.projection.running import run_projection
-from gateway.hub.replication.exchange import Exchange
+from gateway.hub.replication.exchange import Exchange, open_clients
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
 from gateway.hub.signals.dispatch import send_alerts
@@ -42,24 +42,23 @@ async def run_hub(settings: HubSettings, stop: asyncio.Event, announce: Announce
     rooms = open_rooms(settings)
     try:
         with listen(settings.http) as sock:
-            async with _broker(settings) as (broker, mqtt):
-                client = MqttClient(mqtt, CLIENT_ID, manual_ack=True, repeat_in_flight=False)
-                async with client:
-                    await _serve(rooms, client, broker, sock, stop, announce)
+            async with _broker(settings) as (broker, mqtt), open_clients(mqtt, CLIENT_ID) as (ears, voice):
+                await _serve(rooms, ears, voice, broker, sock, stop, announce)
     finally:
         rooms.store.close()
 
 
 async def _serve(
     rooms: Rooms,
-    client: MqttClient,
+    ears: MqttClient,
+    voice: MqttClient,
     broker: EmbeddedBroker | None,
     sock: socket.socket,
     stop: asyncio.Event,
     announce: Announce,
 ) -> None:
     bells = rooms.bells
-    exchange = Exchange(client, rooms.ingest, rooms.configurations, rooms.enrolment, rooms.key)
+    exchange = Exchange(ears, voice, rooms.ingest, rooms.configurations, rooms.enrolment, rooms.key)
     server = make_server(rooms)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(server.serve([sock]), name="hub http")
@@ -76,7 +75,7 @@ async def _serve(
         if broker is not None:
             workers.append(tasks.create_task(broker.keep_running(), name="hub broker"))
         await server.is_ready.wait()
-        announce({**describe_address(sock), "broker": client.settings.url, "broker_port": client.settings.port})
+        announce({**describe_address(sock), "broker": ears.settings.url, "broker_port": ears.settings.port})
         await stop.wait()
         rooms.closing.set()
         bells.told.ring()

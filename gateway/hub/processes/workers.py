@@ -19,13 +19,13 @@ from gateway.hub.processes.hub import Announce
 from gateway.hub.processes.judge import run_judge
 from gateway.hub.processes.serving import describe_address, listen, make_server
 from gateway.hub.projection.running import run_projection
-from gateway.hub.replication.exchange import Exchange
+from gateway.hub.replication.exchange import Exchange, open_clients
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
 from gateway.hub.signals.dispatch import send_alerts
 from gateway.hub.upkeep.departures import run_departures
 from gateway.hub.upkeep.retention import run_retention
-from gateway.mqtt import MqttClient, MqttSettings
+from gateway.mqtt import MqttSettings
 
 SHARE = "coldchain-hub"
 """The group among which the broker deals out the logs."""
@@ -43,11 +43,17 @@ async def run_ingest(settings: HubSettings, name: str, stop: asyncio.Event, anno
     check_code("name", name)
     async with _rooms(settings) as rooms:
         session = mqtt.model_copy(update={"session_expiry_s": min(SESSION_S, mqtt.session_expiry_s)})
-        client = MqttClient(session, f"coldchain-ingest-{name}", manual_ack=True, repeat_in_flight=False)
-        exchange = Exchange(
-            client, rooms.ingest, rooms.configurations, rooms.enrolment, rooms.key, share=SHARE, store=rooms.store
-        )
-        async with client, asyncio.TaskGroup() as tasks:
+        async with open_clients(session, f"coldchain-ingest-{name}") as (ears, voice), asyncio.TaskGroup() as tasks:
+            exchange = Exchange(
+                ears,
+                voice,
+                rooms.ingest,
+                rooms.configurations,
+                rooms.enrolment,
+                rooms.key,
+                share=SHARE,
+                store=rooms.store,
+            )
             work = tasks.create_task(exchange.run(rooms.bells.registered, rooms.bells.arrived), name="hub exchange")
             announce({"broker": mqtt.url, "name": name})
             await stop.wait()

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Annotated
 
@@ -26,7 +27,7 @@ from gateway.hub.replication.authenticity import MOMENT_MS_MAX, Delivery
 from gateway.hub.replication.ingest import Ingest
 from gateway.hub.signals.events import Bell
 from gateway.keys import SigningKey
-from gateway.mqtt import Message, MqttClient
+from gateway.mqtt import Message, MqttClient, MqttSettings
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +54,11 @@ _decode_status = msgspec.json.Decoder(_Status).decode
 
 
 class Exchange:
-    """Everything the hub says and hears over one connection to the broker.
+    """Everything the hub hears and says at the broker.
 
+    ears   the connection over which logs and statuses come
+    voice  that over which acknowledgements and configurations go. On the other one the broker's confirmations, without
+           which no more than a few may be on their way, would wait behind all the logs that it has begun to send
     share  name of the group of workers among which the broker deals out the logs; "" takes all of them. Statuses go
            to every worker in any case: their order matters, and they are few.
     store  of such a group, in which one worker at a time publishes configurations
@@ -62,7 +66,8 @@ class Exchange:
 
     def __init__(
         self,
-        client: MqttClient,
+        ears: MqttClient,
+        voice: MqttClient,
         ingest: Ingest,
         configurations: Configurations,
         enrolment: Enrolment,
@@ -71,7 +76,8 @@ class Exchange:
         share: str = "",
         store: Store | None = None,
     ) -> None:
-        self._client = client
+        self._ears = ears
+        self._voice = voice
         self._store = store
         self._logs = f"$share/{share}/{PREFIX}/+/{LOG}" if share else f"{PREFIX}/+/{LOG}"
         self._ingest = ingest
@@ -85,8 +91,8 @@ class Exchange:
 
     async def run(self, registered: Bell, arrived: Bell) -> None:
         """Serve for ever. `registered` tells of a changed registry; `arrived` rings after each commit."""
-        await self._client.subscribe(self._logs, qos=1)
-        await self._client.subscribe(f"{PREFIX}/+/{STATUS}", qos=1)
+        await self._ears.subscribe(self._logs, qos=1)
+        await self._ears.subscribe(f"{PREFIX}/+/{STATUS}", qos=1)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._read(), name="hub reads the broker")
             tasks.create_task(self._take(arrived), name="hub ingest")
@@ -94,7 +100,7 @@ class Exchange:
             tasks.create_task(self._lead_configurations(registered), name="hub configurations")
 
     async def _read(self) -> None:
-        async for message in self._client.messages:
+        async for message in self._ears.messages:
             await self._queue.put(message)
 
     async def _take(self, arrived: Bell) -> None:
@@ -137,21 +143,18 @@ class Exchange:
                 self._receipts[receipt.gateway] = receipt.ack
             self._answers.set()
         for message in batch:
-            self._client.acknowledge(message)
+            self._ears.acknowledge(message)
 
     async def _answer(self) -> None:
-        """Say what is durable: the latest of each gateway.
-
-        Apart from taking, which must not wait for the broker: while the inbox is full nothing is read, and so no
-        confirmation that lets the next answer go.
-        """
+        """Say what is durable: the latest of each gateway, and of gateways who has waited longest."""
         while True:
             await self._answers.wait()
             self._answers.clear()
             while self._receipts:
-                gateway, ack = self._receipts.popitem()
+                gateway = next(iter(self._receipts))
+                ack = self._receipts.pop(gateway)
                 payload = sign_envelope(ACK, gateway, encode_ack(ack), self._key.sign)
-                await self._client.publish(topic_of(gateway, ACK), payload, qos=1)
+                await self._voice.publish(topic_of(gateway, ACK), payload, qos=1)
 
     async def _take_status(self, gateway: str, payload: bytes) -> None:
         try:
@@ -172,7 +175,7 @@ class Exchange:
         connection, known = 0, None
         self._published.clear()  # another process may have published meanwhile
         while True:
-            now_on = await self._client.connection_after(0)
+            now_on = await self._voice.connection_after(0)
             if now_on != connection:  # a broker that has restarted may have forgotten what it retained
                 connection, known = now_on, None
                 self._published.clear()
@@ -200,5 +203,15 @@ class Exchange:
                 ENVELOPE_BYTES_MAX,
             )
             self._published[configuration.gateway] = configuration.version
-        elif await self._client.publish(topic_of(configuration.gateway, CONFIG), envelope, qos=1, retain=True):
+        elif await self._voice.publish(topic_of(configuration.gateway, CONFIG), envelope, qos=1, retain=True):
             self._published[configuration.gateway] = configuration.version
+
+
+@asynccontextmanager
+async def open_clients(settings: MqttSettings, name: str) -> AsyncIterator[tuple[MqttClient, MqttClient]]:
+    """Open both connections of an exchange. The broker keeps for the first what arrives while it is away."""
+    spoken = settings.model_copy(update={"session_expiry_s": 0})
+    ears = MqttClient(settings, name, manual_ack=True, repeat_in_flight=False)
+    voice = MqttClient(spoken, f"{name}-voice", repeat_in_flight=False)
+    async with ears, voice:
+        yield ears, voice
