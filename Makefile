@@ -30,7 +30,7 @@ types: $(READY) ## mypy, strict
 
 test: $(READY) lint types ## everything that CI runs
 	@tools/system-packages test
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	COLDCHAIN_SCREENSHOTS="$${COLDCHAIN_SCREENSHOTS-var/screenshots}" $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-bluez: $(READY) ## the radio on a real BlueZ in a virtual machine (root, x86-64; 3 min once, then about 10)
 	@PYTHON=$(BIN)/python tools/bluez-machine run var/bluez/results
