@@ -33,28 +33,26 @@ import click
 import httpx
 from sqlalchemy import insert
 
+from gateway.core.configuration import Box, Carriage, Configuration, Consignment, Examination, Item, Logger
+from gateway.core.contents import Content, encode_content
+from gateway.core.flags import flag_breach
+from gateway.core.judgement import ConsignmentJudge
+from gateway.core.observations import Observation, Source
+from gateway.core.profiles import Evidence, Forbidden, Kind, Profile
+from gateway.core.segments import NO_HASH, Position, SegmentHeader, seal_segment
+from gateway.core.topics import LOG, topic_of
+from gateway.hub.database import schema
+from gateway.hub.database.store import Store, open_store
+from gateway.hub.notification.directory import Directory
+from gateway.hub.notification.recipients import Channel, Recipient
+from gateway.hub.registry.registry import Registry
+from gateway.hub.settings import HubSettings
+from gateway.load.vehicles import SimulatedVehicle, name_fleet
+from gateway.mqtt import MqttClient, MqttSettings
+from gateway.settings import load_settings
+from tests.servers.mosquitto import running_mosquitto
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # the servers that the tests start
-
-from gateway.core.configuration import Box, Carriage, Configuration, Consignment, Examination, Item, Logger  # noqa: E402
-from gateway.core.contents import Content, encode_content  # noqa: E402  after the path
-from gateway.core.flags import flag_breach  # noqa: E402  the same
-from gateway.core.judgement import ConsignmentJudge  # noqa: E402  the same
-from gateway.core.observations import Observation, Source  # noqa: E402  the same
-from gateway.core.profiles import Evidence, Forbidden, Kind, Profile  # noqa: E402  the same
-from gateway.core.segments import NO_HASH, Position, SegmentHeader, seal_segment  # noqa: E402  the same
-from gateway.core.topics import LOG, topic_of  # noqa: E402  the same
-from gateway.hub.database import schema  # noqa: E402  the same
-from gateway.hub.database.store import Store, open_store  # noqa: E402  the same
-from gateway.hub.notification.directory import Directory  # noqa: E402  the same
-from gateway.hub.notification.recipients import Channel, Recipient  # noqa: E402  the same
-from gateway.hub.registry.registry import Registry  # noqa: E402  the same
-from gateway.hub.settings import HubSettings  # noqa: E402  the same
-from gateway.load.vehicles import SimulatedVehicle, name_fleet  # noqa: E402  the same
-from gateway.mqtt import MqttClient, MqttSettings  # noqa: E402  the same
-from gateway.settings import load_settings  # noqa: E402  the same
-from tests.servers.mosquitto import running_mosquitto  # noqa: E402  the same
-
 GOAL_P99_S = 1.0
 SEAL_EACH_S = 10.0
 CALM_C, WARM_C, HOT_C = 5.0, 30.0, 45.0

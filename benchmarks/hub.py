@@ -29,19 +29,15 @@ from pathlib import Path
 from typing import Any
 
 import click
+from fleet.growth import Projected, Stage, grow, project
+from fleet.hubs import BUCKET, Hub, Taken, measure
+from fleet.losses import Fault, Kept, try_hub, try_script
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # the servers that the tests start
-
-from fleet.growth import Projected, Stage, grow, project  # noqa: E402  after the path
-from fleet.hubs import BUCKET, Hub, Taken, measure  # noqa: E402  the same
-from fleet.losses import Fault, Kept, try_hub, try_script  # noqa: E402  the same
-
-from gateway.hub.database.store import open_existing_store  # noqa: E402  the same
-from gateway.hub.settings import InfluxSettings  # noqa: E402  the same
-from tests.integration.influx_engine import Debian, Front, ask  # noqa: E402  the same
-from tests.servers.mosquitto import running_mosquitto  # noqa: E402  the same
-from tests.servers.postgres import PostgresMissingError, running_cluster  # noqa: E402  the same
+from gateway.hub.database.store import open_existing_store
+from gateway.hub.settings import InfluxSettings
+from tests.integration.influx_engine import Debian, Front, ask
+from tests.servers.mosquitto import running_mosquitto
+from tests.servers.postgres import PostgresMissingError, running_cluster
 
 PARTS = ("load", "points", "growth", "losses")
 GROWTH_GOAL, TRIP_GOAL_MS, POINTS_GOAL = 1.5, 20.0, 50_000

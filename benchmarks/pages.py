@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
@@ -28,19 +27,16 @@ from typing import Any
 import click
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # the hub that the tests serve
-
-from gateway.core.configuration import Box, Calibration, Consignment, Logger  # noqa: E402  after the path
-from gateway.hub.access.callers import Way, make_caller  # noqa: E402  the same
-from gateway.hub.access.roles import Role  # noqa: E402  the same
-from gateway.hub.record.archive import Archive  # noqa: E402  the same
-from gateway.hub.rooms import Rooms  # noqa: E402  the same
-from gateway.hub.views.curves import Curves  # noqa: E402  the same
-from gateway.hub.web.receiving import render_bench  # noqa: E402  the same
-from gateway.language import ENGLISH  # noqa: E402  the same
-from tests.hub.vans import Van, iso, observe  # noqa: E402  the same
-from tests.interfaces.hubs import Hub, serving_hub  # noqa: E402  the same
+from gateway.core.configuration import Box, Calibration, Consignment, Logger
+from gateway.hub.access.callers import Way, make_caller
+from gateway.hub.access.roles import Role
+from gateway.hub.record.archive import Archive
+from gateway.hub.rooms import Rooms
+from gateway.hub.views.curves import Curves
+from gateway.hub.web.receiving import render_bench
+from gateway.language import ENGLISH
+from tests.hub.vans import Van, iso, observe
+from tests.interfaces.hubs import Hub, serving_hub
 
 GOAL_MS = 100
 STEP_S = 30

@@ -24,16 +24,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
+from fleet.hubs import POLL_S, SAMPLE_S, Hub, count_stored, end_load, is_judged
+from fleet.processes import read_cpu_s, read_memory_mib
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # the servers that the tests start
-
-from fleet.hubs import POLL_S, SAMPLE_S, Hub, count_stored, end_load, is_judged  # noqa: E402  after the path
-from fleet.processes import read_cpu_s, read_memory_mib  # noqa: E402  the same
-
-from gateway.hub.database.store import Store, open_existing_store  # noqa: E402  the same
-from tests.servers.mosquitto import running_mosquitto  # noqa: E402  the same
-from tests.servers.postgres import running_cluster  # noqa: E402  the same
+from gateway.hub.database.store import Store, open_existing_store
+from tests.servers.mosquitto import running_mosquitto
+from tests.servers.postgres import running_cluster
 
 LOGGERS, INTERVAL_S = 10, 30
 OWN, FULL = "own", "full"

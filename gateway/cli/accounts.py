@@ -209,9 +209,8 @@ def revoke_token(context: click.Context, number: int, path: Path | None) -> None
 
 @contextmanager
 def _open_accounts(context: click.Context, path: Path | None) -> Iterator[tuple[Accounts, HubSettings]]:
-    # Only a command that opens the store pays for loading it.
-    from gateway.hub.access.accounts import Accounts  # noqa: PLC0415
-    from gateway.hub.database.store import open_store  # noqa: PLC0415
+    from gateway.hub.access.accounts import Accounts  # noqa: PLC0415  only a command that needs it pays for loading it
+    from gateway.hub.database.store import open_store  # noqa: PLC0415  the same
 
     settings = _load(context, path)
     with closing(open_store(settings.database_url)) as store:

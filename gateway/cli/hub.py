@@ -125,9 +125,8 @@ def enrol(context: click.Context, gateway: str, path: Path | None) -> None:
     Put it into the vehicle's settings before its first start. It works once, for one key, within seven days; the
     hub may be running meanwhile.
     """
-    # Only a command that opens the store pays for loading it.
-    from gateway.hub.database.store import open_store  # noqa: PLC0415
-    from gateway.hub.rooms import open_enrolment  # noqa: PLC0415
+    from gateway.hub.database.store import open_store  # noqa: PLC0415  only a command that needs it pays for loading it
+    from gateway.hub.rooms import open_enrolment  # noqa: PLC0415  the same
 
     settings = load_settings(HubSettings, path or context.obj)
     with closing(open_store(settings.database_url)) as store:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
+from gateway.language.mistakes import MISSING, NO_SUCH_MOMENT, TOO_LONG
 from gateway.language.speech import N_, Speech
 
 _REASONS: tuple[tuple[str, str], ...] = (
-    (r"field required", N_("This is missing.")),
+    (r"field required", MISSING),
     (r"extra inputs are not permitted", N_("Nothing of this name is expected.")),
-    (r"string should have at most (?P<n>\d+) characters?", N_("At most {n} characters.")),
+    (r"string should have at most (?P<n>\d+) characters?", TOO_LONG),
     (r"(string|value) should have at least (?P<n>\d+) (characters?|items?).*", N_("At least {n}.")),
     (r"(list|tuple|set|frozenset|value) should have at most (?P<n>\d+) items?.*", N_("At most {n}.")),
     (r"(list|tuple|set|frozenset) should have at least (?P<n>\d+) items?.*", N_("At least {n}.")),
@@ -19,7 +20,7 @@ _REASONS: tuple[tuple[str, str], ...] = (
     (r"input should be less than or equal to (?P<n>\S+)", N_("At most {n}.")),
     (r"input should be greater than (?P<n>\S+)", N_("More than {n}.")),
     (r"input should be less than (?P<n>\S+)", N_("Less than {n}.")),
-    (r"input should be a valid datetime.*", N_("There is no such moment.")),
+    (r"input should be a valid datetime.*", NO_SUCH_MOMENT),
     (r"input should be a valid date\b.*", N_("There is no such day.")),
     (r"(date|datetime) should .*", N_("There is no such day.")),
     (r"input should be a valid boolean.*", N_("Choose one of those offered.")),
