@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -99,6 +101,13 @@ async def test_a_judge_apart_is_started_again_and_ends_with_its_hub(tmp_path: Pa
     judging.cancel()
     await asyncio.wait({judging})
     assert find_judges() == []
+
+
+@pytest.mark.parametrize("said", [b"", b'{"data_dir": '], ids=["nothing", "half a line"])
+def test_a_judge_whose_hub_is_killed_while_it_starts_ends_quietly(said: bytes) -> None:
+    judge = [sys.executable, "-m", "gateway.hub.processes.judge_process"]
+    ended = subprocess.run(judge, input=said, capture_output=True, check=False, timeout=PATIENCE_S)  # noqa: S603  our own module
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
 
 
 async def wait_for_another(before: set[int]) -> int:

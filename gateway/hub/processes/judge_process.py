@@ -57,7 +57,10 @@ async def _tell_parent(told: Bell) -> None:
         await told.wait(heard, QUIET_S)
         if told.rings > heard:
             heard = told.rings
-            os.write(sys.stdout.fileno(), b".")
+            try:
+                os.write(sys.stdout.fileno(), b".")
+            except BrokenPipeError:
+                return  # the parent was killed; the end of standard input is heard too
 
 
 @contextmanager
@@ -72,9 +75,11 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _read_line() -> bytes:
-    """Return the first line of standard input, and nothing of what follows; what there is if it ends before."""
+    """Return the first line of standard input, and nothing of what follows; b"" if the input ends within it."""
     line = bytearray()
-    while not line.endswith(b"\n") and (byte := os.read(sys.stdin.fileno(), 1)):
+    while not line.endswith(b"\n"):
+        if not (byte := os.read(sys.stdin.fileno(), 1)):
+            return b""
         line += byte
     return bytes(line)
 
@@ -85,7 +90,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    settings = HubSettings.model_validate_json(_read_line())
+    if not (needed := _read_line()):
+        return  # the parent was killed before it had said anything
+    settings = HubSettings.model_validate_json(needed)
     # On PostgreSQL claims settle who judges what, and other watches here may have judges of their own.
     is_alone = settings.database_url.startswith("sqlite")
     with _alone_in(settings.data_dir) if is_alone else nullcontext():
