@@ -17,7 +17,7 @@ from gateway.hub.settings import InfluxSettings
 from tests.hub.vans import LOGGER, START_MS, Van, observe
 from tests.integration.week import enrol
 
-GROWING = ("segments", "logger_hours", "untrusted_segments")
+GROWING = ("segments", "epochs", "logger_hours", "untrusted_segments")
 SMALL = ("ix_segments_held", "ix_epochs_waiting", "ix_boots_due")
 """Partial indexes: of what waits, which is little."""
 

@@ -174,7 +174,9 @@ epochs = Table(
     # How far the projection to InfluxDB has it; an epoch is in the index while it waits.
     Column("projected_offset", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("gateway", "epoch"),
-    Index("ix_epochs_parent", "gateway", "parent_epoch", "parent_offset"),
+    # By the epoch first, which is random: many are asked for at once, of many gateways.
+    Index("ix_epochs_epoch", "epoch"),
+    Index("ix_epochs_parent", "parent_epoch", "gateway", "parent_offset"),
     Index("ix_epochs_newest", "gateway", "id"),
     Index(
         "ix_epochs_waiting",

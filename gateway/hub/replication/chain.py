@@ -6,12 +6,11 @@ Only chained segments are indexed, read and acknowledged. A segment that arrives
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, text, tuple_, update
+from sqlalchemy import delete, func, select, update
 
 from gateway.core.contents import Content, decode_content
 from gateway.core.errors import ContentError
@@ -22,6 +21,7 @@ from gateway.hub.record.boots import has_untrusted, take_content
 from gateway.hub.record.logger_faults import note_faults
 from gateway.hub.record.quarantine import set_aside
 from gateway.hub.replication.custody import note_custody
+from gateway.hub.replication.epochs import EpochState
 from gateway.hub.replication.intake import Intake
 from gateway.hub.replication.readouts import note_reads
 from gateway.hub.signals.alerts import AlertKind, raise_alert
@@ -31,10 +31,6 @@ HELD_MAX = 1024
 means that it cannot fill the hole; what is not held is not acknowledged, and comes again."""
 
 _CONTINUED = "two logs continue from one place: was the card copied or restored?"
-
-
-EpochName = tuple[str, bytes]
-"""Gateway and epoch."""
 
 
 class Link(Enum):
@@ -69,21 +65,6 @@ def read_content(segment: Segment) -> tuple[Content | None, ContentError | None]
         return decode_content(segment.body), None
     except ContentError as error:
         return None, error
-
-
-@dataclass(frozen=True, slots=True)
-class EpochState:
-    """An epoch as a transaction finds it.
-
-    held     segments that wait for one before them
-    left_at  the first place from which another epoch continued, None if none did
-    """
-
-    id: int
-    next_offset: int
-    head: bytes
-    held: int
-    left_at: int | None
 
 
 class EpochLog:
@@ -336,65 +317,3 @@ class HeldRow:
 
     id: int
     verbatim: bytes
-
-
-def open_epochs(connection: Connection, names: Collection[EpochName], now_ms: int) -> dict[EpochName, EpochState]:
-    """Return the state of epochs, each made if it is new. Their gateways are locked."""
-    found = {(row.gateway, bytes(row.epoch)): row for row in _read_epochs(connection, names)}
-    new = sorted(set(names) - set(found))
-    if new:
-        rows = [
-            {"gateway": gateway, "epoch": epoch, "next_offset": 0, "head": NO_HASH, "opened_at_ms": now_ms}
-            for gateway, epoch in new
-        ]
-        connection.execute(insert(epochs), rows)
-        found |= {(row.gateway, bytes(row.epoch)): row for row in _read_epochs(connection, new)}
-    held = _count_held(connection, [row.id for row in found.values()])
-    left = _read_continuations(connection, names)
-    return {
-        name: EpochState(row.id, row.next_offset, bytes(row.head), held.get(row.id, 0), left.get(name))
-        for name, row in found.items()
-    }
-
-
-def read_waiting_children(connection: Connection, parents: Collection[EpochName]) -> list[EpochName]:
-    """Return the epochs whose first segment waits for a segment of one of `parents`."""
-    # Written as in the partial index: SQLite would otherwise go through all segments that there are.
-    waiting = text("NOT chained")
-    rows = connection.execute(
-        select(epochs.c.gateway, epochs.c.epoch)
-        .join(segments, (segments.c.epoch_id == epochs.c.id) & (segments.c.position == 0))
-        .where(
-            tuple_(epochs.c.gateway, epochs.c.parent_epoch).in_(sorted(parents)),
-            epochs.c.next_offset == 0,
-            waiting,
-        )
-    )
-    return [(row.gateway, bytes(row.epoch)) for row in rows]
-
-
-def _read_epochs(connection: Connection, names: Iterable[EpochName]) -> Sequence[Any]:
-    columns = (epochs.c.id, epochs.c.gateway, epochs.c.epoch, epochs.c.next_offset, epochs.c.head)
-    wanted = tuple_(epochs.c.gateway, epochs.c.epoch).in_(sorted(names))
-    return connection.execute(select(*columns).where(wanted)).all()
-
-
-def _count_held(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
-    # Written as in the partial index that answers it: counting must not cost more the longer an epoch is.
-    waiting = text("NOT chained")
-    rows = connection.execute(
-        select(segments.c.epoch_id, func.count().label("n"))
-        .where(segments.c.epoch_id.in_(ids), waiting)
-        .group_by(segments.c.epoch_id)
-    )
-    return {row.epoch_id: row.n for row in rows}
-
-
-def _read_continuations(connection: Connection, names: Iterable[EpochName]) -> dict[EpochName, int]:
-    """Return the first offset of each epoch from which another one continued."""
-    rows = connection.execute(
-        select(epochs.c.gateway, epochs.c.parent_epoch, func.min(epochs.c.parent_offset))
-        .where(tuple_(epochs.c.gateway, epochs.c.parent_epoch).in_(sorted(names)))
-        .group_by(epochs.c.gateway, epochs.c.parent_epoch)
-    )
-    return {(gateway, bytes(epoch)): offset for gateway, epoch, offset in rows}

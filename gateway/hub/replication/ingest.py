@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, tuple_
+from sqlalchemy import Connection, Row, func, select
 
 from gateway.core.messages import EPOCHS_PER_ACK, Ack, EpochAck
 from gateway.hub.database.schema import epochs, gateways
@@ -21,8 +21,9 @@ from gateway.hub.database.store import Store, read_generation
 from gateway.hub.record.archive import Archive
 from gateway.hub.record.quarantine import set_aside
 from gateway.hub.replication.authenticity import Delivery, Refusal, sort_deliveries
-from gateway.hub.replication.chain import Arrival, EpochLog, EpochName, open_epochs, read_waiting_children
+from gateway.hub.replication.chain import Arrival, EpochLog
 from gateway.hub.replication.custody import register_waiting
+from gateway.hub.replication.epochs import EpochName, are_named, open_epochs, read_waiting_children
 from gateway.hub.replication.gateway_keys import adopt_successors, retire_predecessors, warn_of_key
 from gateway.hub.replication.generations import Witness
 from gateway.hub.replication.intake import Intake
@@ -113,9 +114,7 @@ def read_acks(connection: Connection, touched: Collection[EpochName]) -> list[Ac
     """Return what the hub holds of some logs: of each the epochs just touched and the newest, oldest first."""
     columns = (epochs.c.id, epochs.c.gateway, epochs.c.epoch, epochs.c.next_offset, epochs.c.head)
     gateways_touched = sorted({gateway for gateway, _ in touched})
-    asked = connection.execute(
-        select(*columns).where(tuple_(epochs.c.gateway, epochs.c.epoch).in_(sorted(touched)))
-    ).all()
+    asked = connection.execute(select(*columns).where(are_named(epochs.c.gateway, epochs.c.epoch, touched))).all()
     newest = connection.execute(
         select(*columns)
         .join(gateways, gateways.c.name == epochs.c.gateway)
