@@ -143,6 +143,14 @@ def parse_segment(gateway: str, data: bytes) -> Segment:
     return Segment(gateway, header, signature, rest, sha256(rest).digest())
 
 
+def read_position(data: bytes) -> Position | None:
+    """Return the place that the wire form claims; None where it is too short. `parse_segment` says if the rest is."""
+    if len(data) < _HEADER.size:
+        return None
+    _, _, _, epoch, offset, *_ = _HEADER.unpack_from(data)
+    return Position(epoch, offset)
+
+
 def check_segment(segment: Segment, check: Check) -> None:
     """Raise SegmentError unless the enrolled key signed this segment for this gateway."""
     if not check(segment.signature, segment.signed_message):

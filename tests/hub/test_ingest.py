@@ -4,7 +4,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from gateway.core.messages import EpochAck
 from gateway.core.segments import NO_HASH, Position
@@ -12,6 +12,7 @@ from gateway.hub.database import schema
 from gateway.hub.database.store import Store
 from gateway.hub.record.archive import Archive
 from gateway.hub.replication.authenticity import Delivery
+from gateway.hub.replication.gateway_keys import revoke_keys
 from gateway.hub.replication.ingest import Ingest
 from tests.hub.vans import LOGGER, START_MS, Enrol, Van, observe
 
@@ -70,6 +71,37 @@ def test_a_duplicate_changes_nothing_and_is_acknowledged_again(store: Store, ing
     assert acked(ingest, van, 0, 0) == first
     assert times_of(store) == [0]
     assert quarantined(store) == {}
+
+
+def test_what_is_here_already_needs_no_check(store: Store, ingest: Ingest, van: Van) -> None:
+    van.seal(observe(0, 5.0))
+    van.seal(observe(30, 5.0))
+    first = acked(ingest, van, 0)
+    with store.write() as connection:  # whatever is checked from now on, with this key, is refused
+        other = Van(seed=b"another").key.public_bytes
+        connection.execute(update(schema.gateway_keys).values(public_key=other))
+    assert acked(ingest, van, 0, 1, 0) == first
+    assert quarantined(store) == {"segment_signature": 1}
+
+
+def test_whatever_differs_from_what_is_here_is_found(store: Store, ingest: Ingest, van: Van) -> None:
+    van.seal(observe(0, 5.0))
+    ingest.take(van.deliveries())
+    data = van.sealed[0].to_bytes()
+    altered = [data[:i] + bytes([data[i] ^ 1]) + data[i + 1 :] for i in range(len(data))]
+    altered += [data + b"\x00", data[:-1], data[:8], b""]
+    assert ingest.take([Delivery(van.name, one) for one in altered]) == []
+    assert sum(quarantined(store).values()) == len(altered)
+
+
+def test_what_a_revoked_key_signed_is_refused_even_if_it_is_here(store: Store, ingest: Ingest, van: Van) -> None:
+    van.seal(observe(0, 5.0))
+    ingest.take(van.deliveries())
+    with store.write() as connection:
+        revoke_keys(connection, van.name, START_MS, who="test", reason="stolen")
+    assert ingest.take(van.deliveries()) == []
+    assert quarantined(store) == {"key_revoked": 1}
+    assert alert_kinds(store) == ["key_refused"]
 
 
 def test_any_order_and_repetition_ends_in_the_same_archive(store: Store, ingest: Ingest, van: Van) -> None:

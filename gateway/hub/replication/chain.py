@@ -86,6 +86,8 @@ class EpochLog:
 
     def place(self, arrivals: Sequence[Arrival]) -> None:
         """Store what is new, in any order; count duplicates as nothing, set aside what contradicts."""
+        if not arrivals:
+            return
         ordered = sorted(arrivals, key=lambda arrival: arrival.segment.header.offset)
         self._note_continuation(ordered[-1].segment.header.offset)
         known = self._known_among([arrival.segment.header.offset for arrival in ordered])

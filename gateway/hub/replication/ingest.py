@@ -27,6 +27,7 @@ from gateway.hub.replication.epochs import EpochName, are_named, open_epochs, re
 from gateway.hub.replication.gateway_keys import adopt_successors, retire_predecessors, warn_of_key
 from gateway.hub.replication.generations import Witness
 from gateway.hub.replication.intake import Intake
+from gateway.hub.replication.repetition import find_repeated
 from gateway.hub.signals.dirty import mark_carried
 
 
@@ -62,11 +63,15 @@ class Ingest:
             self._witness.note(self._store, self._now_ms())
 
     def take(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
-        """Store what is authentic, set aside what is not; return what to acknowledge, also for duplicates."""
+        """Store what is authentic, set aside what is not; return what to acknowledge, also for what is here already."""
         now_ms = self._now_ms()
         with self._store.read() as connection:
-            authentic, refusals = sort_deliveries(connection, deliveries)
+            repeated = find_repeated(connection, deliveries)
+            new = [delivery for delivery in deliveries if delivery not in repeated]
+            authentic, refusals = sort_deliveries(connection, new)
         arrivals = _by_epoch(authentic)
+        for name in repeated.values():
+            arrivals.setdefault(name, [])
         with self._store.write() as connection:
             _lock_gateways(connection, {delivery.gateway for delivery in deliveries})
             for refusal in sorted(refusals, key=lambda refusal: (refusal.delivery.gateway, refusal.delivery.data)):
