@@ -18,11 +18,10 @@ from playwright.async_api import Page, async_playwright, expect
 
 from gateway.demo.company import Company
 from tests.faults.rounds import begun, until
+from tests.waiting import LIMIT_MS
 
 SCENARIO = Path(__file__).with_name("home_visit.toml")
 CHROMIUM = shutil.which("chromium")
-SLOW_MS = 60_000
-"""Only ends a test that has failed."""
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (tools/system-packages test)")
 
@@ -30,9 +29,9 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not instal
 @pytest.fixture
 async def page() -> AsyncIterator[Page]:
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=LIMIT_MS)
         opened = await browser.new_page(locale="en-GB")
-        opened.set_default_timeout(SLOW_MS)
+        opened.set_default_timeout(LIMIT_MS)
         yield opened
         await browser.close()
 
@@ -59,11 +58,11 @@ async def visit(company: Company, page: Page) -> None:
     await until(is_heard)
     await page.goto(f"{company.vehicle_url}/screen")
     await scan(page, "DO-LOAD", "BADGE-7", "BOX-1")
-    await expect(page.locator(".tile")).to_have_count(1, timeout=SLOW_MS)
+    await expect(page.locator(".tile")).to_have_count(1, timeout=LIMIT_MS)
     await scan(page, "DO-HOME", "BOX-1", "T-1", "T-9", "DO-UNDO")
-    await expect(page.locator("#answer .title").first).to_have_text("Undone: T-9", timeout=SLOW_MS)
+    await expect(page.locator("#answer .title").first).to_have_text("Undone: T-9", timeout=LIMIT_MS)
     await scan(page, "T-2", "DO-15", "T-3")
-    await expect(page.locator("#answer")).to_contain_text("T-3", timeout=SLOW_MS)
+    await expect(page.locator("#answer")).to_contain_text("T-3", timeout=LIMIT_MS)
 
 
 async def arrive(company: Company, page: Page) -> None:
@@ -75,14 +74,14 @@ async def arrive(company: Company, page: Page) -> None:
 
     await until(is_known)
     await scan(page, "+RECEIVE")
-    await expect(page.get_by_text("Received", exact=True)).to_be_visible(timeout=SLOW_MS)
+    await expect(page.get_by_text("Received", exact=True)).to_be_visible(timeout=LIMIT_MS)
 
     async def is_accepted() -> bool:
         await page.goto(f"{company.hub_url}/bench?code=T-2")
         return await page.get_by_role("heading", name="Accept K").count() == 1
 
     await until(is_accepted)
-    await expect(page.get_by_text("Declared by unidentified").first).to_be_visible(timeout=SLOW_MS)
+    await expect(page.get_by_text("Declared by unidentified").first).to_be_visible(timeout=LIMIT_MS)
 
 
 async def test_tubes_scanned_in_the_home_are_judged_at_the_bench(page: Page, tmp_path: Path) -> None:

@@ -17,10 +17,9 @@ from gateway.demo.link import Link
 from gateway.hub.processes.broker import EmbeddedBroker
 from gateway.mqtt import IN_FLIGHT, INBOX, Message, MqttClient, MqttSettings, Will, backoff_s
 from gateway.mqtt.reasons import describe_reason
-from tests.waiting import until
+from tests.waiting import LIMIT_S, until
 
 TOPIC = "coldchain/v1/VAN-1/log"
-DEADLINE_S = 30
 
 
 @pytest.fixture
@@ -33,7 +32,7 @@ async def broker(tmp_path: Path) -> AsyncIterator[EmbeddedBroker]:
 async def connected(url: str, name: str, **options: bool | Will) -> AsyncIterator[MqttClient]:
     settings = MqttSettings(url=url, reconnect_max_s=0.1)
     rng = random.Random(1)  # noqa: S311  jitter, no secret
-    async with asyncio.timeout(DEADLINE_S), MqttClient(settings, name, rng=rng, **options) as client:  # type: ignore[arg-type]  # mypy does not follow ** of a union
+    async with asyncio.timeout(LIMIT_S), MqttClient(settings, name, rng=rng, **options) as client:  # type: ignore[arg-type]  # mypy does not follow ** of a union
         yield client
 
 
@@ -343,7 +342,7 @@ async def test_a_broker_that_accepts_and_is_silent_is_given_up(monkeypatch: pyte
 async def test_a_broker_that_falls_silent_is_given_up() -> None:
     async with answering(CONNACK) as url:
         settings = MqttSettings(url=url, keepalive_s=1, reconnect_max_s=0.1)
-        async with asyncio.timeout(DEADLINE_S), MqttClient(settings, "a") as client:
+        async with asyncio.timeout(LIMIT_S), MqttClient(settings, "a") as client:
             assert await client.connection_after(0) == 1
             await client.loss()
             assert client.reason == "the broker has fallen silent"

@@ -30,10 +30,10 @@ from gateway.vehicle.storage import Storage
 from tests.vehicle.carried import BEGINS, PROFILE
 from tests.vehicle.fakes import HandClock
 from tests.vehicle.samples import BOOT, NOW, T0, TAG, VAN, observe
+from tests.waiting import LIMIT_S
 
 CALM, HOT = 60, 20
 """Segments of one reading, every 30 s: the breach lies behind half an hour that is still to be sent."""
-LIMIT_S = 60
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from gateway.core.exposure import to_ms
 from gateway.demo.company import Company
 from gateway.hub.access.tokens import ADMIN_TOKEN_FILE
 from tests.faults.rounds import begun, until
-from tests.test_home_visit import CHROMIUM, SLOW_MS, page, scan
+from tests.test_home_visit import CHROMIUM, page, scan
+from tests.waiting import LIMIT_MS
 
 __all__ = ["page"]
 
@@ -57,14 +58,14 @@ async def test_a_box_without_a_vehicle_is_read_out_at_the_reception(page: Page, 
         await company.timing.until(RECEIVED_MS)
         await page.goto(f"{company.hub_url}/bench")
         await scan(page, "T-1")
-        await expect(page.get_by_role("heading", name="HAND-IN-1")).to_be_visible(timeout=SLOW_MS)
+        await expect(page.get_by_role("heading", name="HAND-IN-1")).to_be_visible(timeout=LIMIT_MS)
         await scan(page, "+RECEIVE")
-        await expect(page.get_by_text("Received", exact=True)).to_be_visible(timeout=SLOW_MS)
+        await expect(page.get_by_text("Received", exact=True)).to_be_visible(timeout=LIMIT_MS)
         loads: list[str] = []
         page.on("framenavigated", lambda frame: loads.append(frame.url))
         # Nobody touches the page from here on.
-        await expect(page.get_by_role("heading", name="Accept K")).to_be_visible(timeout=2 * SLOW_MS)
-        await expect(page.get_by_text("fetched later from the logger")).to_be_visible(timeout=SLOW_MS)
+        await expect(page.get_by_role("heading", name="Accept K")).to_be_visible(timeout=LIMIT_MS)
+        await expect(page.get_by_text("fetched later from the logger")).to_be_visible(timeout=LIMIT_MS)
 
         async def is_calm() -> bool:
             return await page.locator(".behind").count() == 0

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 LIMIT_S = 240
 """Anything waited for takes seconds, unless the machine is busy with something else."""
+LIMIT_MS = LIMIT_S * 1000
+"""The same for a browser."""
 
 
 async def until(condition: Callable[[], object], *, each_s: float = 0.02) -> None:

@@ -31,9 +31,8 @@ from tests.servers.mosquitto import DEFAULTS, Mosquitto
 from tests.servers.workers import Worker
 from tests.vehicle.fakes import HandClock
 from tests.vehicle.samples import BOOT, T0, VAN, content
-from tests.waiting import until
+from tests.waiting import LIMIT_S, until
 
-LIMIT_S = 120
 STRANGER = SigningKey(Ed25519PrivateKey.from_private_bytes(b"s" * 32))
 
 

@@ -16,7 +16,6 @@ from firmware_sim.firmware import Measurement
 from firmware_sim.logger import Run, SimulatedLogger
 from tests import waiting
 
-DEADLINE_S = 20.0
 DAY = Path(firmware_sim.__file__).parent / "scenarios" / "day.toml"
 
 

@@ -12,6 +12,7 @@ from dbus_fast.aio import MessageBus
 
 from firmware_sim.bluez import FakeBluez, connection
 from firmware_sim.bluez.bus import BUS_NAME, BUS_PATH, socket_path
+from tests.waiting import LIMIT_S
 
 Until = Callable[[Callable[[], object]], Awaitable[None]]
 ADDRESS = "C0:FF:EE:00:00:01"
@@ -40,7 +41,7 @@ HELLO = b"\0AUTH EXTERNAL 30\r\nBEGIN\r\n"
     ],
 )
 async def test_nonsense_is_hung_up_on(bluez: FakeBluez, data: bytes) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LIMIT_S):
         await talk(bluez.address, data)
     async with BleakScanner():
         assert bluez.is_scanning

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import struct
 import sys
 import time
@@ -32,13 +31,14 @@ from firmware_sim.logger import Run, SimulatedLogger
 from firmware_sim.misbehaviour import BadLog
 from firmware_sim.peripheral import Peripheral, RadioError
 from firmware_sim.reference.formats import LOG_CONTROL, LOG_DATA, LOG_STATE, LOGGER_SERVICE
+from tests.servers.ports import free_port
+from tests.waiting import LIMIT_S
 
 Until = Callable[[Callable[[], object]], Awaitable[None]]
 DAY = Path(firmware_sim.__file__).parent / "scenarios" / "day.toml"
 ADDRESS = "C0:FF:EE:00:00:02"
 SERVICE_DATA_128 = 0x21
 MANUFACTURER = 0xFF
-DEADLINE_S = 60.0
 
 
 class Bench:
@@ -234,12 +234,6 @@ async def test_a_controller_with_the_newer_commands(until: Until) -> None:
 # --- the whole process
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @asynccontextmanager
 async def simulator(tmp_path: Path, radio: str, *more: str) -> AsyncIterator[asyncio.subprocess.Process]:
     clock = f'{{"start": "2026-03-10T08:00:00+01:00", "rate": 20, "anchor_ns": {time.monotonic_ns()}}}'
@@ -251,7 +245,7 @@ async def simulator(tmp_path: Path, radio: str, *more: str) -> AsyncIterator[asy
         env={**os.environ, "COLDCHAIN_CLOCK_JSON": clock},
     )
     try:
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(LIMIT_S):
             yield process
     finally:
         if process.returncode is None:

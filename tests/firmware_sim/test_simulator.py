@@ -19,11 +19,11 @@ from bleak.backends.scanner import AdvertisementData
 
 import firmware_sim
 from firmware_sim.__main__ import main
+from tests.waiting import LIMIT_S
 
 Until = Callable[[Callable[[], object]], Awaitable[None]]
 DAY = Path(firmware_sim.__file__).parent / "scenarios" / "day.toml"
 START_S = 1_773_126_000  # 2026-03-10T08:00:00+01:00
-DEADLINE_S = 60.0
 RATE = 240
 TEMPERATURE = 0x30
 NUS_RX = "6e400002-b5a3-f393-e0a9-e50e24dcca9e"
@@ -67,7 +67,7 @@ async def simulator(folder: Path, began_s: float, stop_s: float) -> AsyncIterato
         env={**os.environ, "COLDCHAIN_CLOCK_JSON": json.dumps(clock)},
     )
     try:
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(LIMIT_S):
             assert process.stdout is not None
             assert await process.stdout.readline() == b"READY\n"
             yield Simulated(process, folder)

@@ -16,11 +16,10 @@ from gateway.hub.processes.app import create_app
 from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
 from tests.hub.vans import LOGGER, Van, iso, observe
+from tests.waiting import LIMIT_MS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 CLOCK = {"start": iso(0), "stop": iso(1800), "rate": 1e5, "anchor_ns": 0}
-SLOW_MS = 60_000
-"""However slow the machine: what is awaited comes, or the test fails."""
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 
@@ -54,9 +53,10 @@ async def page(rooms: Rooms) -> AsyncIterator[Page]:
         await asyncio.sleep(0.02)
     port = server.servers[0].sockets[0].getsockname()[1]
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=LIMIT_MS)
         opened = await browser.new_page(base_url=f"http://127.0.0.1:{port}", locale="en-GB")
-        opened.set_default_timeout(SLOW_MS)
+        opened.set_default_timeout(LIMIT_MS)
+        expect.set_options(timeout=LIMIT_MS)
         yield opened
         await browser.close()
     rooms.closing.set()
@@ -74,9 +74,9 @@ async def test_scan_verdict_receive_and_decide_by_keystrokes_alone(rooms: Rooms,
     page.on("pageerror", lambda error: wrong.append(str(error)))
     await page.goto("/bench")
     await scan(page, "nothing-1")
-    await expect(page.get_by_role("heading", name="Unknown code")).to_be_visible(timeout=SLOW_MS)
+    await expect(page.get_by_role("heading", name="Unknown code")).to_be_visible(timeout=LIMIT_MS)
     await scan(page, "BOX-1")
-    await expect(page.get_by_role("heading", name="Reject K")).to_be_visible(timeout=SLOW_MS)
+    await expect(page.get_by_role("heading", name="Reject K")).to_be_visible(timeout=LIMIT_MS)
     await expect(page.locator("#code")).to_be_focused()
     await scan(page, "+RECEIVE")
     comment = page.get_by_label("Comment")
@@ -92,7 +92,7 @@ async def test_scan_verdict_receive_and_decide_by_keystrokes_alone(rooms: Rooms,
     await page.keyboard.press("Tab")
     await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
-    await expect(page.get_by_text("On hold: call the requester")).to_be_visible(timeout=SLOW_MS)
+    await expect(page.get_by_text("On hold: call the requester")).to_be_visible(timeout=LIMIT_MS)
     assert [(one.choice.value, one.comment) for one in rooms.decisions.of("SEND-1")] == [("hold", "Called the ward")]
     assert wrong == []
 

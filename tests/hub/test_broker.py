@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway.hub.processes.broker import BrokerError, EmbeddedBroker
+from tests.waiting import LIMIT_S
 
 
 async def test_listens_on_loopback_on_a_free_port(tmp_path: Path) -> None:
@@ -55,11 +56,23 @@ async def test_is_started_again_on_its_port_when_it_ends_by_itself(tmp_path: Pat
         keeping = asyncio.create_task(broker.keep_running())
         first = broker.pid
         os.kill(first, signal.SIGKILL)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(LIMIT_S):
             while not await is_served_by_another(broker, first):  # noqa: ASYNC110  a port has no event
                 await asyncio.sleep(0.02)
         keeping.cancel()
         await asyncio.wait({keeping})
+
+
+async def test_its_port_is_nobody_elses_while_it_is_down(tmp_path: Path) -> None:
+    async with EmbeddedBroker(tmp_path) as broker:
+        waiter = os.pidfd_open(broker.pid)
+        os.kill(broker.pid, signal.SIGKILL)
+        try:
+            await asyncio.to_thread(select.select, [waiter], [], [], LIMIT_S)
+        finally:
+            os.close(waiter)
+        with socket.socket() as other, pytest.raises(OSError, match="already in use"):
+            other.bind(("127.0.0.1", broker.port))
 
 
 _PARENT = """
@@ -83,7 +96,7 @@ def test_dies_with_its_parent(tmp_path: Path) -> None:
         parent.kill()
     try:
         # A pidfd becomes readable when its process ends; no polling, no timing.
-        ready, _, _ = select.select([waiter], [], [], 30)
+        ready, _, _ = select.select([waiter], [], [], LIMIT_S)
         assert ready
     finally:
         os.close(waiter)

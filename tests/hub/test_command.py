@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main
+from tests.waiting import LIMIT_S
 
 HUB = [sys.executable, "-m", "gateway.cli", "hub"]
 
@@ -38,10 +39,10 @@ def test_it_serves_and_stops_cleanly(tmp_path: Path, number: signal.Signals) -> 
     settings = tmp_path / "hub.toml"
     settings.write_text(f'data_dir = "{tmp_path / "hub"}"\n')
     with started(settings) as (process, facts):
-        with urlopen(f"{facts['http']}/login", timeout=30) as answer:  # noqa: S310  our own server
+        with urlopen(f"{facts['http']}/login", timeout=LIMIT_S) as answer:  # noqa: S310  our own server
             assert answer.status == 200
         process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=LIMIT_S)
         assert process.returncode == 0
         assert "Traceback" not in errors
 
@@ -113,10 +114,10 @@ def test_processes_apart_start_and_stop_cleanly(tmp_path: Path, postgres_url: st
     settings.write_text(f'data_dir = "{tmp_path / "hub"}"\ndatabase = "{postgres_url}"\njudges_apart = {apart}\n')
     with started(settings, command) as (process, facts):
         if command == "serve":
-            with urlopen(f"{facts['http']}/login", timeout=30) as answer:  # noqa: S310  our own server
+            with urlopen(f"{facts['http']}/login", timeout=LIMIT_S) as answer:  # noqa: S310  our own server
                 assert answer.status == 200
         process.terminate()
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=LIMIT_S)
         assert process.returncode == 0
         assert "Traceback" not in errors
 

@@ -21,8 +21,7 @@ from gateway.hub.settings import HubSettings
 from gateway.keys import VerifyKey
 from gateway.mqtt import Message
 from tests.hub.vans import Van, observe
-
-PATIENCE_S = 30
+from tests.waiting import LIMIT_S
 
 
 class Broker:
@@ -74,7 +73,7 @@ class Broker:
 
     async def until(self, happened: object) -> None:
         assert callable(happened)
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(LIMIT_S):
             while not happened():
                 await self.changed.wait()
 
@@ -195,7 +194,7 @@ class Counting(Ingest):
 
     def take(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
         self.batches.append([len(delivery.data) for delivery in deliveries])
-        self.may_go_on.wait(PATIENCE_S)
+        self.may_go_on.wait(LIMIT_S)
         return super().take(deliveries)
 
 

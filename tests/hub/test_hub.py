@@ -27,8 +27,7 @@ from gateway.hub.signals.events import Bell
 from gateway.keys import VerifyKey
 from gateway.mqtt import MqttClient, MqttSettings
 from tests.hub.vans import LOGGER, Van, iso, observe
-
-PATIENCE_S = 30
+from tests.waiting import LIMIT_S
 
 
 class Site:
@@ -38,7 +37,7 @@ class Site:
         self.broker = str(facts["broker"])
         token = (folder / "hub" / "admin.token").read_text().strip()
         self.http = httpx.AsyncClient(
-            base_url=f"{facts['http']}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE_S
+            base_url=f"{facts['http']}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=LIMIT_S
         )
 
 
@@ -94,7 +93,7 @@ async def test_a_judge_apart_is_started_again_and_ends_with_its_hub(tmp_path: Pa
     settings = HubSettings(data_dir=tmp_path)
     open_store(settings.database_url).close()
     judging = asyncio.create_task(keep_judging(settings, *bells))
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(LIMIT_S):
         first = await wait_for_another(set())
         os.kill(first, signal.SIGKILL)
         await wait_for_another({first})
@@ -106,7 +105,7 @@ async def test_a_judge_apart_is_started_again_and_ends_with_its_hub(tmp_path: Pa
 @pytest.mark.parametrize("said", [b"", b'{"data_dir": '], ids=["nothing", "half a line"])
 def test_a_judge_whose_hub_is_killed_while_it_starts_ends_quietly(said: bytes) -> None:
     judge = [sys.executable, "-m", "gateway.hub.processes.judge_process"]
-    ended = subprocess.run(judge, input=said, capture_output=True, check=False, timeout=PATIENCE_S)  # noqa: S603  our own module
+    ended = subprocess.run(judge, input=said, capture_output=True, check=False, timeout=LIMIT_S)  # noqa: S603  our own module
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
 
 
@@ -154,7 +153,7 @@ async def test_from_a_sealed_segment_to_a_verdict(site: Site, tmp_path: Path) ->
         van.seal(observe(30 * i, 20.0, counter=i))
 
     settings = MqttSettings(url=site.broker)
-    async with asyncio.timeout(PATIENCE_S), MqttClient(settings, "van-1", repeat_in_flight=False) as client:
+    async with asyncio.timeout(LIMIT_S), MqttClient(settings, "van-1", repeat_in_flight=False) as client:
         await client.subscribe(topic_of(van.name, "ack"))
         await client.subscribe(topic_of(van.name, "config"))
         await client.ready()

@@ -22,8 +22,9 @@ from gateway.hub.rooms import Rooms
 from gateway.hub.web.bench import BenchView, look_up
 from gateway.language import Language, speech_of
 from gateway.vehicle.loggers.memories import MEMORIES
-from tests.hub.test_bench_browser import CHROMIUM, SLOW_MS, page, rooms
+from tests.hub.test_bench_browser import CHROMIUM, page, rooms
 from tests.hub.vans import LOGGER, START_MS, Enrol, Van, iso, observe
+from tests.waiting import LIMIT_MS
 
 __all__ = ["page", "rooms"]
 
@@ -154,11 +155,11 @@ async def test_the_bench_follows_by_itself(rooms: Rooms, page: Page, monkeypatch
 
     tell(observe(0, 20.0))
     await page.goto("/bench?code=SEND-2")
-    await expect(page.get_by_text("put the box where the gateway")).to_be_visible(timeout=SLOW_MS)
+    await expect(page.get_by_text("put the box where the gateway")).to_be_visible(timeout=LIMIT_MS)
     loads: list[str] = []
     page.on("framenavigated", lambda frame: loads.append(frame.url))
     tell(observe(1790, 5.0, logger=OTHER, counter=1))
-    await expect(page.get_by_text("being read out from the logger, 0 of")).to_be_visible(timeout=SLOW_MS)
+    await expect(page.get_by_text("being read out from the logger, 0 of")).to_be_visible(timeout=LIMIT_MS)
     remembered = [
         Observation(
             logger=OTHER,
@@ -182,6 +183,6 @@ async def test_the_bench_follows_by_itself(rooms: Rooms, page: Page, monkeypatch
         complete=True,
     )
     tell(*remembered, records=(whole,))
-    await expect(page.get_by_role("heading", name="Reject K")).to_be_visible(timeout=SLOW_MS)
-    await expect(page.get_by_text("being read out")).to_have_count(0, timeout=SLOW_MS)
+    await expect(page.get_by_role("heading", name="Reject K")).to_be_visible(timeout=LIMIT_MS)
+    await expect(page.get_by_text("being read out")).to_have_count(0, timeout=LIMIT_MS)
     assert loads == []

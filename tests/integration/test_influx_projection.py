@@ -29,6 +29,7 @@ from gateway.hub.settings import HubSettings, InfluxSettings
 from tests.hub.vans import LOGGER, START_MS, Van, observe
 from tests.integration.influx_engine import Answer, Engine, Front, ask
 from tests.integration.week import enrol
+from tests.waiting import LIMIT_S
 
 LATER_MS = START_MS + 40 * 86_400_000
 
@@ -257,7 +258,7 @@ async def test_a_hub_goes_on_by_itself_when_the_server_is_back(
     van.seal(observe(0, 5.0, counter=1))
     await asyncio.to_thread(rooms.ingest.take, van.deliveries())
     task = asyncio.create_task(run_projection(rooms, rooms.bells.arrived))
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(LIMIT_S):
         while await asyncio.to_thread(waiting, rooms.store):  # noqa: ASYNC110  a database has no event for it
             await asyncio.sleep(0.05)
     task.cancel()

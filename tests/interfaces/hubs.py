@@ -23,14 +23,13 @@ from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
 from tests.hub.samples import NOW_MS, breach, flagged
 from tests.hub.vans import Van, iso, observe
+from tests.waiting import LIMIT_S
 
 HOURS = 3
 LONGEST = "W" * 60 + "-END"
 """A code of 64 letters, the widest there is: nothing on a page may break because of it."""
 SENTENCE = "The lid stood open at the ward; " * 12 + LONGEST
 PASSWORD = "ni rolige elger"
-WITHIN_S = 60
-"""Only ends what has failed."""
 
 BOXES = {"BOX-20": "Blue, 21 l", "BOX-12": "Grey", "BOX-5": "White", "BOX-GAP": "", LONGEST: "L" * 80, "BOX-SPARE": ""}
 LOGGERS = {code: f"C0:FF:EE:00:00:0{n}" for n, code in enumerate(BOXES, 1) if code != "BOX-SPARE"}
@@ -107,13 +106,13 @@ def serving_hub(folder: Path, filled: Callable[[Rooms], None], hours: float = HO
     thread = threading.Thread(target=run, name="hub", daemon=True)
     thread.start()
     try:
-        assert is_ready.wait(WITHIN_S)
+        assert is_ready.wait(LIMIT_S)
         if failed:
             raise failed[0]
         yield ready[0]
     finally:
         ends.set()
-        thread.join(WITHIN_S)
+        thread.join(LIMIT_S)
 
 
 def _settings(folder: Path, hours: float) -> HubSettings:

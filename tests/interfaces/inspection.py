@@ -10,19 +10,19 @@ from typing import Any
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import BrowserContext, Page
 
+from tests.waiting import LIMIT_MS
+
 TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
 STOPS_MAX = 60
 """Of the hundreds in the reference of the interface: they are all alike."""
 OF_LOOKS = ("color-contrast", "link-in-text-block", "scrollable-region-focusable", "target-size")
 """What may be right at a desk in light and wrong on a telephone in the dark."""
 INSPECTION = Path(__file__).with_name("inspection.js")
-PATIENCE_MS = 60_000
-"""Only ends a test that has failed."""
 
 
 def prepare(context: BrowserContext) -> BrowserContext:
     """Give each page of a context what asks, past its content security policy, which stays in force for the page."""
-    context.set_default_timeout(PATIENCE_MS)
+    context.set_default_timeout(LIMIT_MS)
     context.add_init_script(path=INSPECTION)
     context.add_init_script(AXE_SCRIPT)
     return context

@@ -21,6 +21,7 @@ from gateway.hub.traces.trace import plan_trace
 from gateway.hub.views.curves import to_curve
 from gateway.hub.views.trips import Trip
 from gateway.language import ENGLISH
+from tests.waiting import LIMIT_MS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (tools/system-packages test)")
@@ -96,8 +97,10 @@ def middles(pixels: list[int]) -> list[float]:
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser.new_page()
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=LIMIT_MS)
+        opened = browser.new_page()
+        opened.set_default_timeout(LIMIT_MS)
+        yield opened
         browser.close()
 
 

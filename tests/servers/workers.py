@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 from collections.abc import Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-STOP_TIMEOUT_S = 60
+from tests.waiting import LIMIT_S
 
 # Each is a process of its own, forked from a server that has loaded the code: a start costs no second of imports.
 _context = multiprocessing.get_context("forkserver")
@@ -36,6 +37,7 @@ class Worker:
         self._arguments = arguments
         self._environment = dict(environment or {})
         self._process: BaseProcess | None = None
+        self._told_before = 0
         self.start()
 
     @property
@@ -52,10 +54,11 @@ class Worker:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it has ever said that it is."""
-        return self.log.exists() and "READY" in self.log.read_text()
+        """Whether it has said so since it was started last."""
+        return self.log.exists() and b"READY" in self.log.read_bytes()[self._told_before :]
 
     def start(self) -> None:
+        self._told_before = self.log.stat().st_size if self.log.exists() else 0
         self._process = _context.Process(target=_run, args=(self.log, self._arguments, self._environment), daemon=True)
         self._process.start()
         self.starts += 1
@@ -67,10 +70,13 @@ class Worker:
         self._process.join()
 
     def stop(self) -> int | None:
-        """SIGTERM; return the exit code."""
+        """SIGTERM, once it is ready (before, that ends it as it ends any program); return the exit code."""
         assert self._process is not None
+        ends_s = time.monotonic() + LIMIT_S
+        while not self.is_ready and self.is_alive and time.monotonic() < ends_s:
+            time.sleep(0.02)  # another process has no event
         self._process.terminate()
-        self._process.join(STOP_TIMEOUT_S)
+        self._process.join(LIMIT_S)
         return self._process.exitcode
 
 

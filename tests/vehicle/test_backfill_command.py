@@ -31,8 +31,7 @@ from tests.vehicle.carried import configuration
 from tests.vehicle.fakes import HUB_KEY, HandClock
 from tests.vehicle.samples import T0, TAG, VAN
 from tests.vehicle.tags import Tag
-
-DEADLINE_S = 60
+from tests.waiting import LIMIT_S
 
 
 @dataclass
@@ -76,7 +75,7 @@ class Garage:
 
     async def backfill(self, *arguments: str) -> tuple[int | None, str, str]:
         process = await self.start("backfill", *arguments)
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(LIMIT_S):
             output, errors = await process.communicate()
         return process.returncode, output.decode(), errors.decode()
 
@@ -85,7 +84,7 @@ class Garage:
         process = await self.start("vehicle")
         assert process.stdout is not None
         try:
-            async with asyncio.timeout(DEADLINE_S):
+            async with asyncio.timeout(LIMIT_S):
                 assert (await process.stdout.readline()).startswith(b"READY")
                 yield process
         finally:

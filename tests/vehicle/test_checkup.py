@@ -32,9 +32,9 @@ from gateway.vehicle.settings import VehicleSettings
 from tests.vehicle.fakes import HUB_KEY, HandClock
 from tests.vehicle.samples import TAG, VAN
 from tests.vehicle.tags import Tag
+from tests.waiting import LIMIT_S
 
 Until = Callable[[Callable[[], object]], Awaitable[None]]
-DEADLINE_S = 60
 
 
 def settings(folder: Path, **sections: object) -> VehicleSettings:
@@ -153,7 +153,7 @@ async def process(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
         env=dict(os.environ),
     )
     try:
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(LIMIT_S):
             yield started
     finally:
         if started.returncode is None:

@@ -28,6 +28,7 @@ from tests.vehicle.carried import configuration
 from tests.vehicle.fakes import HUB_KEY, FakeHub
 from tests.vehicle.samples import TAG, VAN
 from tests.vehicle.tags import Tag
+from tests.waiting import LIMIT_S
 
 HOUR_S = 3600
 TOLERANCE_MS = 90_000
@@ -96,7 +97,7 @@ async def test_a_clock_set_back_and_forth_loses_and_moves_no_reading(tmp_path: P
 
         async def record(is_enough: Callable[[list[Observation]], bool]) -> None:
             known = len(observations(hub))
-            async with asyncio.timeout(90):
+            async with asyncio.timeout(LIMIT_S):
                 while not is_enough(observations(hub)[known:]):
                     number = len(said_at_ms) + 1
                     said_at_ms[number] = time.time_ns() // 1_000_000

@@ -18,8 +18,7 @@ from firmware_sim.bluez import FakeBluez
 from gateway.vehicle.enrolment import Enrolment, save_enrolment
 from tests.vehicle.fakes import HUB_KEY
 from tests.vehicle.samples import VAN
-
-DEADLINE_S = 60
+from tests.waiting import LIMIT_S
 
 
 @asynccontextmanager
@@ -31,7 +30,7 @@ async def command(*arguments: str, **variables: str) -> AsyncIterator[asyncio.su
         env=os.environ | variables,
     )
     try:
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(LIMIT_S):
             yield process
     finally:
         if process.returncode is None:

@@ -42,6 +42,7 @@ from tests.vehicle.conftest import Until
 from tests.vehicle.fakes import HUB_KEY, FakeHub
 from tests.vehicle.samples import T0, TAG, VAN
 from tests.vehicle.tags import Tag
+from tests.waiting import LIMIT_S
 
 RATE = 60
 BEHIND_MS = 8 * 3_600_000
@@ -197,7 +198,7 @@ async def test_a_dark_start_is_put_right_and_gives_no_home_away(tmp_path: Path, 
         async with driving(tmp_path, settings, truth) as port:
 
             async def advertise_until(done: Callable[[dict[str, object]], object]) -> dict[str, object]:
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(LIMIT_S):
                     while not done(state := await spy.state(port)):
                         number = len(said_at_ms) + 1
                         said_at_ms[number] = truth.now_ms()

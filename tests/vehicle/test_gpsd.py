@@ -8,7 +8,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import tty
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +19,7 @@ from gateway.core.errors import InputError
 from gateway.vehicle.gpsd import DELAY_MS, GpsReceiver, parse_report
 from gateway.vehicle.settings import GpsdSettings
 from gateway.vehicle.stops import Fix
+from tests.servers.ports import free_port
 from tests.vehicle.conftest import Until
 
 GPSD = shutil.which("gpsd", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -50,9 +50,7 @@ def sentences(at: datetime) -> bytes:
 @asynccontextmanager
 async def running_gpsd() -> AsyncIterator[int]:
     assert GPSD is not None
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     master, slave = os.openpty()
     tty.setraw(slave)
     process = await asyncio.create_subprocess_exec(
@@ -107,9 +105,7 @@ async def test_the_real_gpsd_tells_time_and_only_on_request_the_position(until: 
 
 
 async def test_a_gpsd_that_comes_late_goes_and_talks_nonsense_is_listened_to_again(until: Until) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     receiver, times, _ = listen(port, position=False)
     listening = asyncio.create_task(receiver.run())
     answers = [b"x" * 200_000, b"\xff\x00\n[]\n{\n" + line(time="yesterday") + b"\n", line() + b"\n"]

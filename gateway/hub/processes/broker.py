@@ -29,8 +29,6 @@ STOP_TIMEOUT_S = 2
 RESTART_S = 5
 """Between attempts to start a broker that failed to: its port is taken, or memory is short."""
 _READY_POLL_S = 0.02
-_PORT_ATTEMPTS = 5
-"""A free port can be taken between choosing and listening; five collisions in a row are no coincidence."""
 
 _CONFIG = """\
 # Written anew at each start.
@@ -65,11 +63,13 @@ class EmbeddedBroker:
     """A broker in a child process for as long as the context lasts.
 
     `folder` receives the generated configuration. `port` 0 chooses a free one; `url` is then known inside the context.
+    The port is this broker's also while its child starts, or is started again: nobody else is dealt it meanwhile.
     """
 
     def __init__(self, folder: Path, port: int = 0) -> None:
         self._folder = folder
         self._wanted_port = port
+        self._held: socket.socket | None = None
         self._process: asyncio.subprocess.Process | None = None
         self.port = port
 
@@ -102,22 +102,21 @@ class EmbeddedBroker:
                 await asyncio.sleep(RESTART_S)
 
     async def __aenter__(self) -> Self:
-        attempts = 1 if self._wanted_port else _PORT_ATTEMPTS
-        for attempt in range(1, attempts + 1):
-            try:
-                self.port = _take_port(self._wanted_port)
-                await self._start()
-            except BrokerError:
-                if attempt == attempts:
-                    raise
-            else:
-                break
+        self._held = _hold_port(self._wanted_port)
+        self.port = self._held.getsockname()[1]
+        try:
+            await self._start()
+        except BaseException:
+            self._held.close()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._stop()
+        if self._held is not None:
+            self._held.close()
 
     async def _start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -165,13 +164,17 @@ class EmbeddedBroker:
             await process.wait()
 
 
-def _take_port(port: int) -> int:
-    """Return `port` if it can be listened on, for 0 a free one."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise BrokerError(f"cannot listen on {HOST}:{port}: {error.strerror}") from error
-        taken: int = probe.getsockname()[1]
-        return taken
+def _hold_port(port: int) -> socket.socket:
+    """Bind a socket to `port`, to a free one for 0, and return it; it never listens.
+
+    For as long as it is open the kernel deals its port to nobody. The broker, which asks for the address by its
+    number and for its reuse as well, may listen there.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        held.bind((HOST, port))
+    except OSError as error:
+        held.close()
+        raise BrokerError(f"cannot listen on {HOST}:{port}: {error.strerror}") from error
+    return held

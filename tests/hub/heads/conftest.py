@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,15 +13,16 @@ from gateway.hub.settings import MailSettings
 from gateway.keys import SigningKey, load_or_create_key
 from tests.hub.heads.leaving import Page, Sink
 from tests.hub.vans import START_MS, Van, observe
+from tests.servers.ports import free_port
 from tests.servers.tsa import Authority, running_authority
+from tests.waiting import LIMIT_S
 
 
 @pytest.fixture
 def mail() -> Iterator[tuple[Sink, MailSettings]]:
     sink = Sink()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    controller = Controller(sink, hostname="127.0.0.1", port=port)
+    port = free_port()
+    controller = Controller(sink, hostname="127.0.0.1", port=port, ready_timeout=LIMIT_S)
     controller.start()
     try:
         yield (

@@ -30,6 +30,7 @@ from gateway.language import Language, speech_of
 from tests.hub.heads.leaving import DAY_MS, Page, Sink, settings, states
 from tests.hub.vans import START_MS, Van, observe, sqlite_only
 from tests.servers.tsa import Authority
+from tests.waiting import LIMIT_S
 
 
 def test_heads_that_do_not_arrive_are_told_of_once_until_they_do(
@@ -140,7 +141,7 @@ async def test_a_destination_that_hangs_holds_up_no_other(
     departures._carriers = {"mail": lambda _: hangs.wait() and None, **departures._carriers}  # type: ignore[assignment]  one that hangs
     running = asyncio.create_task(departures.run(lambda: START_MS))
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(LIMIT_S):
             while not list((tmp_path / "hub" / "heads").glob("heads-*.json")):  # noqa: ASYNC110  a file has no event
                 await asyncio.sleep(0.05)
     finally:

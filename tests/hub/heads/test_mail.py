@@ -17,6 +17,7 @@ from tests.hub.heads.leaving import Sink, settings, states
 from tests.hub.vans import START_MS, Van, sqlite_only
 from tests.servers.certificates import Certificates, make_certificates
 from tests.servers.ports import free_port
+from tests.waiting import LIMIT_S
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,9 @@ def tls_mail(certificates: Certificates) -> Iterator[tuple[Sink, int]]:
     context.load_cert_chain(certificates.server, certificates.server_key)
     sink = Sink()
     port = free_port()
-    controller = Controller(sink, hostname="127.0.0.1", port=port, tls_context=context, require_starttls=True)
+    controller = Controller(
+        sink, hostname="127.0.0.1", port=port, ready_timeout=LIMIT_S, tls_context=context, require_starttls=True
+    )
     controller.start()
     try:
         yield sink, port

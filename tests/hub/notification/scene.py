@@ -30,6 +30,7 @@ from gateway.hub.notification.recipients import Recipient
 from gateway.hub.registry.registry import Registry
 from gateway.hub.settings import HubSettings, MailServerSettings, NotificationSettings
 from tests.servers.ports import free_port
+from tests.waiting import LIMIT_S
 
 NOW_MS = 1_792_908_000_000
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -124,7 +125,7 @@ def web_sink(*moods: str) -> Iterator[WebSink]:
 @contextmanager
 def mail_sink() -> Iterator[MailSink]:
     sink = MailSink(free_port())
-    controller = Controller(sink, hostname="127.0.0.1", port=sink.port)
+    controller = Controller(sink, hostname="127.0.0.1", port=sink.port, ready_timeout=LIMIT_S)
     controller.start()
     try:
         yield sink
@@ -186,7 +187,7 @@ def acknowledge(store: Store, breach_ids: Sequence[int]) -> None:
         )
 
 
-def wait_until(condition: Any, limit_s: float = 60) -> None:  # noqa: ANN401  anything that can be called
+def wait_until(condition: Any, limit_s: float = LIMIT_S) -> None:  # noqa: ANN401  anything that can be called
     """Wait for another process or thread; the limit only ends a test that has failed."""
     ends_s = time.monotonic() + limit_s
     while not condition():

@@ -21,12 +21,11 @@ from gateway.hub.settings import HubSettings
 from gateway.hub.web.quality.explorer import has_chart_library
 from tests.hub.review.reviewing import Ward
 from tests.hub.vans import LOGGER, Van, iso, observe
+from tests.waiting import LIMIT_MS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 CLOCK = {"start": iso(0), "stop": iso(7200), "rate": 1e5, "anchor_ns": 0}
 PASSWORD = "ni rolige elger"
-SLOW_MS = 60_000
-"""However slow the machine: what is awaited comes, or the test fails."""
 TABS_MAX = 80
 ANOTHER = "C0:FF:EE:00:00:42"
 
@@ -72,7 +71,7 @@ async def address(rooms: Rooms) -> AsyncIterator[str]:
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        opened = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=LIMIT_MS)
         yield opened
         await opened.close()
 
@@ -84,7 +83,7 @@ async def page(browser: Browser, address: str, rooms: Rooms) -> AsyncIterator[Pa
     secret = rooms.sessions.open(rooms.accounts.check("kari", PASSWORD)).secret
     await context.add_cookies([{"name": "coldchain", "value": secret, "url": address}])
     opened = await context.new_page()
-    opened.set_default_timeout(SLOW_MS)
+    opened.set_default_timeout(LIMIT_MS)
     wrong: list[str] = []
     opened.on("pageerror", lambda error: wrong.append(str(error)))
     opened.on("console", lambda message: wrong.append(message.text) if "Content Security" in message.text else None)
@@ -108,10 +107,10 @@ async def press(page: Page, name: str) -> None:
 
 async def test_from_the_queue_to_a_signature_by_keys_alone(page: Page, rooms: Rooms) -> None:
     await page.goto("/review?sort=oldest")
-    await expect(page.locator("#keys")).to_be_visible(timeout=SLOW_MS)
+    await expect(page.locator("#keys")).to_be_visible(timeout=LIMIT_MS)
     for key in ("j", "j", "k"):
         await page.keyboard.press(key)
-    await expect(page.locator("a.opens").first).to_be_focused(timeout=SLOW_MS)
+    await expect(page.locator("a.opens").first).to_be_focused(timeout=LIMIT_MS)
     await page.keyboard.press("Enter")
     await page.wait_for_url("**/review/1")
     await press(page, "Acknowledge")
@@ -125,7 +124,7 @@ async def test_from_the_queue_to_a_signature_by_keys_alone(page: Page, rooms: Ro
     await tab_to(page, page.get_by_label("Your password, again"))
     await page.keyboard.type(PASSWORD)
     await page.keyboard.press("Enter")
-    await expect(page.get_by_text("Holds: what was signed is what is stored.")).to_be_visible(timeout=SLOW_MS)
+    await expect(page.get_by_text("Holds: what was signed is what is stored.")).to_be_visible(timeout=LIMIT_MS)
     review = rooms.reviews.review(1)
     (concluded,) = (record for record in review.records if record.event == "conclude")
     assert concluded.document == {"cause": "box_open", "action": "trained"}
@@ -134,15 +133,15 @@ async def test_from_the_queue_to_a_signature_by_keys_alone(page: Page, rooms: Ro
 
 async def test_several_are_acknowledged_by_keys(page: Page, rooms: Rooms) -> None:
     await page.goto("/review?sort=oldest")
-    await expect(page.locator("#keys")).to_be_visible(timeout=SLOW_MS)
+    await expect(page.locator("#keys")).to_be_visible(timeout=LIMIT_MS)
     for key in ("j", "x", "j", "x"):
         await page.keyboard.press(key)
-    await expect(page.locator("#picked")).to_have_text("2 selected", timeout=SLOW_MS)
+    await expect(page.locator("#picked")).to_have_text("2 selected", timeout=LIMIT_MS)
     await page.keyboard.press("a")
-    await expect(page.locator("#reason")).to_be_focused(timeout=SLOW_MS)
+    await expect(page.locator("#reason")).to_be_focused(timeout=LIMIT_MS)
     await page.keyboard.type("jax is typed, and moves nothing")
     await page.keyboard.press("Enter")
-    await expect(page.get_by_text("Acknowledged", exact=True).last).to_be_visible(timeout=SLOW_MS)
+    await expect(page.get_by_text("Acknowledged", exact=True).last).to_be_visible(timeout=LIMIT_MS)
     states = [rooms.reviews.review(number).standing.state for number in (1, 2, 3)]
     assert states == [ReviewState.ACKNOWLEDGED, ReviewState.ACKNOWLEDGED, ReviewState.OPEN]
 
@@ -176,12 +175,12 @@ async def test_the_explorer_zooms_in_norways_time_and_a_gap_stays_a_gap(page: Pa
     assert measured > 0
     await page.mouse.move(box["x"] + box["width"] * 0.1, box["y"] + box["height"] / 2)
     # START_MS is 2026-06-21T00:00 UTC: two hours later in Norway, four earlier in New York.
-    await expect(page.locator(".u-legend .u-value").first).to_contain_text(":06 +02:00", timeout=SLOW_MS)
+    await expect(page.locator(".u-legend .u-value").first).to_contain_text(":06 +02:00", timeout=LIMIT_MS)
     first = await figure.get_attribute("data-ready")
     await page.mouse.down()
     await page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] / 2, steps=5)
     await page.mouse.up()
-    await expect(figure).not_to_have_attribute("data-ready", first or "", timeout=SLOW_MS)
+    await expect(figure).not_to_have_attribute("data-ready", first or "", timeout=LIMIT_MS)
     assert "since=" in page.url
     assert "%2B02%3A00" in page.url
 

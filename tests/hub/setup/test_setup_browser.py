@@ -17,10 +17,9 @@ from gateway.hub.signals.alerts import AlertKind, raise_alert
 from tests.hub.samples import NOW_MS
 from tests.hub.setup.forms import PASSWORD
 from tests.hub.vans import LOGGER, iso, sqlite_only
+from tests.waiting import LIMIT_MS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-SLOW_MS = 60_000
-"""However slow the machine: what is awaited comes, or the test fails."""
 TABS_MAX = 80
 
 pytestmark = [pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"), sqlite_only]
@@ -35,10 +34,11 @@ async def page(rooms: Rooms) -> AsyncIterator[Page]:
     base = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     session = rooms.sessions.open(rooms.accounts.check(Role.ADMINISTRATOR.value, PASSWORD))
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=LIMIT_MS)
         opened = await browser.new_page(base_url=base, locale="en-GB")
         await opened.context.add_cookies([{"name": "coldchain", "value": session.secret, "url": base}])
-        opened.set_default_timeout(SLOW_MS)
+        opened.set_default_timeout(LIMIT_MS)
+        expect.set_options(timeout=LIMIT_MS)
         yield opened
         await browser.close()
     rooms.closing.set()

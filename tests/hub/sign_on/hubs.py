@@ -19,9 +19,8 @@ from gateway.hub.rooms import Rooms, open_rooms
 from gateway.hub.settings import HubSettings
 from tests.servers.identity_provider import CLIENT, SECRET, Provider
 from tests.servers.ports import free_port
+from tests.waiting import LIMIT_S
 
-WITHIN_S = 60
-"""Only ends what has failed."""
 KARI = {"sub": "kari-1", "name": "Kari Nordmann", "preferred_username": "kari.n", "groups": ["lab", "lunch"]}
 ROLES = {"lab": ["receiver"], "quality": ["quality", "receiver"]}
 
@@ -82,15 +81,13 @@ async def served(folder: Path, database: str, idp: Provider, **oidc: object) -> 
     )
     rooms = open_rooms(settings)
     # A connection is not closed in the moment in which a slow test uses it again.
-    config = uvicorn.Config(
-        create_app(rooms), port=port, log_level="error", lifespan="off", timeout_keep_alive=WITHIN_S
-    )
+    config = uvicorn.Config(create_app(rooms), port=port, log_level="error", lifespan="off", timeout_keep_alive=LIMIT_S)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110  uvicorn has no event for it
         await asyncio.sleep(0.02)
     try:
-        async with httpx.AsyncClient(base_url=url, timeout=WITHIN_S, headers={"Accept-Language": "en"}) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=LIMIT_S, headers={"Accept-Language": "en"}) as http:
             yield Hub(rooms, http)
     finally:
         rooms.closing.set()

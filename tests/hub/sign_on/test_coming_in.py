@@ -14,9 +14,9 @@ from gateway.hub.access.roles import Right, Role
 from tests.hub.sign_on.hubs import KARI, Hub, served
 from tests.hub.vans import sqlite_only
 from tests.servers.identity_provider import CLIENT, Provider
+from tests.waiting import LIMIT_MS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-SLOW_MS = 60_000
 
 
 @sqlite_only
@@ -123,16 +123,16 @@ async def test_logging_out_goes_on_to_the_provider(hub: Hub, quiet: Provider) ->
 async def test_in_a_browser(hub: Hub, quiet: Provider) -> None:
     quiet.set(mood="asks")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=LIMIT_MS)
         page = await browser.new_page(base_url=str(hub.http.base_url), locale="en-GB")
-        page.set_default_timeout(SLOW_MS)
+        page.set_default_timeout(LIMIT_MS)
         await page.goto("/bench")
         await page.get_by_role("link", name="Log in with Sykehuset").click()
         await page.get_by_role("button", name="It is me").click()
-        await expect(page.get_by_text("Kari Nordmann")).to_be_visible(timeout=SLOW_MS)
+        await expect(page.get_by_text("Kari Nordmann")).to_be_visible(timeout=LIMIT_MS)
         assert urlsplit(page.url).path == "/bench"
         await page.get_by_role("button", name="Log out").click()
-        await expect(page.get_by_text("Logged out of everything")).to_be_visible(timeout=SLOW_MS)
+        await expect(page.get_by_text("Logged out of everything")).to_be_visible(timeout=LIMIT_MS)
         await browser.close()
 
 

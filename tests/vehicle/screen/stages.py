@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,9 +25,9 @@ from gateway.vehicle.screen.scene import Scene
 from gateway.vehicle.sealer import Sealer
 from gateway.vehicle.settings import DriverSettings
 from gateway.vehicle.state import BoxView, BoxWord
-from tests.servers.ports import free_port
 from tests.vehicle.carried import PROFILE
 from tests.vehicle.samples import VAN
+from tests.waiting import LIMIT_S
 
 NOW = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
 NOW_MS = round(NOW.timestamp() * 1000)
@@ -151,18 +152,19 @@ class Served:
 
     def stop(self) -> None:
         self.server.should_exit = True
-        self.thread.join(20)
+        self.thread.join(LIMIT_S)
 
 
 @contextmanager
 def serving(stage: Stage) -> Iterator[Served]:
     """Serve a stage from a thread of its own: a browser's test is not asynchronous."""
-    port = free_port()
-    config = uvicorn.Config(stage.app(), port=port, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+    # It listens before its thread begins: whoever comes early waits in the queue.
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(stage.app(), log_config=None, lifespan="off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, name="screen", daemon=True)
+    thread = threading.Thread(target=server.run, args=([listening],), name="screen", daemon=True)
     thread.start()
-    served = Served(f"http://127.0.0.1:{port}", server, thread)
+    served = Served(f"http://127.0.0.1:{listening.getsockname()[1]}", server, thread)
     try:
         yield served
     finally:

@@ -16,18 +16,18 @@ from gateway.vehicle.screen import page as page_module
 from gateway.vehicle.state import BoxWord
 from tests.vehicle.carried import breach, judgement
 from tests.vehicle.screen.stages import Served, Stage, box_view, judged, serving
+from tests.waiting import LIMIT_MS
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (tools/system-packages test)")
-PATIENCE_MS = 30_000
-"""Only ends a test that has failed."""
 TARGET_PX = 44
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=LIMIT_MS)
+        expect.set_options(timeout=LIMIT_MS)
         yield opened
         opened.close()
 
@@ -46,12 +46,12 @@ def served(stage: Stage) -> Iterator[Served]:
 @pytest.fixture
 def page(browser: Browser, served: Served) -> Iterator[Page]:
     context = browser.new_context(locale="en-GB", viewport={"width": 360, "height": 740})
-    context.set_default_timeout(PATIENCE_MS)
+    context.set_default_timeout(LIMIT_MS)
     opened = context.new_page()
     faults: list[str] = []
     opened.on("pageerror", lambda error: faults.append(str(error)))
     opened.goto(served.url)
-    expect(opened.locator("body:not(.stale)")).to_be_attached(timeout=PATIENCE_MS)
+    expect(opened.locator("body:not(.stale)")).to_be_attached(timeout=LIMIT_MS)
     yield opened
     context.close()
     assert faults == []
@@ -66,25 +66,25 @@ def scan(page: Page, *codes: str) -> None:
 
 def test_a_day_by_scanner_alone(page: Page, stage: Stage) -> None:
     scan(page, "DO-LOAD", "BADGE-7", "BOX-1", "BOX-2")
-    expect(page.locator(".tile")).to_have_count(2, timeout=PATIENCE_MS)
+    expect(page.locator(".tile")).to_have_count(2)
     expect(page.locator(".task").first).to_have_text("Deliver Box 2 before 14:20")
     scan(page, "DO-HOME", "BOX-1", "T-1", "T-2", "T-3", "DO-30", "DO-UNDO")
-    expect(page.locator("#answer .title").first).to_have_text("Undone: T-3", timeout=PATIENCE_MS)
+    expect(page.locator("#answer .title").first).to_have_text("Undone: T-3")
     scan(page, "T-2", "DO-15")
-    expect(page.get_by_role("button", name="15 min ago", pressed=True)).to_have_count(1, timeout=PATIENCE_MS)
+    expect(page.get_by_role("button", name="15 min ago", pressed=True)).to_have_count(1)
     (consignment,) = registered_consignments(stage.desk.records)
     ago = [to_ms(i.carriage[0].begins) - to_ms(i.collected_at) for i in consignment.items if i.collected_at]
     assert [item.code for item in consignment.items] == ["T-1", "T-2"]
     assert ago == [0, 15 * 60_000]
     scan(page, "DO-SHIFT", "BADGE-8")
-    expect(page.locator("#answer li")).to_have_text(["Box 1: no deadline", "Box 2: before 14:20"], timeout=PATIENCE_MS)
+    expect(page.locator("#answer li")).to_have_text(["Box 1: no deadline", "Box 2: before 14:20"])
     scan(page, "DO-HAND-OVER", "BADGE-9", "BOX-2")
-    expect(page.locator(".tile")).to_have_count(1, timeout=PATIENCE_MS)
+    expect(page.locator(".tile")).to_have_count(1)
 
 
 def test_it_turns_grey_by_itself_when_the_vehicle_falls_silent(page: Page, served: Served) -> None:
     served.stop()
-    expect(page.locator("body.stale")).to_be_attached(timeout=PATIENCE_MS)
+    expect(page.locator("body.stale")).to_be_attached(timeout=LIMIT_MS)
     expect(page.get_by_role("alert")).to_contain_text("Not updated")
     looks = Path(page_module.__file__).with_name("static").joinpath("screen.js").read_text(encoding="utf-8")
     # What the script counts to, not how long this machine took: the limit and one more look are within three seconds.
@@ -94,6 +94,7 @@ def test_it_turns_grey_by_itself_when_the_vehicle_falls_silent(page: Page, serve
 
 def test_without_its_script_nothing_looks_up_to_date(browser: Browser, served: Served) -> None:
     context = browser.new_context(java_script_enabled=False)
+    context.set_default_timeout(LIMIT_MS)
     opened = context.new_page()
     opened.goto(served.url)
     expect(opened.locator("body.stale")).to_be_attached()
@@ -103,24 +104,24 @@ def test_without_its_script_nothing_looks_up_to_date(browser: Browser, served: S
 
 def test_a_new_breach_is_heard_once(page: Page, stage: Stage) -> None:
     scan(page, "DO-LOAD", "BOX-3", "BOX-2", "DO-LOOK")
-    expect(page.locator(".tile")).to_have_count(2, timeout=PATIENCE_MS)
+    expect(page.locator(".tile")).to_have_count(2)
     stage.judgements = {"C1": (judged("DOSE-1", judgement(breach())),)}
     stage.show(box_view(2, BoxWord.BREACH, 12.0))
-    expect(page.locator("body[data-beeps='1']")).to_be_attached(timeout=PATIENCE_MS)
+    expect(page.locator("body[data-beeps='1']")).to_be_attached(timeout=LIMIT_MS)
     stage.show(box_view(3, BoxWord.BREACH, 12.0))
-    expect(page.locator(".told")).to_have_text("Do not open it.", timeout=PATIENCE_MS)
+    expect(page.locator(".told")).to_have_text("Do not open it.")
     expect(page.locator("body[data-beeps='1']")).to_be_attached()
     scan(page, "DOSE-1")
-    expect(page.locator("#answer .stop .title")).to_have_text("Do not give, call the pharmacy", timeout=PATIENCE_MS)
+    expect(page.locator("#answer .stop .title")).to_have_text("Do not give, call the pharmacy")
 
 
 @pytest.mark.parametrize(("width", "height"), [(360, 740), (1280, 800)])
 def test_everything_is_large_enough_for_a_glove_and_nothing_is_cut_off(page: Page, width: int, height: int) -> None:
     page.set_viewport_size({"width": width, "height": height})
     scan(page, "DO-LOAD", "BOX-1", "BOX-2", "BOX-3", "BOX-4")
-    expect(page.locator(".tile")).to_have_count(4, timeout=PATIENCE_MS)
+    expect(page.locator(".tile")).to_have_count(4)
     scan(page, "DO-HOME", "BOX-1", "T-1")
-    expect(page.locator(".ago")).to_have_count(4, timeout=PATIENCE_MS)
+    expect(page.locator(".ago")).to_have_count(4)
     for target in page.locator("button:visible, .mode:visible, input#code").all():
         box = target.bounding_box()
         assert box is not None
@@ -137,10 +138,11 @@ def test_pictures_of_the_screen(browser: Browser, served: Served, stage: Stage, 
     """Kept where COLDCHAIN_SCREENSHOTS says."""
     stage.show(box_view(2, BoxWord.WARN, 9.1), box_view(3, BoxWord.BREACH, 12.4))
     context = browser.new_context(locale=language, color_scheme="dark" if scheme == "dark" else "light")
+    context.set_default_timeout(LIMIT_MS)
     opened = context.new_page()
     opened.goto(served.url)
     scan(opened, "DO-LOAD", "BADGE-7", "BOX-1", "BOX-2", "BOX-3", "BOX-4")
-    expect(opened.locator(".tile")).to_have_count(4, timeout=PATIENCE_MS)
+    expect(opened.locator(".tile")).to_have_count(4)
     word = {"nb-NO": "Brudd", "en-GB": "Breach"}[language]
     expect(opened.locator(".tile.breach .word")).to_have_text(word)
     folder = os.environ.get("COLDCHAIN_SCREENSHOTS")
