@@ -11,6 +11,7 @@ from gateway.core.profiles import (
     Event,
     Evidence,
     Forbidden,
+    GapPolicy,
     IndependentLife,
     Life,
     Limit,
@@ -84,6 +85,19 @@ def say_allowed(low_c: float | None, high_c: float | None, speech: Speech) -> st
         return speech.gettext(N_("{low} to {high}")).format(low=low, high=high)
     side = N_("not below {limit}") if low else N_("not above {limit}")
     return speech.gettext(side).format(limit=low or high)
+
+
+def say_gap_course(gap: GapPolicy, speech: Speech) -> str:
+    """Return what the temperature is taken to have been where nothing was measured."""
+    said = speech.gettext(
+        N_(
+            "A gap counts at its worst: the temperature is taken to have moved by up to {slew} an hour"
+            " from the readings beside it, between {low} and {high}; with a reading on one side only, towards the worse"
+            " of these."
+        )
+    )
+    low, high = speech.threshold(gap.ambient_low_c), speech.threshold(gap.ambient_high_c)
+    return said.format(slew=speech.threshold(gap.slew_c_per_h), low=low, high=high)
 
 
 def _range(band: Band, speech: Speech) -> str:
@@ -192,6 +206,7 @@ def _others(profile: Profile, speech: Speech) -> Iterator[str]:
         yield say(N_("It cannot be taken again: Review at worst."))
     gap = say(N_("A silence of more than {duration} is a gap."))
     yield gap.format(duration=say_duration(profile.gap.minimum, speech))
+    yield say_gap_course(profile.gap, speech)
     if not profile.calibration.required:
         yield say(N_("A logger without a valid calibration is enough."))
     uncertainty = say(N_("Uncertainty where no certificate says otherwise: {uncertainty}."))

@@ -107,7 +107,20 @@ async def test_an_items_code_shows_that_item_only(opened: Open) -> None:
     assert "Accept K" in page
     assert "The transport requirements were met. It releases nothing." in page
     assert "Showing item TUBE-2 only. Show all 2 items" in page
+    assert "A gap counts" not in page
     assert "TUBE-1" not in page
+
+
+async def test_a_gap_is_told_with_how_it_was_counted(opened: Open) -> None:
+    rooms, van = opened(hours=1), Van()
+    for i in range(100, 121):
+        van.seal(observe(30 * i, 20.0, counter=i))
+    carry(rooms, van, *[20.0] * 20, received_at=iso(3600))
+    page = text_of(await get(rooms, "/bench?code=TUBE-2"))
+    assert "Accept K" in page
+    assert re.search(r"Longest gap 40 min, from \d+ \w+ \d{4} \d\d:\d\d [+]", page)
+    assert "up to 3 °C an hour from the readings beside it, between −20 °C and 40 °C" in page
+    assert "Even so, every requirement was met." in page
 
 
 async def test_a_backlog_still_arriving_is_said(opened: Open) -> None:

@@ -22,6 +22,7 @@ from gateway.hub.traces.drawing import draw_trace
 from gateway.hub.traces.trace import Trace, plan_trace
 from gateway.hub.views.curves import Curve
 from gateway.hub.views.trips import behind_ms, until_ms
+from gateway.hub.web.gaps import explain_gaps, gap_facts
 from gateway.hub.web.handlers import say_handler
 from gateway.language import Speech
 from gateway.language.reasons import life_title, say_behind, say_reason
@@ -31,6 +32,8 @@ SHOWN_MAX = 3
 """Consignments shown at once of all that a box has carried, the newest."""
 TRACES_MAX = 12
 """Traces drawn at once: 15 KiB each. Of a consignment with more, one item is chosen to see its traces."""
+_WORTH_TELLING = 0.05
+"""Of a shelf life."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class ExaminationView:
-    """One examination of one item. `verdict` is None until it has been judged."""
+    """One examination of one item. `verdict` is None until it has been judged; `gaps` says how they were counted."""
 
     code: str
     title: str
@@ -63,6 +66,7 @@ class ExaminationView:
     handling: Sequence[str]
     picture: Picture | None
     is_urgent: bool
+    gaps: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +211,8 @@ def _view_item(
         excursions = () if versioned is None else versioned.judgement.excursions
         trace = traces.plan(item, profile, excursions) if draws else None
         picture = None if trace is None else _draw(trace, item, examination, place, speech)
-        examinations.append(_view_examination(examination, versioned, profile, picture, speech))
+        gaps = "" if versioned is None else explain_gaps(versioned.judgement, examination, profiles, speech)
+        examinations.append(_view_examination(examination, versioned, profile, picture, speech, gaps))
     return ItemView(
         code=item.code,
         kind=item.kind,
@@ -230,6 +235,7 @@ def _view_examination(
     profile: Profile | None,
     picture: Picture | None,
     speech: Speech,
+    gaps: str,
 ) -> ExaminationView:
     title = examination.profile if profile is None else speech.gettext(profile.title)
     handling = [] if profile is None else [speech.gettext(text) for text in profile.handling]
@@ -250,6 +256,7 @@ def _view_examination(
         handling=handling,
         picture=picture,
         is_urgent=judgement.urgent,
+        gaps=gaps,
     )
 
 
@@ -261,6 +268,7 @@ def _judgement_facts(versioned: VersionedJudgement, speech: Speech) -> Iterable[
         yield say(N_("Lowest and highest")), say(N_("{low} to {high}")).format(low=low, high=high)
         yield say(N_("Mean")), speech.celsius(measured.mean_c)
     yield say(N_("Share monitored")), speech.percent(measured.monitored_fraction)
+    yield from gap_facts(judgement, speech)
     later = say(N_("{all}, {later} of them fetched later from the logger"))
     readings = later if measured.backfilled else "{all}"
     yield say(N_("Readings")), readings.format(all=measured.readings, later=measured.backfilled)
@@ -275,7 +283,8 @@ def _judgement_facts(versioned: VersionedJudgement, speech: Speech) -> Iterable[
 def _say_life(life: LifeLeft, speech: Speech) -> str:
     if life.name == "use-before" and life.expires_at_ms is not None:
         return speech.moment(life.expires_at_ms)
-    used = speech.gettext(N_("{spent} used")).format(spent=speech.percent(life.spent))
+    form = N_("{spent} used") if _is_plain(life) else N_("{spent} used, at worst {possible}")
+    used = speech.gettext(form).format(spent=speech.percent(life.spent), possible=speech.percent(life.spent_possible))
     if life.left_planned_h is not None and life.spent < 1:
         form, hours = N_("{duration} left as stored"), life.left_planned_h
     elif life.left_now_h is not None and life.spent < 1:
@@ -283,6 +292,11 @@ def _say_life(life: LifeLeft, speech: Speech) -> str:
     else:
         return used
     return f"{used}; {speech.gettext(form).format(duration=speech.duration(hours * 60))}"
+
+
+def _is_plain(life: LifeLeft) -> bool:
+    """Whether what was not measured, or not exactly, makes no difference to speak of: what is left counts both."""
+    return life.spent_possible - life.spent < _WORTH_TELLING
 
 
 def _consignment_facts(consignment: Consignment, handed_in: HandIn | None, speech: Speech) -> Iterable[tuple[str, str]]:

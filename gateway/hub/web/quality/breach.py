@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from gateway.core.configuration import Consignment, Item
-from gateway.core.verdicts import Excursion, Verdict
+from gateway.core.verdicts import Excursion, Judgement, Verdict
 from gateway.hub.breaches.keeping import HUB, StoredBreach
 from gateway.hub.breaches.lifecycle import ReviewEvent
 from gateway.hub.breaches.records import Record
@@ -24,6 +24,7 @@ from gateway.hub.views.curves import Curve
 from gateway.hub.views.stops import StopSeen, read_stops
 from gateway.hub.views.trips import until_ms
 from gateway.hub.web.bench import Picture
+from gateway.hub.web.gaps import explain_gaps, gap_facts
 from gateway.hub.web.quality.course import Act, read_acts
 from gateway.hub.web.quality.explorer import explore_address, find_profile
 from gateway.hub.web.quality.words import (
@@ -96,6 +97,7 @@ class BreachView:
     entries: Sequence[Entry]
     conclusion: Record | None
     explore: str
+    gaps: str
 
 
 def view_breach(rooms: Rooms, breach_id: int, speech: Speech) -> BreachView:
@@ -118,6 +120,8 @@ def view_breach(rooms: Rooms, breach_id: int, speech: Speech) -> BreachView:
             carried = {*vehicles, *([case.consignment.vehicle] if case.consignment.vehicle else [])}
             acts = read_acts(connection, case.consignment, queued.boxes, carried, span, speech)
     choices = rooms.choices.all()
+    current = next((one.judgement for one in versions if one.current), None)
+    facts = [*_facts(review, queued, vehicles, None if case is None else case.consignment, speech)]
     # The limits that judged it. A vehicle may flag by a profile that nobody registered here.
     judged_by = f"{breach.profile}@{breach.profile_version}"
     known = "" if find_profile(rooms, judged_by) is None else judged_by
@@ -130,7 +134,7 @@ def view_breach(rooms: Rooms, breach_id: int, speech: Speech) -> BreachView:
         state=speech.gettext(STATES[review.standing.state]),
         established=speech.gettext(ESTABLISHED[breach.state]),
         silence="" if breach.silent is None else speech.gettext(SILENCES[breach.silent]),
-        facts=list(_facts(review, queued, vehicles, None if case is None else case.consignment, speech)),
+        facts=facts if current is None else [*facts, *gap_facts(current, speech)],
         picture=_draw(breach, curves, case, versions, speech),
         acts=acts,
         stops=stops,
@@ -139,6 +143,7 @@ def view_breach(rooms: Rooms, breach_id: int, speech: Speech) -> BreachView:
         entries=_entries(review.records, choices, speech),
         conclusion=next((one for one in reversed(review.records) if one.event is ReviewEvent.CONCLUDE), None),
         explore=explore_address([curve.logger for curve in curves], span, known) if curves else "",
+        gaps="" if current is None or case is None else _explain_gaps(current, case, item, speech),
     )
 
 
@@ -155,6 +160,13 @@ def _curves(rooms: Rooms, connection: Connection, case: Case | None, item: Item 
         return []
     ends_ms = until_ms(case.consignment, rooms.clock.now_ms())
     return rooms.curves.read(connection, case.consignment.carriage_of(item), case.configuration.loggers, ends_ms)
+
+
+def _explain_gaps(judgement: Judgement, case: Case, item: Item | None, speech: Speech) -> str:
+    profiles = {profile.id: profile for profile in case.configuration.profiles}
+    examinations = () if item is None else item.examinations
+    examination = next((one for one in examinations if one.code == judgement.examination), None)
+    return explain_gaps(judgement, examination, profiles, speech)
 
 
 def _span(curves: Sequence[Curve], breach: StoredBreach, now_ms: int) -> tuple[int, int]:
