@@ -1,15 +1,26 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gateway.hub.database.store import open_store
 from tests.servers.postgres import TEMPLATE, Cluster, PostgresMissingError, running_cluster
 
 LONGEST = ("simulation/test_seeds", "faults/test_killed_trip", "workers/test_workers", "demo/test_demo", "faults/")
 """Begun first: whoever runs tests side by side would wait for one of these at the end."""
+
+# No example has a time limit: a busy machine would break it. The same examples on each run, unless more are asked for.
+settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize="COLDCHAIN_EXAMPLES" not in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("suite")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
