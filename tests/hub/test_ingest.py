@@ -4,15 +4,16 @@ import random
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import event, func, select, update
 
 from gateway.core.messages import EpochAck
 from gateway.core.segments import NO_HASH, Position
 from gateway.hub.database import schema
-from gateway.hub.database.store import Store
+from gateway.hub.database.store import Store, make_engine
 from gateway.hub.record.archive import Archive
 from gateway.hub.replication.authenticity import Delivery
 from gateway.hub.replication.gateway_keys import revoke_keys
+from gateway.hub.replication.held import RUN
 from gateway.hub.replication.ingest import Ingest
 from tests.hub.vans import LOGGER, START_MS, Enrol, Van, observe
 
@@ -63,6 +64,26 @@ def test_what_comes_early_is_held_until_the_rest_is_there(store: Store, ingest: 
     assert acked(ingest, van, 3).next_offset == 1
     assert acked(ingest, van, 1) == EpochAck(van.epoch, 4, van.sealed[3].hash)
     assert times_of(store) == [0, 30, 60, 90]
+
+
+def test_what_was_held_is_chained_by_runs_and_not_one_by_one(database: str, store: Store, enrolled: Enrol) -> None:
+    """Two workers that take a log in turn hold half of it each."""
+    engine = make_engine(database)
+    said: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda _c, _cursor, statement, *_: said.append(statement))
+    ingest = Ingest(Store(engine), lambda: START_MS)
+    needed = []
+    for name, length in (("few", 4), ("many", 3 * RUN)):
+        van = enrolled(Van(name))
+        for i in range(length):
+            van.seal(observe(30 * i, 5.0))
+        assert acked(ingest, van, *range(1, length, 2)).next_offset == 0
+        said.clear()
+        assert acked(ingest, van, *range(0, length, 2)) == EpochAck(van.epoch, length, van.sealed[-1].hash)
+        needed.append(len(said))
+    engine.dispose()
+    assert needed[1] - needed[0] == 2, said  # the second and the third run
+    assert times_of(store) == sorted([30 * i for i in range(4)] + [30 * i for i in range(3 * RUN)])
 
 
 def test_a_duplicate_changes_nothing_and_is_acknowledged_again(store: Store, ingest: Ingest, van: Van) -> None:

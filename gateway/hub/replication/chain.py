@@ -22,6 +22,7 @@ from gateway.hub.record.logger_faults import note_faults
 from gateway.hub.record.quarantine import set_aside
 from gateway.hub.replication.custody import note_custody
 from gateway.hub.replication.epochs import EpochState
+from gateway.hub.replication.held import Held
 from gateway.hub.replication.intake import Intake
 from gateway.hub.replication.readouts import note_reads
 from gateway.hub.signals.alerts import AlertKind, raise_alert
@@ -81,11 +82,14 @@ class EpochLog:
         self.head = state.head
         self.newest_sealed_at_ms = 0
         self._began_at = self.next_offset
-        self._held = state.held
+        self._held = Held(intake, state.id, state.held)
         self._left_at = state.left_at
 
     def place(self, arrivals: Sequence[Arrival]) -> None:
-        """Store what is new, in any order; count duplicates as nothing, set aside what contradicts."""
+        """Store what is new, in any order; count duplicates as nothing, set aside what contradicts.
+
+        Once in a transaction, before anything else of this epoch: what is known is what was stored before.
+        """
         if not arrivals:
             return
         ordered = sorted(arrivals, key=lambda arrival: arrival.segment.header.offset)
@@ -102,19 +106,19 @@ class EpochLog:
 
     def advance(self) -> None:
         """Chain what was held and now fits."""
-        while self._held and (row := self._held_at(self.next_offset)) is not None:
+        while (row := self._held.at(self.next_offset)) is not None:
             segment = parse_segment(self._gateway, row.verbatim)
             link = self._link_of(segment)
             if link is Link.UNKNOWN:
                 return
-            self._held -= 1
+            self._held.note_gone(self.next_offset)
             if link is Link.BROKEN:
                 self._connection.execute(delete(segments).where(segments.c.id == row.id))
                 self._refuse_link(row.verbatim, segment.header.offset)
                 return
-            self._connection.execute(update(segments).where(segments.c.id == row.id).values(chained=True))
+            self._intake.chain_held(row.id)
             content, _ = read_content(segment)
-            self._extend(segment, segment.hash, content)
+            self._extend(segment, segment.hash, content, row.id)
 
     @property
     def epoch(self) -> bytes:
@@ -143,7 +147,7 @@ class EpochLog:
             self._refuse_link(arrival.verbatim, offset)
             return
         chained = link is Link.FITS
-        if not chained and self._held >= HELD_MAX:
+        if not chained and self._held.count >= HELD_MAX:
             return
         if offset == 0:
             self._note_parent(segment.header)
@@ -154,7 +158,7 @@ class EpochLog:
             self._extend(segment, arrival.hash, arrival.content)
             self.advance()
         else:
-            self._held += 1
+            self._held.note_placed()
 
     def _insert(self, arrival: Arrival, *, chained: bool) -> None:
         header = arrival.segment.header
@@ -173,7 +177,9 @@ class EpochLog:
             }
         )
 
-    def _extend(self, segment: Segment, own_hash: bytes, content: Content | None) -> None:
+    def _extend(
+        self, segment: Segment, own_hash: bytes, content: Content | None, segment_id: int | None = None
+    ) -> None:
         self.next_offset += 1
         self.head = own_hash
         self.newest_sealed_at_ms = max(self.newest_sealed_at_ms, segment.header.sealed_at_ms)
@@ -181,7 +187,7 @@ class EpochLog:
             position = segment.header.position
             is_settled = not has_untrusted(content)
             if content.records or not is_settled:
-                segment_id = self._id_at(position.offset)
+                segment_id = self._id_at(position.offset) if segment_id is None else segment_id
                 content = take_content(self._connection, segment, segment_id, content, self._now_ms)
                 note_faults(self._connection, self._gateway, content.records)
                 note_custody(self._connection, self._gateway, content.records)
@@ -293,29 +299,11 @@ class EpochLog:
 
     def _known_among(self, offsets: list[int]) -> dict[int, bytes]:
         """Return the hashes of those that are here already: none, where all come next and nothing is held."""
-        if offsets[0] >= self.next_offset and not self._held:
+        if offsets[0] >= self.next_offset and not self._held.count:
             return {}
-        self._intake.flush()
         rows = self._connection.execute(
             select(segments.c.position, segments.c.hash).where(
                 segments.c.epoch_id == self.id, segments.c.position.in_(offsets)
             )
         )
         return {row.position: bytes(row.hash) for row in rows}
-
-    def _held_at(self, offset: int) -> HeldRow | None:
-        self._intake.flush()
-        row = self._connection.execute(
-            select(segments.c.id, segments.c.verbatim).where(
-                segments.c.epoch_id == self.id, segments.c.position == offset, segments.c.chained.is_(False)
-            )
-        ).first()
-        return None if row is None else HeldRow(row.id, bytes(row.verbatim))
-
-
-@dataclass(frozen=True, slots=True)
-class HeldRow:
-    """A held segment's row."""
-
-    id: int
-    verbatim: bytes

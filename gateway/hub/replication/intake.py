@@ -16,6 +16,8 @@ from gateway.hub.database.schema import epochs, gateways, segments
 from gateway.hub.record.index import Entries, Place, hours_of, note_segment, spans_of, write_entries
 from gateway.hub.signals.dirty import Span
 
+_CHUNK = 500
+"""Rows named in one statement: databases bound its parameters."""
 _ADVANCE = (
     update(epochs)
     .where(epochs.c.id == bindparam("epoch_id"))
@@ -45,6 +47,7 @@ class Intake:
     spans: list[Span] = field(default_factory=list)
     readable: list[tuple[str, Place, Position, Content]] = field(default_factory=list)
     _rows: list[dict[str, Any]] = field(default_factory=list)
+    _chained: list[int] = field(default_factory=list)
     _entries: Entries = field(default_factory=dict)
     _heads: list[dict[str, Any]] = field(default_factory=list)
     _sealed: dict[str, int] = field(default_factory=dict)
@@ -52,6 +55,10 @@ class Intake:
     def add_segment(self, row: dict[str, Any]) -> None:
         """Store a segment."""
         self._rows.append(row)
+
+    def chain_held(self, segment_id: int) -> None:
+        """Note that what waited for others no longer does."""
+        self._chained.append(segment_id)
 
     def add_content(
         self, gateway: str, place: Place, position: Position, content: Content, *, is_settled: bool
@@ -78,6 +85,9 @@ class Intake:
         if self._rows:
             rows, self._rows = self._rows, []
             self.connection.execute(insert(segments), rows)
+        while self._chained:
+            ids, self._chained = self._chained[:_CHUNK], self._chained[_CHUNK:]
+            self.connection.execute(update(segments).where(segments.c.id.in_(ids)).values(chained=True))
 
     def finish(self) -> None:
         """Write everything."""
