@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -17,14 +15,14 @@ from gateway.hub.database.store import Store, open_existing_store
 from gateway.hub.proof.exports import export_log
 from gateway.hub.proof.hub_key import load_hub_key
 from gateway.hub.settings import HubSettings
-from gateway.hub.tabular.exporting import export_readings, replacing
+from gateway.hub.tabular.exporting import export_readings
 from gateway.hub.tabular.forms import Form
 from gateway.hub.tabular.selection import Selection
 from gateway.importers.local_time import LocalClock, moment_ms, parse_zone
+from gateway.output import STDOUT, writing
 from gateway.settings import load_settings
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-STDOUT = Path("-")
 
 
 class Options(TypedDict):
@@ -139,11 +137,10 @@ def _tabulate(store: Store, form: Form, options: Options) -> str:
         raise InputError("--to", "is not after --from")
     now_ms = open_clock(load_settings(HubSettings, options["settings"]).clock).now_ms()
     output = options["output"]
-    whole = nullcontext(sys.stdout.buffer) if output == STDOUT else replacing(output)
-    with whole as file, show_progress("readings") as progress:
+    with writing(output) as file, show_progress("readings") as progress:
         done = export_readings(store, selection, form, file, now_ms, zone=zone, progress=progress)
-        file.flush()
-    return f"{output}: {done.rows} readings of {done.loggers} loggers, SHA-256 {done.sha256}"
+    loggers = f"{done.loggers} logger{'' if done.loggers == 1 else 's'}"
+    return f"{output}: {done.rows} readings of {loggers}, SHA-256 {done.sha256}"
 
 
 def _moment_ms(option: str, text: str | None, clock: LocalClock) -> int | None:
@@ -151,6 +148,11 @@ def _moment_ms(option: str, text: str | None, clock: LocalClock) -> int | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-        return clock.to_ms(moment) if moment.tzinfo is None else moment_ms(moment)
     except ValueError as error:
-        raise InputError(option, f"{text!r}: {error}") from error
+        raise InputError(option, f"{text!r} is no time: write 2026-03-01, or 2026-03-01T08:00+01:00") from error
+    if moment.tzinfo is not None:
+        return moment_ms(moment)
+    try:
+        return clock.to_ms(moment)
+    except ValueError as error:
+        raise InputError(option, f"{str(error).partition(';')[0].rstrip('.')}; write it with its offset") from error

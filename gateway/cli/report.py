@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -18,11 +16,10 @@ from gateway.hub.registry.configurations import make_configurations
 from gateway.hub.reports.gathering import Sources
 from gateway.hub.reports.issuing import ReportForm, issue
 from gateway.hub.settings import HubSettings
-from gateway.hub.tabular.exporting import replacing
 from gateway.language import Language
+from gateway.output import STDOUT, writing
 from gateway.settings import load_settings
 
-STDOUT = Path("-")
 FORMATS = {
     "pdf": ReportForm.PDF,
     "csv": ReportForm.CSV,
@@ -75,8 +72,7 @@ def command(code: str, settings: Path, form: str, language: str | None, output: 
         raise InputError("CODE", str(error)) from error
     finally:
         store.close()
-    with nullcontext(sys.stdout.buffer) if output == STDOUT else replacing(output) as file:
+    with writing(output) as file:
         file.write(issued.data)
-        file.flush()
     told = f"{output}: report {issued.number}, SHA-256 {issued.sha256}; hub key {key.public_bytes.hex()}"
     click.echo(told, err=output == STDOUT)

@@ -23,6 +23,7 @@ from gateway.hub.database.schema import configurations, consignments, epochs, ga
 from gateway.hub.database.store import Store, read_generation
 from gateway.hub.proof.verification import Progress, Report, extents_of, hash_at, read_segments, segments_of
 from gateway.keys import SigningKey, VerifyKey
+from gateway.output import replacing
 
 MANIFEST = "manifest.json"
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
@@ -44,33 +45,32 @@ def export_log(
 ) -> Manifest:
     """Write the logs of a consignment, of a gateway, or of everything; raises InputError for an unknown code.
 
-    The file appears only when it is whole, and on record: by whom, of what, how much.
+    The file appears only when it is whole, and on record: by whom, of what, how much. Raises InputError, too, where it
+    cannot be written.
     """
-    partial = path.with_name(path.name + ".part")
-    with store.read() as connection, zipfile.ZipFile(partial, "w") as archive:
-        writer = _Writer(connection, archive, progress)
-        if consignment is not None:
-            writer.add_consignment(consignment)
-        else:
-            writer.add_epochs(gateway)
-        manifest = Manifest(
-            at_ms=now_ms,
-            scope=_scope(consignment, gateway),
-            generation=read_generation(connection),
-            hub_public_key=key.public_bytes.hex(),
-            keys=_read_keys(connection, {part.gateway for part in writer.parts}),
-            parts=tuple(writer.parts),
-            files=writer.files,
-        )
-        archive.writestr(MANIFEST, sign_statement(manifest, key.sign))
-    _record(store, manifest, partial, who, now_ms)
-    partial.rename(path)
+    with replacing(path) as file:
+        with store.read() as connection, zipfile.ZipFile(file, "w") as archive:
+            writer = _Writer(connection, archive, progress)
+            if consignment is not None:
+                writer.add_consignment(consignment)
+            else:
+                writer.add_epochs(gateway)
+            manifest = Manifest(
+                at_ms=now_ms,
+                scope=_scope(consignment, gateway),
+                generation=read_generation(connection),
+                hub_public_key=key.public_bytes.hex(),
+                keys=_read_keys(connection, {part.gateway for part in writer.parts}),
+                parts=tuple(writer.parts),
+                files=writer.files,
+            )
+            archive.writestr(MANIFEST, sign_statement(manifest, key.sign))
+        file.seek(0)
+        _record(store, manifest, _digest(file), who, now_ms)
     return manifest
 
 
-def _record(store: Store, manifest: Manifest, file: Path, who: str, now_ms: int) -> None:
-    with file.open("rb") as whole:
-        digest = _digest(whole)
+def _record(store: Store, manifest: Manifest, digest: str, who: str, now_ms: int) -> None:
     told = {
         "form": "zip",
         "parts": len(manifest.parts),

@@ -1,17 +1,13 @@
-"""An export of readings into a file, whole or not at all, and on record."""
+"""An export of readings, on record."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import tzinfo
-from pathlib import Path
 from typing import IO
 
-from gateway.core.errors import InputError
 from gateway.hub.audit.acts import Act, record_act
 from gateway.hub.database.store import Store
 from gateway.hub.record.archive import Archive
@@ -59,19 +55,3 @@ def export_readings(
         subject = f"consignment {selection.consignment}" if selection.consignment else "readings"
         record_act(connection, Act("command line", "export", subject, new=json.dumps(told)), now_ms)
     return exported
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Yield a file that takes the place of `path` when it is whole; raises InputError naming --output."""
-    partial = path.with_name(path.name + ".part")
-    try:
-        with partial.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        raise InputError("--output", error.strerror or str(error), where=str(path)) from error
-    finally:
-        partial.unlink(missing_ok=True)

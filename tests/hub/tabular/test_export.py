@@ -6,7 +6,6 @@ import json
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import cast
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -25,7 +24,7 @@ from gateway.hub.record.archive import Archive
 from gateway.hub.registry.registry import Registry
 from gateway.hub.replication.ingest import Ingest
 from gateway.hub.tabular import forms, selection
-from gateway.hub.tabular.exporting import export_readings, replacing
+from gateway.hub.tabular.exporting import export_readings
 from gateway.hub.tabular.forms import COLUMNS, Form, guard_cell
 from gateway.hub.tabular.selection import Selection, iter_rows, select_pieces
 from tests.hub.vans import LOGGER, START_MS, Van, iso, observe
@@ -179,20 +178,6 @@ def test_what_is_not_known_is_named(archived: Store, asked: Selection, field: st
         export(archived, asked, Form.CSV)
 
 
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_bytes(b"before")
-    with pytest.raises(TypeError), replacing(path) as file:
-        file.write(cast("bytes", "half"))
-    assert [each.name for each in tmp_path.iterdir()] == ["t.csv"]
-    assert path.read_bytes() == b"before"
-    with replacing(path) as file:
-        file.write(b"after")
-    assert path.read_bytes() == b"after"
-    with pytest.raises(InputError, match=r"--output: No such file"), replacing(tmp_path / "no" / "t.csv"):
-        pass
-
-
 def test_without_pyarrow_the_extra_is_named(archived: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(InputError, match=r"--parquet: needs pyarrow: .*\[parquet\]"):
@@ -226,6 +211,7 @@ def test_the_command_writes_prints_and_is_on_record(archived: Store, database: s
         (["--csv", "--from", "2026-03-02", "--to", "2026-03-01"], "--to"),
         (["--csv", "--timezone", "Mars"], "--timezone"),
         (["--csv", "--from", "2026-03-29T02:30", "--timezone", "Europe/Oslo"], "--from"),
+        (["--consignment", "C-9"], "consignment"),
     ],
 )
 def test_wrong_options_are_one_line(
@@ -235,6 +221,7 @@ def test_wrong_options_are_one_line(
     assert result.exit_code == 2
     assert result.stderr.startswith(f"coldchain: {field}: ")
     assert result.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("t")] == []
 
 
 def test_a_file_that_is_there_stays(archived: Store, database: str, tmp_path: Path) -> None:
@@ -243,3 +230,9 @@ def test_a_file_that_is_there_stays(archived: Store, database: str, tmp_path: Pa
     assert run(tmp_path, database, "--csv", "--output", str(path)).exit_code == 2
     assert path.read_text() == "mine"
     assert run(tmp_path, database, "--csv", "--force", "--output", str(path)).exit_code == 0
+
+
+@pytest.mark.parametrize("form", ["--csv", "--force"])
+def test_a_folder_that_is_not_there_is_named(archived: Store, database: str, tmp_path: Path, form: str) -> None:
+    result = run(tmp_path, database, form, "--output", str(tmp_path / "no" / "t"))
+    assert (result.exit_code, result.stderr.endswith("t: --output: No such file or directory\n")) == (2, True)
