@@ -13,6 +13,7 @@ from gateway.importers.local_time import local_text
 from gateway.importers.recording import AlarmKind, DeviceLimit, Recording, Side
 from gateway.language import Language, speech_of
 from gateway.language.reasons import say_reason
+from gateway.language.speech import plain
 
 _MINUTE_MS = 60_000
 _CALIBRATED_HINT = "(--calibrated, if its certificate was checked)"
@@ -103,7 +104,7 @@ def to_document(evaluation: Evaluation) -> dict[str, Any]:
             {
                 "code": reason.code,
                 "verdict": reason.verdict,
-                "text": say_reason(reason, speech_of(Language.EN, zone)),
+                "text": plain(say_reason(reason, speech_of(Language.EN, zone))),
                 "parameters": dict(reason.parameters),
             }
             for reason in judgement.reasons
@@ -157,7 +158,7 @@ def to_lines(evaluation: Evaluation) -> Iterator[str]:
     yield f"  verdict     {judgement.verdict.replace('_', ' ').upper()}"
     for reason in judgement.reasons:
         hint = f" {_CALIBRATED_HINT}" if reason.code == "not_calibrated" else ""
-        yield f"    {_weight(reason.verdict):<18}{say_reason(reason, speech_of(Language.EN, zone))}{hint}"
+        yield f"    {_weight(reason.verdict):<18}{plain(say_reason(reason, speech_of(Language.EN, zone)))}{hint}"
 
 
 def _excursion(excursion: Excursion, zone: tzinfo) -> dict[str, Any]:

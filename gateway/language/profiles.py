@@ -22,6 +22,7 @@ from gateway.core.profiles import (
     Severity,
 )
 from gateway.core.verdicts import Verdict
+from gateway.language.names import say_name
 from gateway.language.speech import N_, Speech
 from gateway.language.verdicts import say_verdict
 
@@ -54,9 +55,15 @@ def say_profile(profile: Profile, speech: Speech) -> list[Section]:
     say = speech.gettext
     sections = [
         (say(N_("Allowed temperatures")), [*_bands(profile, speech)]),
-        (say(N_("Shelf life")), [f"{life.name}: {_life(life, profile, speech)}" for life in profile.lives]),
-        (say(N_("Limits")), [f"{limit.name}: {_limit(limit, speech)}" for limit in profile.limits]),
-        (say(N_("Never")), [f"{rule.name}: {_forbidden(rule, speech)}" for rule in profile.forbidden]),
+        (
+            say(N_("Shelf life")),
+            [f"{say_name(life.name, speech)}: {_life(life, profile, speech)}" for life in profile.lives],
+        ),
+        (say(N_("Limits")), [f"{say_name(limit.name, speech)}: {_limit(limit, speech)}" for limit in profile.limits]),
+        (
+            say(N_("Never")),
+            [f"{say_name(rule.name, speech)}: {_forbidden(rule, speech)}" for rule in profile.forbidden],
+        ),
         (say(N_("Otherwise")), [*_others(profile, speech)]),
         (say(N_("Handling")), [say(text) for text in profile.handling]),
         (say(N_("Source")), [profile.source, say(EVIDENCE[profile.evidence])]),
@@ -67,7 +74,7 @@ def say_profile(profile: Profile, speech: Speech) -> list[Section]:
 def _bands(profile: Profile, speech: Speech) -> Iterator[str]:
     for band in profile.bands:
         storage = speech.gettext(N_("storage: no shelf life is used in it")) if band.storage else ""
-        yield f"{band.name}: {_range(band, speech)}" + (f" ({storage})" if storage else "")
+        yield f"{say_name(band.name, speech)}: {_range(band, speech)}" + (f" ({storage})" if storage else "")
     if profile.bands:
         outside = (
             N_("Elsewhere: {verdict}")
@@ -156,7 +163,7 @@ def say_law(life: ModelLife, speech: Speech) -> str:
     law = (
         f"Q10 = {speech.number(life.q10)}"
         if life.q10 is not None
-        else f"Ea = {speech.number(life.activation_energy_kj_mol or 0)} kJ/mol"
+        else f"Ea = {speech.quantity(life.activation_energy_kj_mol or 0, 'kJ/mol')}"
     )
     text = speech.gettext(N_("{duration} at {temperature}, {law}, valid from {low} to {high}"))
     return text.format(
@@ -212,8 +219,9 @@ def _others(profile: Profile, speech: Speech) -> Iterator[str]:
     uncertainty = say(N_("Uncertainty where no certificate says otherwise: {uncertainty}."))
     yield uncertainty.format(uncertainty=speech.threshold(profile.uncertainty_c))
     if profile.light_lux is not None:
-        yield say(N_("Light: at most {lux} lux for {duration}.")).format(
-            lux=speech.number(profile.light_lux.above), duration=say_duration(profile.light_lux.cumulative, speech)
+        yield say(N_("Light: at most {lux} for {duration}.")).format(
+            lux=speech.quantity(profile.light_lux.above, "lux"),
+            duration=say_duration(profile.light_lux.cumulative, speech),
         )
     if profile.shock_g is not None:
-        yield say(N_("Shock: at most {g} g.")).format(g=speech.number(profile.shock_g.above))
+        yield say(N_("Shock: at most {g}.")).format(g=speech.quantity(profile.shock_g.above, "g"))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from string import Formatter
 
 from gateway.core.verdicts import Parameter, Reason
+from gateway.language.names import say_name
 from gateway.language.speech import N_, Speech
 
 _CERTAINTY = {
@@ -83,7 +84,7 @@ def life_title(name: str, speech: Speech) -> str:
     if name == "use-before":
         return speech.gettext(N_("Use before"))
     title = speech.gettext(N_("Shelf life"))
-    return title if name in _PLAIN_LIVES else f"{title} {speech.quoted(name)}"
+    return title if name in _PLAIN_LIVES else f"{title} {speech.quoted(say_name(name, speech))}"
 
 
 def say_behind(behind_ms: int, speech: Speech) -> str:
@@ -102,7 +103,7 @@ def _say(name: str, value: Parameter, speech: Speech) -> Mapping[str, str]:
     if name in {"gaps", "readings"} and isinstance(value, int):
         return {name: _count(name, value, speech)}
     if name == "life":
-        return {"life": "" if value in _PLAIN_LIVES else f" {speech.quoted(str(value))}"}
+        return {"life": "" if value in _PLAIN_LIVES else f" {speech.quoted(say_name(str(value), speech))}"}
     if name in _NAMES:
         return {name: speech.gettext(_NAMES[name].get(str(value), str(value)))}
     return {name: str(value)}
@@ -114,11 +115,11 @@ def _count(name: str, number: int, speech: Speech) -> str:
 
 
 def _lux(speech: Speech, value: float) -> str:
-    return f"{speech.number(value)} lux"
+    return speech.quantity(value, "lux")
 
 
 def _g(speech: Speech, value: float) -> str:
-    return f"{speech.number(value)} g"
+    return speech.quantity(value, "g")
 
 
 _AMOUNTS: dict[str, tuple[str, Callable[[Speech, float], str]]] = {

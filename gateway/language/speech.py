@@ -21,6 +21,8 @@ from babel.messages.pofile import read_po
 OSLO = ZoneInfo("Europe/Oslo")
 MINUTES_IN_HOUR = 60
 MINUS = "−"
+NO_BREAK = "\u00a0"
+"""Stands between a number and its unit: a line never ends there."""
 
 
 class Language(StrEnum):
@@ -70,35 +72,39 @@ class Speech:
         text = text.replace("-", MINUS)
         return text if self._is_english else text.replace(".", ",")
 
+    def quantity(self, value: float, unit: str, digits: int | None = None) -> str:
+        """Return a number with its unit, which stay on one line: "25 g"."""
+        return f"{self.number(value, digits)}{NO_BREAK}{unit}"
+
     def celsius(self, value: float | None) -> str:
         """Return "9.6 °C"."""
-        return "–" if value is None else f"{self.number(value, 1)} °C"
+        return "–" if value is None else self.quantity(value, "°C", 1)
 
     def threshold(self, value: float) -> str:
         """Return a limit with no more digits than it has: "8 °C", "−0.5 °C"."""
-        return f"{self.number(value)} °C"
+        return self.quantity(value, "°C")
 
     def percent(self, fraction: float) -> str:
         """Return "98 %", never "100 %" for less than all and never "0 %" for more than nothing."""
         value = fraction * 100
         if 99 < value < 100:  # noqa: PLR2004  what the docstring says
-            return f"{self.number(min(value, 99.9), 1)} %"
+            return self.quantity(min(value, 99.9), "%", 1)
         if 0 < value < 1:
-            return f"{self.number(max(value, 0.1), 1)} %"
-        return f"{self.number(value, 0)} %"
+            return self.quantity(max(value, 0.1), "%", 1)
+        return self.quantity(value, "%", 0)
 
     def duration(self, minutes: float) -> str:
         """Return "35 min", "4 h 20 min" or "3 d 2 h" ("4 t 20 min", "3 d 2 t"); under a minute "20 s"."""
         hour = "h" if self._is_english else "t"
         if 0 < minutes < 1:
-            return f"{round(minutes * 60)} s"
+            return self.quantity(round(minutes * 60), "s")
         hours, rest = divmod(round(minutes), MINUTES_IN_HOUR)
         if not hours:
-            return f"{rest} min"
+            return self.quantity(rest, "min")
         days, hours_rest = divmod(hours, 24)
-        if days >= 2:  # noqa: PLR2004  "26 h" is clearer than "1 d 2 h"
-            return f"{days} d {hours_rest} {hour}" if hours_rest else f"{days} d"
-        return f"{hours} {hour} {rest} min" if rest else f"{hours} {hour}"
+        # "26 h" is clearer than "1 d 2 h"
+        parts = ((days, "d"), (hours_rest, hour)) if days >= 2 else ((hours, hour), (rest, "min"))  # noqa: PLR2004
+        return " ".join(f"{number}{NO_BREAK}{unit}" for number, unit in parts if number)
 
     # --- moments, in UTC milliseconds
 
@@ -122,6 +128,11 @@ class Speech:
 
     def _local(self, at_ms: int) -> datetime:
         return datetime.fromtimestamp(at_ms / 1000, self.zone)
+
+
+def plain(text: str) -> str:
+    """Return a text with ordinary spaces, as data and messages carry it."""
+    return text.replace(NO_BREAK, " ")
 
 
 @cache

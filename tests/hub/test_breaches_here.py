@@ -66,7 +66,7 @@ async def test_a_nurse_acknowledges_what_the_message_tells_of(rooms: Rooms, be: 
     page = await nurse.get("/bench?code=C-1")
     said = words_of(page)
     assert "Breach 1 · " in said
-    assert "Rule warm was broken for 7 min. Extreme 11.5 °C." in said
+    assert "Rule “warm” was broken for 7 min. Extreme 11.5 °C." in said
     assert "Ended " in said
     assert said.count("Still running · Not acknowledged") == 1
     assert 'href="/review/' not in page.text  # a page that is not hers

@@ -17,6 +17,7 @@ from gateway.hub.traces.scale import temperature_ticks, time_ticks
 from gateway.hub.traces.trace import Trace, limits_of, plan_trace
 from gateway.hub.views.curves import Curve
 from gateway.language import ENGLISH
+from gateway.language.speech import plain
 from tests.hub.vans import START_MS
 
 MINUTE_MS = 60_000
@@ -102,13 +103,13 @@ def test_limits_stand_where_readings_of_their_value_do() -> None:
     svg = drawn(plan(trip(2, 8, 2, 8)))
     heights = {round(y, 1) for line in of_class(svg, "line") for _, y in points(line)}
     assert heights == {height(svg, "upper"), height(svg, "lower")}
-    assert [text.text for text in of_class(svg, "limit-label")] == ["8 °C", "2 °C"]
+    assert [plain(text.text or "") for text in of_class(svg, "limit-label")] == ["8 °C", "2 °C"]
 
 
 def test_a_far_limit_does_not_squeeze_the_picture() -> None:
     svg = drawn(plan(trip(5, 6), limits=(Limit(name="hot", above_c=45, single="1 h"),)))
     assert of_class(svg, "limit") == []
-    assert "not above 45 °C" in (svg.findtext(f"{SVG}desc") or "")
+    assert "not above 45 °C" in plain(svg.findtext(f"{SVG}desc") or "")
 
 
 def test_bands_are_shaded_each_and_their_ends_marked() -> None:
@@ -126,7 +127,7 @@ def test_excursions_are_shaded_and_labelled_with_their_extreme() -> None:
     cold = Excursion("cold", START_MS + 60 * MINUTE_MS, None, None, -1.25, 30, 1)
     svg = drawn(plan(trip(*[5] * 30), hot, cold))
     assert len(of_class(svg, "excursion")) == 2
-    assert [text.text for text in of_class(svg, "extreme")] == ["▲ 11.4 °C", "▼ −1.2 °C"]
+    assert [plain(text.text or "") for text in of_class(svg, "extreme")] == ["▲ 11.4 °C", "▼ −1.2 °C"]
 
 
 def test_it_speaks_to_those_who_do_not_see_it() -> None:
@@ -134,14 +135,14 @@ def test_it_speaks_to_those_who_do_not_see_it() -> None:
     assert svg.get("role") == "img"
     assert svg.get("aria-labelledby") == "t-title t-desc"
     assert svg.findtext(f"{SVG}title") == "Trace <of> T&1"
-    assert "2 readings between 5.0 °C and 9.0 °C" in (svg.findtext(f"{SVG}desc") or "")
+    assert "2 readings between 5.0 °C and 9.0 °C" in plain(svg.findtext(f"{SVG}desc") or "")
 
 
 def test_nothing_measured_is_one_gap_and_no_line() -> None:
     svg = drawn(plan(trip(minutes=120)))
     assert of_class(svg, "line") == []
     assert len(of_class(svg, "gap")) == 1
-    assert "Nothing was measured" in (svg.findtext(f"{SVG}desc") or "")
+    assert "Nothing was measured" in plain(svg.findtext(f"{SVG}desc") or "")
 
 
 def test_a_single_reading_is_a_dot_inside_the_plot() -> None:

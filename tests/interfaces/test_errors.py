@@ -67,9 +67,9 @@ def test_what_fails_is_told_in_the_readers_language(
 
 
 def test_what_to_do_next_is_said(visitor: httpx.Client) -> None:
-    assert "Vent 2 min" in visitor.get("/fails/patience", headers={"accept-language": "nb"}).text
+    assert "Vent 2\u00a0min" in visitor.get("/fails/patience", headers={"accept-language": "nb"}).text
     waits = visitor.get("/fails/store", headers={"accept-language": "nb"})
-    assert "Vent 5 s" in waits.text
+    assert "Vent 5\u00a0s" in waits.text
     assert waits.headers["retry-after"] == "5"
     assert "must not be empty" in visitor.get("/fails/field").text
 

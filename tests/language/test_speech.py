@@ -10,6 +10,7 @@ from gateway.core.profiles import Kind
 from gateway.core.verdicts import Parameter, Reason, Verdict
 from gateway.language import ENGLISH, NORWEGIAN, Speech
 from gateway.language.reasons import REASONS, say_reason
+from gateway.language.speech import plain
 from gateway.language.verdicts import say_meaning, say_verdict
 
 
@@ -65,14 +66,14 @@ def test_every_reason_that_is_given_has_words() -> None:
         (
             "deadline_passed",
             {"life": "to-incubator", "expires_at_ms": 1_782_014_400_000},
-            "The deadline “to-incubator” passed at 21 Jun 2026 06:00 +02:00.",
+            "The deadline “to the incubator” passed at 21 Jun 2026 06:00 +02:00.",
         ),
         ("something_new", {"count": 3}, "something_new (count 3)"),
         ("limit_single", {"side": "above"}, "limit_single (side above)"),
     ],
 )
 def test_reasons_in_words(code: str, parameters: dict[str, Parameter], said: str) -> None:
-    assert say_reason(Reason(code, Verdict.REVIEW, parameters), ENGLISH) == said
+    assert plain(say_reason(Reason(code, Verdict.REVIEW, parameters), ENGLISH)) == said
 
 
 @pytest.mark.parametrize("speech", [ENGLISH, NORWEGIAN])
@@ -88,20 +89,30 @@ def test_a_rejected_medicine_is_blocked_in_norwegian() -> None:
 
 
 def test_norwegian_numbers_and_moments() -> None:
-    assert NORWEGIAN.celsius(-0.46) == "−0,5 °C"
-    assert NORWEGIAN.celsius(-0.01) == "0,0 °C"
-    assert NORWEGIAN.threshold(-0.5) == "−0,5 °C"
-    assert NORWEGIAN.percent(0.9999) == "99,9 %"
-    assert NORWEGIAN.duration(4440) == "3 d 2 t"
+    assert plain(NORWEGIAN.celsius(-0.46)) == "−0,5 °C"
+    assert plain(NORWEGIAN.celsius(-0.01)) == "0,0 °C"
+    assert plain(NORWEGIAN.threshold(-0.5)) == "−0,5 °C"
+    assert plain(NORWEGIAN.percent(0.9999)) == "99,9 %"
+    assert plain(NORWEGIAN.duration(4440)) == "3 d 2 t"
     assert NORWEGIAN.moment(1_792_888_200_000) == "25. okt. 2026 02:30 +02:00"
     assert NORWEGIAN.listed(["a", "b", "c"]) == "a, b og c"
     assert ENGLISH.listed(["a"]) == "a"
 
 
+def test_a_line_never_ends_between_a_number_and_its_unit() -> None:
+    said = [ENGLISH.celsius(9.64), ENGLISH.threshold(8), ENGLISH.percent(0.5), ENGLISH.duration(260)]
+    assert [text.split(" ") for text in said] == [
+        ["9.6\u00a0°C"],
+        ["8\u00a0°C"],
+        ["50\u00a0%"],
+        ["4\u00a0h", "20\u00a0min"],
+    ]
+
+
 def test_a_reason_in_norwegian() -> None:
     parameters = {"side": "above", "limit_c": 8.5, "allowed_min": 30.0, "minutes": 61.0, "extreme_c": 14.2}
     reason = Reason("limit_single", Verdict.REVIEW, {**parameters, "certainty": "within_uncertainty"})
-    assert say_reason(reason, NORWEGIAN) == (
+    assert plain(say_reason(reason, NORWEGIAN)) == (
         "Over 8,5 °C i 1 t 1 min sammenhengende; 30 min er tillatt. Ytterpunkt 14,2 °C."
         " Forskjellen ligger innenfor måleusikkerheten."
     )
@@ -112,7 +123,7 @@ def test_a_reason_in_norwegian() -> None:
     [(0, "0 min"), (0.5, "30 s"), (35, "35 min"), (60, "1 h"), (260, "4 h 20 min"), (1560, "26 h"), (4440, "3 d 2 h")],
 )
 def test_durations(minutes: float, said: str) -> None:
-    assert ENGLISH.duration(minutes) == said
+    assert plain(ENGLISH.duration(minutes)) == said
 
 
 @pytest.mark.parametrize(
@@ -120,7 +131,7 @@ def test_durations(minutes: float, said: str) -> None:
     [(1, "100 %"), (0.9999, "99.9 %"), (0.5, "50 %"), (0.0001, "0.1 %"), (0, "0 %"), (1.2, "120 %")],
 )
 def test_percentages_never_round_to_all_or_nothing(fraction: float, said: str) -> None:
-    assert ENGLISH.percent(fraction) == said
+    assert plain(ENGLISH.percent(fraction)) == said
 
 
 def test_moments_carry_their_offset_through_the_autumn_night() -> None:

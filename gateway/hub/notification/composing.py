@@ -11,6 +11,7 @@ from gateway.hub.notification.outgoing import Outgoing
 from gateway.hub.notification.recipients import Recipient
 from gateway.hub.notification.wording import say, say_test
 from gateway.language import Speech, speech_of
+from gateway.language.speech import plain
 
 
 def make_uid() -> str:
@@ -21,12 +22,13 @@ def make_uid() -> str:
 def compose(uid: str, recipient: Recipient, stories: Sequence[Story], public_url: str) -> Outgoing:
     """Return a message about alerts."""
     said = say(stories, _speech(recipient), public_url)
+    title, text = plain(said.title), plain(said.text)
     document = {
         "id": uid,
         "type": "alert" if len(stories) == 1 else "digest",
         "recipient": recipient.name,
-        "title": said.title,
-        "text": said.text,
+        "title": title,
+        "text": text,
         "alerts": [
             {
                 "id": story.facts.alert,
@@ -39,7 +41,7 @@ def compose(uid: str, recipient: Recipient, stories: Sequence[Story], public_url
             for story in stories
         ],
     }
-    return Outgoing(uid, said.title, said.text, document)
+    return Outgoing(uid, title, text, document)
 
 
 def compose_test(uid: str, recipient: Recipient) -> Outgoing:

@@ -11,6 +11,7 @@ from gateway.hub.notification.facts import Story
 from gateway.hub.notification.policies import Subject
 from gateway.hub.signals.alerts import AlertKind
 from gateway.language import Speech
+from gateway.language.names import say_name
 from gateway.language.speech import N_
 from gateway.language.verdicts import say_kind, say_verdict
 
@@ -149,7 +150,8 @@ def _technical(story: Story, speech: Speech) -> list[str]:
 
 def _time(story: Story, speech: Speech) -> list[str]:
     said = speech.gettext(N_("Rule {rule}, since {moment}."))
-    return [said.format(rule=story.about.get("rule"), moment=speech.moment(story.about["triggered_at_ms"]))]
+    rule = speech.quoted(say_name(str(story.about.get("rule")), speech))
+    return [said.format(rule=rule, moment=speech.moment(story.about["triggered_at_ms"]))]
 
 
 def _worsened(story: Story, speech: Speech) -> list[str]:

@@ -36,11 +36,15 @@ _COVERED = (
 )
 """What the fonts of the pages certainly have; a test sets all of it. A missing letter would stop the report."""
 _BREAK = "\u200b"
+_BLANKS = re.compile(r"[^\S\u00a0]+")
+"""All white space but the one that holds a number and its unit together."""
 
 
 def printable(text: str) -> str:
     """Return a text in letters that the pages have; others by their number, as in [U+1F600]. Spaces are one each."""
-    return "".join(letter if _is_covered(letter) else f"[U+{ord(letter):04X}]" for letter in " ".join(text.split()))
+    return "".join(
+        letter if _is_covered(letter) else f"[U+{ord(letter):04X}]" for letter in _BLANKS.sub(" ", text).strip(" ")
+    )
 
 
 def heading(text: str, level: int = 2) -> Block:

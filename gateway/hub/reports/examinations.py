@@ -19,6 +19,7 @@ from gateway.hub.traces.trace import describe_trace, plan_trace
 from gateway.hub.views.curves import to_curve
 from gateway.hub.views.trips import Trip
 from gateway.language import Speech
+from gateway.language.names import say_name
 from gateway.language.profiles import say_allowed, say_duration
 from gateway.language.reasons import say_reason
 from gateway.language.speech import N_
@@ -200,8 +201,8 @@ def _figures(judged: Judged, profile: Profile | None, speech: Speech) -> Iterato
     yield say(N_("Lowest")), at(figures.min_c, figures.min_at_ms)
     yield say(N_("Highest")), at(figures.max_c, figures.max_at_ms)
     yield say(N_("Mean")), speech.celsius(figures.mean_c)
-    form = say(N_("{mkt} with ΔH {energy} kJ/mol; it informs and decides nothing"))
-    energy = "–" if profile is None else speech.number(profile.mkt_activation_energy_kj_mol)
+    form = say(N_("{mkt} with ΔH {energy}; it informs and decides nothing"))
+    energy = "–" if profile is None else speech.quantity(profile.mkt_activation_energy_kj_mol, "kJ/mol")
     yield say(N_("Mean kinetic temperature")), form.format(mkt=speech.celsius(figures.mkt_c), energy=energy)
     form = say(N_("{share}; not monitored for {duration}"))
     duration = speech.duration(figures.unmonitored_ms / MINUTE_MS)
@@ -234,7 +235,9 @@ def _profile_facts(profile: Profile, speech: Speech) -> Iterator[tuple[str, str]
     if bands:
         yield (
             say(N_("Temperature bands")),
-            "; ".join(f"{band.name}: {words}" for band, words in zip(profile.bands, bands, strict=True)),
+            "; ".join(
+                f"{say_name(band.name, speech)}: {words}" for band, words in zip(profile.bands, bands, strict=True)
+            ),
         )
 
 
@@ -253,7 +256,7 @@ def _word_excursions(judgement: Judgement, speech: Speech) -> Iterator[Block]:
     ]
     rows = (
         (
-            one.rule,
+            say_name(one.rule, speech),
             speech.moment(one.started_at_ms),
             "–" if one.triggered_at_ms is None else speech.moment(one.triggered_at_ms),
             say(N_("lasts")) if one.ended_at_ms is None else speech.moment(one.ended_at_ms),

@@ -21,7 +21,7 @@ from gateway.hub.reports.document import Judged, ReportDocument, encode_document
 from gateway.hub.times import to_oslo
 from gateway.language import Language, Speech, speech_of
 from gateway.language.reasons import say_reason
-from gateway.language.speech import N_
+from gateway.language.speech import N_, plain
 from gateway.language.verdicts import ACCEPT_NOTE, say_verdict
 
 Resource = dict[str, Any]
@@ -122,7 +122,7 @@ class _Bundler:
             "coding": [{"code": judgement.verdict.value}],
             "text": say_verdict(judgement.verdict, speech, item.kind),
         }
-        reasons = [say_reason(reason, speech) for reason in judgement.reasons]
+        reasons = [plain(say_reason(reason, speech)) for reason in judgement.reasons]
         version = speech.gettext(N_("{name}, version {version}"))
         profile = version.format(name=judgement.profile, version=judgement.profile_version)
         told = [*reasons, profile, speech.gettext(ACCEPT_NOTE)]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from gateway.core.custody import UNIDENTIFIED
 from gateway.hub.breaches.records import Record
 from gateway.hub.reports import blocks
 from gateway.hub.reports.blocks import Block
 from gateway.hub.reports.document import ReportDocument, Reviewed
 from gateway.hub.review.signing import Signature
-from gateway.language import Language, Speech
+from gateway.language import Language, Speech, reviews
+from gateway.language.names import say_name
 from gateway.language.speech import N_
 
 
@@ -81,7 +83,7 @@ def word_custody(document: ReportDocument, speech: Speech) -> Iterator[Block]:
                 " ".join(filter(None, (say(_HANDLINGS.get(one.act, one.act)), one.place))),
                 one.box or "–",
                 one.item or "–",
-                one.who,
+                _who(one.who, speech),
             )
             for one in document.handlings
         )
@@ -108,6 +110,12 @@ def _when(at_ms: int, speech: Speech, *, is_trusted: bool) -> str:
     return speech.moment(at_ms) + doubt
 
 
+def _who(who: str, speech: Speech) -> str:
+    """Return who it was; who held no badge to the vehicle's scanner is unidentified in the reader's language."""
+    vehicle, _, holder = who.rpartition(" / ")
+    return f"{vehicle} / {speech.gettext(N_('unidentified'))}" if holder == UNIDENTIFIED and vehicle else who
+
+
 def _place(place: str, speech: Speech, *, is_site: bool) -> str:
     if is_site or not place.startswith("stop "):
         return place
@@ -120,19 +128,20 @@ def _breach_row(one: Reviewed, speech: Speech) -> Sequence[str]:
     return (
         str(breach.id),
         f"{breach.item}, {breach.examination}",
-        f"{breach.rule} ({breach.profile} {breach.profile_version})",
+        f"{say_name(breach.rule, speech)} ({breach.profile} {breach.profile_version})",
         speech.moment(breach.started_at_ms),
         speech.moment(breach.triggered_at_ms),
         say(N_("lasts")) if breach.ended_at_ms is None else speech.moment(breach.ended_at_ms),
         speech.duration(breach.minutes) + extreme,
-        f"{say(_STATES[breach.state.value])}; {say(_REVIEWS.get(one.state, one.state))}",
+        f"{say(reviews.STATES.get(one.state, one.state))} ({say(_STATES[breach.state.value])})",
     )
 
 
 def _say_act(record: Record, speech: Speech) -> str:
     event = record.event.value
     who = record.printed_name or record.who
-    return f"{speech.moment(record.at_ms)}, {who}: {speech.gettext(_EVENTS.get(event, event))}"
+    act = speech.gettext(reviews.EVENTS.get(event, event)).format(to=record.document.get("to", ""))
+    return f"{speech.moment(record.at_ms)}, {who}: {act}"
 
 
 def _told(record: Record, document: ReportDocument, speech: Speech) -> Iterator[str]:
@@ -141,7 +150,7 @@ def _told(record: Record, document: ReportDocument, speech: Speech) -> Iterator[
     for name, of in (("cause", "cause"), ("action", "action"), ("ending", "ending")):
         if told.get(name):
             yield _word_of(document, f"{of}/{told[name]}", speech)
-    yield from (str(told[name]) for name in ("to", "comment", "text", "reason") if told.get(name))
+    yield from (str(told[name]) for name in ("comment", "text", "reason") if told.get(name))
     if record.corrects is not None:
         yield speech.gettext(N_("corrects record {n}")).format(n=record.corrects)
 
@@ -156,7 +165,7 @@ def _word_signatures(signatures: Sequence[Signature], speech: Speech) -> Iterabl
         (
             f"{one.printed_name} ({one.who})",
             speech.moment(round(one.signed_at.timestamp() * 1000)),
-            say(_MEANINGS[one.meaning.value]),
+            say(reviews.MEANINGS[one.meaning.value]),
             say(N_("stands as it was signed")) if one.holds else say(N_("has changed since: the signature is broken")),
         )
         for one in signatures
@@ -169,17 +178,6 @@ def _word_of(document: ReportDocument, code: str, speech: Speech) -> str:
     return code.partition("/")[2] if words is None else words[speech.language is Language.NB]
 
 
-_EVENTS = {
-    "acknowledge": N_("acknowledged"),
-    "assign": N_("assigned"),
-    "comment": N_("comment"),
-    "begin": N_("review began"),
-    "conclude": N_("root cause and corrective action"),
-    "close": N_("closed"),
-    "reopen": N_("reopened"),
-    "withdraw": N_("removed by late data"),
-    "restore": N_("brought back by late data"),
-}
 _CHOICES = {"receive": N_("Received"), "hold": N_("On hold"), "reject": N_("Rejected")}
 _HANDLINGS = {
     "packed": N_("packed"),
@@ -199,10 +197,3 @@ _STATES = {
     "not_confirmed": N_("not confirmed"),
     "superseded": N_("superseded by a new verdict"),
 }
-_REVIEWS = {
-    "open": N_("review: open"),
-    "acknowledged": N_("review: acknowledged"),
-    "in_review": N_("review: in progress"),
-    "closed": N_("review: closed"),
-}
-_MEANINGS = {"reviewed": N_("reviewed"), "approved": N_("approved")}

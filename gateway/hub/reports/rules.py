@@ -20,6 +20,7 @@ from gateway.core.verdicts import Judgement, Verdict
 from gateway.hub.reports import blocks
 from gateway.hub.reports.blocks import Block
 from gateway.language import Speech
+from gateway.language.names import say_name
 from gateway.language.profiles import say_clock, say_duration, say_law, say_time_beyond
 from gateway.language.reasons import life_title
 from gateway.language.speech import N_
@@ -65,7 +66,7 @@ def _rule_row(rule: Limit | Forbidden, judgement: Judgement, speech: Speech) -> 
     triggered = min((breach.triggered_at_ms for breach in broken), default=None)
     minutes = judgement.cumulative_minutes.get(rule.name, sum(one.minutes for one in excursions))
     return (
-        rule.name,
+        say_name(rule.name, speech),
         _say_limit(rule, speech),
         say(status),
         "–" if began is None else speech.moment(began),
@@ -111,14 +112,20 @@ def _say_life(life: Life, speech: Speech) -> str:
     say = speech.gettext
     match life:
         case AlternativeLife():
-            return say(N_(" or ")).join(f"{one.band} {say_duration(one.life, speech)}" for one in life.allowances)
+            return say(N_(" or ")).join(
+                f"{say_name(one.band, speech)} {say_duration(one.life, speech)}" for one in life.allowances
+            )
         case SequentialLife():
-            return say(N_(", then ")).join(f"{one.band} {say_duration(one.life, speech)}" for one in life.steps)
+            return say(N_(", then ")).join(
+                f"{say_name(one.band, speech)} {say_duration(one.life, speech)}" for one in life.steps
+            )
         case IndependentLife():
-            return say(N_(" and also ")).join(f"{one.band} {say_duration(one.life, speech)}" for one in life.allowances)
+            return say(N_(" and also ")).join(
+                f"{say_name(one.band, speech)} {say_duration(one.life, speech)}" for one in life.allowances
+            )
         case NestedLife():
-            within = ", ".join(f"{one.band} {say_duration(one.life, speech)}" for one in life.within)
-            total = f"{', '.join(life.bands)} {say_duration(life.total, speech)}"
+            within = ", ".join(f"{say_name(one.band, speech)} {say_duration(one.life, speech)}" for one in life.within)
+            total = f"{', '.join(say_name(name, speech) for name in life.bands)} {say_duration(life.total, speech)}"
             return say(N_("{total}, of which at most {within}")).format(total=total, within=within) if within else total
         case ModelLife():
             return say_law(life, speech)

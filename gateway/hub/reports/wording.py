@@ -18,6 +18,7 @@ from gateway.hub.tabular.selection import Row
 from gateway.language import Speech
 from gateway.language.speech import N_
 from gateway.language.verdicts import ACCEPT_NOTE, DEMONSTRATION, MEDICINE_NOTE, say_kind, say_meaning, say_verdict
+from gateway.language.words import say_clock
 
 TABLE = "readings.csv"
 DOCUMENT = "report.json"
@@ -153,8 +154,8 @@ def _word_loggers(document: ReportDocument, speech: Speech) -> Iterator[Block]:
         if calibration is None:
             known.append((say(N_("Calibration")), say(N_("no certificate"))))
         else:
-            form = say(N_("±{uncertainty} °C; {offset} °C is added to what it measured"))
-            uncertainty, offset = speech.number(calibration.uncertainty_c), speech.number(calibration.offset_c)
+            form = say(N_("±{uncertainty}; {offset} is added to what it measured"))
+            uncertainty, offset = speech.threshold(calibration.uncertainty_c), speech.threshold(calibration.offset_c)
             known += [
                 (say(N_("Calibration")), calibration.certificate),
                 (say(N_("Calibrated at")), speech.moment(to_ms(calibration.calibrated_at))),
@@ -173,7 +174,7 @@ def _word_clock(document: ReportDocument, speech: Speech) -> Iterator[Block]:
     readings = speech.ngettext("{n} reading", "{n} readings", untrusted).format(n=untrusted)
     all_fine = say(N_("The time of every reading can be relied upon."))
     yield blocks.text(rely.format(readings=readings) if untrusted else all_fine)
-    bound = speech.duration(error_ms / 60_000) if error_ms else "0 s"
+    bound = speech.duration(error_ms / 60_000) if error_ms else speech.quantity(0, "s")
     yield blocks.text(say(N_("Largest error of a reading’s time: {error}.")).format(error=bound))
     if document.clock:
         head = [
@@ -189,13 +190,13 @@ def _word_clock(document: ReportDocument, speech: Speech) -> Iterator[Block]:
                 speech.moment(one.at_ms),
                 one.gateway,
                 say(_CLOCK.get(one.source, one.source)),
-                "–" if one.offset_ms is None else f"{speech.number(one.offset_ms / 1000, 1)} s",
-                f"{speech.number(one.error_ms / 1000, 1)} s" if one.trusted else say(N_("not known")),
-                one.reference or "–",
+                "–" if one.offset_ms is None else speech.quantity(one.offset_ms / 1000, "s", 1),
+                speech.quantity(one.error_ms / 1000, "s", 1) if one.trusted else say(N_("not known")),
+                say_clock(one.reference, speech),
             )
             for one in document.clock
         )
-        yield blocks.table(head, rows, (4, 3, 4, 2, 2, 2))
+        yield blocks.table(head, rows, (4, 3, 4, 2, 2, 4))
     if document.clock_unread:
         form = say(N_("{n} segments were not looked through for corrections of clocks."))
         yield blocks.text(form.format(n=document.clock_unread))

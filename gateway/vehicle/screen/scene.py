@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gateway.core.configuration import Box, Configuration, Consignment, Item
 from gateway.core.exposure import to_ms
+from gateway.core.profiles import Forbidden, Limit
 from gateway.core.standby import is_vigil
 from gateway.core.verdicts import Judgement
 from gateway.vehicle.state import BoxView
@@ -82,6 +83,25 @@ class Scene:
     def judgements_of(self, consignment: Consignment, item: Item) -> list[Judgement]:
         """Return the judgements on one item."""
         return [judged for judged in self.judgements.get(consignment.code, ()) if judged.item == item.code]
+
+    def sides_of(self, box: str) -> frozenset[str]:
+        """Return on which sides of their limits things in a box are at this moment: "above", "below", both or none."""
+        profiles = {} if self.configuration is None else {one.id: one for one in self.configuration.profiles}
+        found = set()
+        for judged in self.judged_in(box):
+            profile = profiles.get(judged.profile)
+            rules: list[Limit | Forbidden] = [] if profile is None else [*profile.limits, *profile.forbidden]
+            lasting = {one.rule for one in judged.excursions if one.ended_at_ms is None}
+            found |= {"below" if rule.above_c is None else "above" for rule in rules if rule.name in lasting}
+        return frozenset(found)
+
+    def judged_in(self, box: str) -> Iterator[Judgement]:
+        """Yield the judgements on all that is or was in a box; also where nothing is registered in it."""
+        for consignment in () if self.configuration is None else self.configuration.consignments:
+            boxes = {item.code: {one.box for one in consignment.carriage_of(item)} for item in consignment.items}
+            for judged in self.judgements.get(consignment.code, ()):
+                if box in boxes.get(judged.item, ()):
+                    yield judged
 
     def deadline_ms(self, box: str) -> int | None:
         """Return when the first thing in a box is too late: at the laboratory, or by its shelf life."""

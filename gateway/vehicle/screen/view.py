@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from gateway.core.verdicts import Judgement
 from gateway.language.speech import N_, Speech
 from gateway.vehicle.screen.doses import say_time
 from gateway.vehicle.screen.scene import Scene
@@ -140,15 +139,9 @@ def _needs(view: BoxView, scene: Scene, speech: Speech) -> Iterator[_Need]:
     name, say = scene.name_of(view.code), speech.gettext
     match view.state:
         case BoxWord.BREACH:
-            box = scene.box(view.code)
-            told = None if box is None else box.instruction
-            form = N_("{box}: breach. Do what is approved for this box:")
-            if told is None:
-                form = N_("{box}: breach. No instruction is approved for this box: call whoever sent it.")
-            told_do, told_call = (told.do, told.call) if told else ("", "")
-            yield _Need((_BREACH, 0), name, Task(view.state, say(form), told_do, told_call))
+            yield _Need((_BREACH, 0), name, _instruct(view, say(N_("{box}: breach.")), scene, speech))
         case BoxWord.WARN:
-            yield _Need((_WARN, 0), name, Task(view.state, say(N_("Close the lid of {box}"))))
+            yield _Need((_WARN, 0), name, _warn(view, scene, speech))
         case BoxWord.STALE | BoxWord.UNKNOWN:
             form = N_("Nothing is heard from {box}: see that its logger is in it")
             yield _Need((_SILENT, 0), name, Task(BoxWord.STALE, say(form)))
@@ -163,20 +156,30 @@ def _needs(view: BoxView, scene: Scene, speech: Speech) -> Iterator[_Need]:
     yield _Need((_LATE if is_late else _DELIVER, due_ms), name, Task(BoxWord.WARN if is_late else BoxWord.OK, text))
 
 
+def _warn(view: BoxView, scene: Scene, speech: Speech) -> Task:
+    """Return what to do about a box beyond a limit. A lid keeps warmth out; against cold, what is approved."""
+    sides = scene.sides_of(view.code)
+    if "below" not in sides:
+        return Task(view.state, speech.gettext(N_("Close the lid of {box}")))
+    form = N_("{box} is too cold.")
+    if "above" in sides:
+        form = N_("{box} is too warm for some things in it and too cold for others.")
+    return _instruct(view, speech.gettext(form), scene, speech)
+
+
+def _instruct(view: BoxView, said: str, scene: Scene, speech: Speech) -> Task:
+    """Return what is approved for a box, or whom to ask."""
+    box = scene.box(view.code)
+    if box is None or box.instruction is None:
+        ask = speech.gettext(N_("No instruction is approved for this box: call whoever sent it."))
+        return Task(view.state, f"{said} {ask}")
+    do = speech.gettext(N_("Do what is approved for this box:"))
+    return Task(view.state, f"{said} {do}", box.instruction.do, box.instruction.call)
+
+
 def _alarms(box: str, scene: Scene) -> Iterator[str]:
     """Yield a short name of each breach in a box: the same for as long as it is the same breach."""
-    for consignment_code, judged in sorted(scene.judgements.items()):
-        for one in judged:
-            if box in _boxes_of(consignment_code, one, scene):
-                for breach in one.breaches:
-                    told = f"{consignment_code} {one.item} {one.examination} {breach.rule} {breach.started_at_ms}"
-                    yield sha256(told.encode()).hexdigest()[:12]
-
-
-def _boxes_of(code: str, judged: Judgement, scene: Scene) -> set[str]:
-    for consignment in () if scene.configuration is None else scene.configuration.consignments:
-        if consignment.code == code:
-            return {
-                c.box for item in consignment.items if item.code == judged.item for c in consignment.carriage_of(item)
-            }
-    return set()
+    for one in sorted(scene.judged_in(box), key=lambda one: (one.consignment, one.item, one.examination)):
+        for breach in one.breaches:
+            told = f"{one.consignment} {one.item} {one.examination} {breach.rule} {breach.started_at_ms}"
+            yield sha256(told.encode()).hexdigest()[:12]

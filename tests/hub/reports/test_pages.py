@@ -77,7 +77,7 @@ WORDS = {
         "received at the hub",
         "Largest error of a reading’s time: 0 s",
         "Page 1 of",
-        "confirmed; review: open",
+        "Not acknowledged (confirmed)",
     ),
     Language.NB: (
         "Transportrapport SEND-1",
@@ -156,8 +156,12 @@ def test_thirty_items_with_the_longest_codes_stay_within_the_page(long_rooms: Ro
     assert [word for word in words if word not in text] == []
     signed = {Language.EN: "stands as it was signed", Language.NB: "står som da det ble signert"}[language]
     assert signed in text
-    set_by = {Language.EN: "was set 3.0 s 0.8 s ntp", Language.NB: "ble stilt 3,0 s 0,8 s ntp"}[language]
+    set_by = {
+        Language.EN: "was set 3.0 s 0.8 s a time server (NTP)",
+        Language.NB: "ble stilt 3,0 s 0,8 s en tidstjener (NTP)",
+    }[language]
     assert set_by in text
+    assert {Language.EN: "/ unidentified", Language.NB: "/ uidentifisert"}[language] in text
 
 
 @pytest.mark.parametrize("language", list(Language))

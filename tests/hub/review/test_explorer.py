@@ -22,6 +22,7 @@ from gateway.hub.web.quality import explorer
 from gateway.hub.web.quality.limits import say_limits
 from gateway.hub.web.quality.lines import Lines, draw_lines, label_ticks, make_line, offsets_in, to_document
 from gateway.language import Language, speech_of
+from gateway.language.speech import plain
 from tests.hub.vans import LOGGER, START_MS, Van, iso, observe
 
 MINUTE_MS = 60_000
@@ -67,9 +68,9 @@ def test_limits_stand_where_they_belong_and_what_is_far_away_is_only_said() -> N
     document = to_document(warm, ENGLISH)["limits"]
     assert document == {
         "lines": [
-            {"at": 8.0, "kind": "low", "label": "8 °C"},
-            {"at": 15.0, "kind": "band", "label": "15 °C"},
-            {"at": 25.0, "kind": "band", "label": "25 °C"},
+            {"at": 8.0, "kind": "low", "label": "8\u00a0°C"},
+            {"at": 15.0, "kind": "band", "label": "15\u00a0°C"},
+            {"at": 25.0, "kind": "band", "label": "25\u00a0°C"},
         ],
         "bands": [(15.0, 25.0)],
     }
@@ -83,8 +84,10 @@ def test_limits_stand_where_they_belong_and_what_is_far_away_is_only_said() -> N
     frozen = replace(lines(interval(0, -80, -70)), profile=potassium)
     assert to_document(frozen, ENGLISH)["limits"] == {"lines": [], "bands": [(15.0, 25.0)]}
     assert 'class="limit"' not in draw_lines(frozen, ENGLISH)
-    assert say_limits(potassium, ENGLISH).endswith(f"version {potassium.version}: 15 °C to 25 °C, not below 8 °C")
-    assert say_limits(profiles.load("insulin-glargine-in-use"), ENGLISH).endswith(": 0 °C to 30 °C")
+    assert plain(say_limits(potassium, ENGLISH)).endswith(
+        f"version {potassium.version}: 15 °C to 25 °C, not below 8 °C"
+    )
+    assert plain(say_limits(profiles.load("insulin-glargine-in-use"), ENGLISH)).endswith(": 0 °C to 30 °C")
     assert 'class="band"' not in draw_lines(lines(interval(0, 5, 5)), ENGLISH)
 
 
@@ -146,7 +149,7 @@ async def test_the_limits_are_those_of_the_version_asked_for(rooms: Rooms) -> No
     said = {}
     for asked in ("storage-2-8", f"storage-2-8@{old.version}"):
         page = await get(rooms, "/explore", logger=LOGGER, since=iso(0), until=iso(3600), profile=asked)
-        said[asked] = re.findall(r": (2 °C to \d+ °C)", page.text)[0]
+        said[asked] = re.findall(r": (2 °C to \d+ °C)", plain(page.text))[0]
         assert f'<option value="{asked}" selected>' in page.text
     assert list(said.values()) == ["2 °C to 10 °C", "2 °C to 8 °C"]
     lost = await get(rooms, "/explore", logger=LOGGER, profile="storage-2-8@99")
@@ -161,10 +164,10 @@ async def test_without_the_library_the_server_draws_and_links_zoom(
     assert page.status_code == 200
     assert page.text.count('class="limit" d=') == 2
     assert '<option value="storage-2-8" selected>' in page.text
-    assert ": 2 °C to 8 °C</span>" in page.text
+    assert ": 2 °C to 8 °C</span>" in plain(page.text)
     assert "uPlot" not in page.text
     assert page.text.count('class="run run-0" d=') == 1 + 1  # the line, and its sample in the legend
-    assert "14.5 °C" in page.text
+    assert "14.5 °C" in plain(page.text)
     ways = re.findall(r'<a href="(/explore\?[^"]*)">(?:[^<]*)</a>', page.text.replace("&amp;", "&"))
     assert len(ways) == 4
     assert all("profile=storage-2-8" in way for way in ways)

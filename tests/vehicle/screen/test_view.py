@@ -7,9 +7,11 @@ from datetime import timedelta
 
 import pytest
 
+from gateway.core.configuration import Configuration
 from gateway.core.custody import CustodyAct
-from gateway.core.verdicts import LifeLeft, Verdict
+from gateway.core.verdicts import Excursion, LifeLeft, Verdict
 from gateway.language import ENGLISH, NORWEGIAN
+from gateway.language.speech import plain
 from gateway.vehicle.screen.doses import answer_for, say_dose
 from gateway.vehicle.screen.view import ScreenView, list_deadlines, view_screen
 from gateway.vehicle.state import BoxWord
@@ -39,12 +41,12 @@ async def test_each_box_has_one_word_and_one_number(
     state: BoxWord, temperature_c: float | None, word: str, number: str
 ) -> None:
     (tile,) = (await shown(Stage(boxes=(box_view(1, state, temperature_c),)))).tiles
-    assert (tile.word, tile.number) == (word, number)
+    assert (tile.word, plain(tile.number)) == (word, number)
 
 
 async def test_a_stale_box_says_what_it_was_and_how_long_ago() -> None:
     (tile,) = (await shown(Stage(boxes=(box_view(1, BoxWord.STALE, 5.0, 420),)))).tiles
-    assert tile.note == "5.0 °C 7 min ago"
+    assert plain(tile.note) == "5.0 °C 7 min ago"
 
 
 @pytest.mark.parametrize(
@@ -62,6 +64,38 @@ async def test_a_stale_box_says_what_it_was_and_how_long_ago() -> None:
 async def test_what_to_do_now(number: int, state: BoxWord, told: list[str]) -> None:
     view = await shown(Stage(boxes=(box_view(number, state),)))
     assert [task.text for task in view.tasks] == told
+
+
+@pytest.mark.parametrize(
+    ("number", "rules", "told"),
+    [
+        (2, ["hot"], ["Close the lid of Box 2", ""]),
+        (2, ["frost"], ["Box 2 is too cold. No instruction is approved for this box: call whoever sent it.", ""]),
+        (3, ["frost"], ["Box 3 is too cold. Do what is approved for this box:", "Do not open it."]),
+        (
+            3,
+            ["frost", "hot"],
+            [
+                "Box 3 is too warm for some things in it and too cold for others. Do what is approved for this box:",
+                "Do not open it.",
+            ],
+        ),
+    ],
+)
+async def test_nobody_is_told_to_close_the_lid_of_a_box_that_is_too_cold(
+    number: int, rules: list[str], told: list[str]
+) -> None:
+    document = make_configuration().model_dump(mode="json")
+    document["consignments"][0] |= {"carriage": [{"box": f"BOX-{number}", "begins": NOW.isoformat()}]}
+    document["profiles"][0]["forbidden"] += [{"name": "frost", "below_c": 0}]
+    lasting = tuple(Excursion(rule, NOW_MS, None, None, -1.0, 2.0, 2.0) for rule in rules)
+    stage = Stage(
+        boxes=(box_view(number, BoxWord.WARN, -1.0),),
+        configuration=Configuration.model_validate(document),
+        judgements={"C1": (judged("DOSE-1", judgement(excursions=lasting)),)},
+    )
+    task = (await shown(stage)).tasks[0]
+    assert [task.text, task.instruction] == told
 
 
 async def test_a_breach_shows_the_approved_instruction_first() -> None:

@@ -30,6 +30,7 @@ from gateway.hub.web.quality.refusals import say_refusal
 from gateway.hub.web.quality.words import say_breach, say_title
 from gateway.hub.web.rendering import render
 from gateway.language import Speech
+from gateway.language.names import say_name
 from gateway.language.speech import N_
 
 HERE = "/inbox"
@@ -135,7 +136,7 @@ def _to_line(connection: Connection, entry: Entry, speech: Speech) -> Line:
     known = {"box": entry.box} if entry.box else {"code": entry.consignment}
     return Line(
         entry=entry,
-        title=entry.rule if breach is None else say_title(breach, speech),
+        title=say_name(entry.rule, speech) if breach is None else say_title(breach, speech),
         sentence="" if breach is None else say_breach(breach, speech),
         outcome=_say_outcome(entry, speech),
         register=f"/register?{urlencode({**known, 'since_ms': entry.started_at_ms})}",

@@ -10,18 +10,14 @@ from gateway.hub.breaches.keeping import BreachState, Silence, StoredBreach
 from gateway.hub.breaches.lifecycle import ReviewEvent, ReviewState
 from gateway.hub.review.queue import Order, Stage
 from gateway.hub.review.signing import Meaning
-from gateway.language import Speech
+from gateway.language import Speech, reviews
+from gateway.language.names import say_name
 from gateway.language.reasons import say_reason
 from gateway.language.speech import N_
 
 MINUTE_MS = 60_000
 
-STATES: dict[ReviewState, str] = {
-    ReviewState.OPEN: N_("Not acknowledged"),
-    ReviewState.ACKNOWLEDGED: N_("Acknowledged"),
-    ReviewState.IN_REVIEW: N_("In review"),
-    ReviewState.CLOSED: N_("Closed"),
-}
+STATES: dict[ReviewState, str] = {state: reviews.STATES[state.value] for state in ReviewState}
 ESTABLISHED: dict[BreachState, str] = {
     BreachState.PROVISIONAL: N_("Told by the vehicle; its readings are still on their way."),
     BreachState.CONFIRMED: N_("Confirmed by the readings at the hub."),
@@ -33,22 +29,8 @@ SILENCES: dict[Silence, str] = {
     Silence.CONTINUES: N_("It had no alert of its own: it goes on after a gap."),
     Silence.BOX: N_("It had no alert: nothing that carried it alerts in its state."),
 }
-EVENTS: dict[ReviewEvent, str] = {
-    ReviewEvent.ACKNOWLEDGE: N_("Acknowledged"),
-    ReviewEvent.ASSIGN: N_("Given to {to}"),
-    ReviewEvent.COMMENT: N_("Comment"),
-    ReviewEvent.BEGIN: N_("Review begun"),
-    ReviewEvent.CONCLUDE: N_("Root cause and corrective action"),
-    ReviewEvent.CLOSE: N_("Closed"),
-    ReviewEvent.SIGN: N_("Signed"),
-    ReviewEvent.REOPEN: N_("Taken up again"),
-    ReviewEvent.WITHDRAW: N_("Removed by late data"),
-    ReviewEvent.RESTORE: N_("Brought back by late data"),
-}
-MEANINGS: dict[Meaning, str] = {
-    Meaning.REVIEWED: N_("I have reviewed it"),
-    Meaning.APPROVED: N_("I approve the review"),
-}
+EVENTS: dict[ReviewEvent, str] = {event: reviews.EVENTS[event.value] for event in ReviewEvent}
+MEANINGS: dict[Meaning, str] = {meaning: reviews.MEANINGS[meaning.value] for meaning in Meaning}
 STAGES: dict[Stage, str] = {
     Stage.WAITING: N_("Open or not acknowledged"),
     Stage.UNACKNOWLEDGED: N_("Not acknowledged"),
@@ -107,7 +89,7 @@ def say_breach(breach: StoredBreach, speech: Speech) -> str:
     if rule is None or breach.extreme_c is None:
         said = speech.gettext(N_("Rule {rule} was broken for {duration}. Extreme {extreme}."))
         duration, extreme = speech.duration(breach.minutes), speech.celsius(breach.extreme_c)
-        return said.format(rule=breach.rule, duration=duration, extreme=extreme)
+        return said.format(rule=speech.quoted(say_name(breach.rule, speech)), duration=duration, extreme=extreme)
     return say_reason(_to_reason(breach, rule), speech)
 
 

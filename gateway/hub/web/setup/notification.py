@@ -24,7 +24,7 @@ from gateway.hub.notification.worker import send_test
 from gateway.hub.rooms import Rooms
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.setup.parts import ROWS_MAX, show
-from gateway.hub.web.setup.policy_words import day_names, say_hours, say_policy
+from gateway.hub.web.setup.policy_words import day_names, say_hours, say_policy, say_target
 from gateway.hub.web.setup.recipient_sheet import (
     channel_rows,
     fill_recipient_sheet,
@@ -73,7 +73,10 @@ def show_notification(
         caller,
         reader,
         HERE,
-        recipients=[(one, say_hours(one.quiet, reader), _say_channels(one)) for one in known[:ROWS_MAX]],
+        recipients=[
+            (one, [say_target(duty, reader) for duty in one.duties], say_hours(one.quiet, reader), _say_channels(one))
+            for one in known[:ROWS_MAX]
+        ],
         policies=[say_policy(one, reader) for one in directory.policies()],
         messages=messages[:MESSAGES_SHOWN],
         states=STATES,

@@ -19,7 +19,7 @@ from gateway.hub.rooms import Rooms
 from gateway.hub.web.languages import Reader
 from gateway.hub.web.setup.parts import show
 from gateway.hub.web.setup.policy_sheet import fill_policy_sheet, read_policy_sheet, step_rows
-from gateway.hub.web.setup.policy_words import SUBJECTS, day_names, is_changed
+from gateway.hub.web.setup.policy_words import SUBJECTS, day_names, is_changed, say_policy_title, say_target
 from gateway.hub.web.setup.recipient_sheet import quiet_rows
 from gateway.hub.web.setup.sheets import Fields, Filled, Sheet
 from gateway.language import Speech
@@ -97,6 +97,7 @@ def _show(rooms: Rooms, caller: Caller, speech: Speech, known: Policy | None, sh
         status=422 if sheet.faults else 200,
         sheet=sheet,
         name=name,
+        title=say_policy_title(name, speech),
         is_ours=name in {one.name for one in DEFAULTS},
         is_changed=known is not None and is_changed(known),
         subjects=[(one.value, speech.gettext(words)) for one, words in SUBJECTS.items()],
@@ -104,5 +105,5 @@ def _show(rooms: Rooms, caller: Caller, speech: Speech, known: Policy | None, sh
         steps=range(1, step_rows(sheet) + 1),
         hours=range(1, quiet_rows(sheet) + 1),
         days=day_names(speech),
-        duties=sorted(duties),
+        duties=[(one, say_target(one, speech)) for one in sorted(duties)],
     )

@@ -8,7 +8,19 @@ from dataclasses import dataclass
 from babel.dates import get_day_names
 
 from gateway.hub.notification.hours import Hours, Weekday
-from gateway.hub.notification.policies import DEFAULTS, RECEIVER, REQUESTER, Policy, Step, Subject
+from gateway.hub.notification.policies import (
+    DEFAULTS,
+    DISPATCHER,
+    LABORATORY,
+    PHARMACY,
+    QUALITY,
+    RECEIVER,
+    REQUESTER,
+    TECHNICIAN,
+    Policy,
+    Step,
+    Subject,
+)
 from gateway.language import Speech
 from gateway.language.speech import N_
 from gateway.language.verdicts import say_kind
@@ -22,7 +34,25 @@ SUBJECTS: dict[Subject, str] = {
     Subject.RETRACTION: N_("alerts withdrawn"),
     Subject.TECHNICAL: N_("logs, keys and signed heads"),
 }
-_TARGETS = {REQUESTER: N_("the requester"), RECEIVER: N_("the receiver")}
+_TARGETS = {
+    REQUESTER: N_("the requester"),
+    RECEIVER: N_("the receiver"),
+    PHARMACY: N_("the pharmacist on call"),
+    LABORATORY: N_("the laboratory"),
+    QUALITY: N_("quality on call"),
+    DISPATCHER: N_("the dispatcher"),
+    TECHNICIAN: N_("the technician"),
+}
+_TITLES = {
+    "samples": N_("Samples too warm, too cold or too late"),
+    "medicines": N_("Medicines too warm, too cold or too late"),
+    "worsened": N_("Verdicts that worsened"),
+    "requests": N_("New samples wanted"),
+    "missing": N_("Missing data"),
+    "technical": N_("Technical faults"),
+    "everything-else": N_("Everything else"),
+}
+"""Of the policies that come with the hub; those of a hospital are called as it named them."""
 _ORIGINS = {
     "hub": N_("comes with the hub"),
     "changed": N_("comes with the hub, changed here"),
@@ -35,6 +65,7 @@ class PolicyWords:
     """A policy as a reader sees it. `fits` is empty where it is for all alerts."""
 
     name: str
+    title: str
     origin: str
     fits: Sequence[str]
     steps: Sequence[str]
@@ -52,11 +83,22 @@ def say_policy(policy: Policy, speech: Speech) -> PolicyWords:
         fits.append(say_hours(policy.hours, speech))
     return PolicyWords(
         name=policy.name,
+        title=say_policy_title(policy.name, speech),
         origin=speech.gettext(_ORIGINS[_origin(policy)]),
         fits=fits,
         steps=[_say_step(step, speech) for step in policy.steps],
         can_wait=policy.can_wait,
     )
+
+
+def say_policy_title(name: str, speech: Speech) -> str:
+    """Return what a policy is called."""
+    return speech.gettext(_TITLES[name]) if name in _TITLES else name
+
+
+def say_target(name: str, speech: Speech) -> str:
+    """Return who is told; a duty that policies of the hub name has words, others are called as they were named."""
+    return speech.gettext(_TARGETS[name]) if name in _TARGETS else name
 
 
 def say_hours(hours: Iterable[Hours], speech: Speech) -> str:
@@ -78,7 +120,7 @@ def _say_stretch(hours: Hours, speech: Speech) -> str:
 
 
 def _say_step(step: Step, speech: Speech) -> str:
-    to = speech.listed(speech.gettext(_TARGETS[one]) if one in _TARGETS else one for one in step.to)
+    to = speech.listed(say_target(one, speech) for one in step.to)
     if not step.after_min:
         return speech.gettext(N_("At once: {to}")).format(to=to)
     said = speech.gettext(N_("After {duration}, if nobody has acknowledged it: {to}"))
