@@ -15,18 +15,15 @@ from gateway import profiles
 from gateway.cli.evaluation import Criteria, Evaluation, evaluate, parse_limits
 from gateway.cli.evaluation_forms import CSV_FIELDS, to_document, to_lines, to_rows
 from gateway.cli.progress import show_progress
+from gateway.cli.recordings import Reading, with_reading_options
 from gateway.core.errors import InputError
-from gateway.core.quantities import parse_duration
 from gateway.core.verdicts import Verdict
-from gateway.importers.delimited import Mapping, Unit
 from gateway.importers.files import read_recording
-from gateway.importers.local_time import Ambiguous, LocalClock, Nonexistent, parse_zone
 
 NOT_ACCEPTED = 1
 WRONG_INPUT = 2
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
 
 
 class Options(TypedDict):
@@ -40,17 +37,7 @@ class Options(TypedDict):
     compare: bool
     form: str | None
     output: Path | None
-    time_columns: tuple[str, ...]
-    temperature_column: str | None
-    unit: str
-    timezone: str | None
-    ambiguous: str
-    nonexistent: str
-    time_form: str | None
-    interval: str | None
-    delimiter: str | None
-    skip_lines: int
-    encoding: str
+    reading: Reading
 
 
 @click.command(no_args_is_help=True)
@@ -73,41 +60,7 @@ class Options(TypedDict):
 @click.option("--json", "form", flag_value="json", help="JSON: an object, for several files a list.")
 @click.option("--csv", "form", flag_value="csv", help="CSV: a row for each excursion, at least one for each file.")
 @click.option("--output", type=_FILE, help="Write into this file instead of printing.")
-@click.option(
-    "--time-column",
-    "time_columns",
-    multiple=True,
-    metavar="NAME",
-    help="CSV: title or number. Twice if date and time are apart.",
-)
-@click.option("--temperature-column", metavar="NAME", help="CSV: title or number.")
-@click.option(
-    "--unit", type=click.Choice([unit.value for unit in Unit]), default="c", show_default=True, help="CSV: °C, °F or K."
-)
-@click.option(
-    "--timezone",
-    metavar="ZONE",
-    help="Of times without an offset: Europe/Oslo, +01:00, UTC. Replaces what a device states.",
-)
-@click.option(
-    "--ambiguous",
-    type=click.Choice([choice.value for choice in Ambiguous]),
-    default="refuse",
-    show_default=True,
-    help="A local time that occurs twice, as summer time ends.",
-)
-@click.option(
-    "--nonexistent",
-    type=click.Choice([choice.value for choice in Nonexistent]),
-    default="refuse",
-    show_default=True,
-    help="A local time that is skipped, as summer time begins.",
-)
-@click.option("--format", "time_form", metavar="PATTERN", help="CSV: of times, '%d.%m.%Y %H:%M' for one.  [ISO 8601]")
-@click.option("--interval", metavar="DURATION", help="CSV: logging interval, '5 min' for one.  [most common step]")
-@click.option("--delimiter", type=click.Choice(list(_DELIMITERS)), help="CSV.  [what the header has most of]")
-@click.option("--skip-lines", type=click.IntRange(0, 1000), default=0, help="CSV: lines before the header.")
-@click.option("--encoding", default="utf-8", show_default=True, help="Of the files.")
+@with_reading_options
 def command(files: tuple[Path, ...], **options: Unpack[Options]) -> int:
     """Judge recordings: excursions, figures, gaps, and the verdict with its reasons.
 
@@ -126,12 +79,10 @@ def command(files: tuple[Path, ...], **options: Unpack[Options]) -> int:
           --timezone Europe/Oslo --profile carfilzomib --calibrated
     """  # noqa: D301  \b is click's mark for "keep these lines", not an escape
     criteria = _criteria(options)
-    clock = _clock(options)
-    mapping = _mapping(options, clock)
     results: list[Evaluation | InputError] = []
     for path in files:
         try:
-            results.append(_evaluate_file(path, criteria, mapping, clock, options["encoding"]))
+            results.append(_evaluate_file(path, criteria, options["reading"]))
         except InputError as error:
             if len(files) == 1:
                 raise
@@ -141,11 +92,9 @@ def command(files: tuple[Path, ...], **options: Unpack[Options]) -> int:
     return _status(results)
 
 
-def _evaluate_file(
-    path: Path, criteria: Criteria, mapping: Mapping | None, clock: LocalClock | None, encoding: str
-) -> Evaluation:
+def _evaluate_file(path: Path, criteria: Criteria, how: Reading) -> Evaluation:
     with show_progress(f"characters read of {path.name}") as progress:
-        recording = read_recording(path, mapping=mapping, clock=clock, encoding=encoding, progress=progress)
+        recording = read_recording(path, mapping=how.mapping, clock=how.clock, encoding=how.encoding, progress=progress)
     with show_progress(f"readings judged of {path.name}") as progress:
         return evaluate(str(path), recording, criteria, progress)
 
@@ -169,44 +118,6 @@ def _criteria(options: Options) -> Criteria:
         energy_kj_mol=options["energy"],
         compare=options["compare"],
     )
-
-
-def _clock(options: Options) -> LocalClock | None:
-    if options["timezone"] is None:
-        return None
-    zone, name = parse_zone(options["timezone"])
-    return LocalClock(zone, name, Ambiguous(options["ambiguous"]), Nonexistent(options["nonexistent"]))
-
-
-def _mapping(options: Options, clock: LocalClock | None) -> Mapping | None:
-    if not options["time_columns"] and options["temperature_column"] is None:
-        return None
-    if not options["time_columns"]:
-        raise InputError("--time-column", "is needed with --temperature-column")
-    if options["temperature_column"] is None:
-        raise InputError("--temperature-column", "is needed with --time-column")
-    return Mapping(
-        time_columns=options["time_columns"],
-        temperature_column=options["temperature_column"],
-        unit=Unit(options["unit"]),
-        clock=clock,
-        time_form=options["time_form"],
-        delimiter=None if options["delimiter"] is None else _DELIMITERS[options["delimiter"]],
-        interval_s=_interval_s(options["interval"]),
-        skip_lines=options["skip_lines"],
-    )
-
-
-def _interval_s(text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        interval_s, rest = divmod(parse_duration(text), 1000)
-    except ValueError as error:
-        raise InputError("--interval", str(error)) from error
-    if rest or not interval_s:
-        raise InputError("--interval", f"{text!r} is no whole number of seconds above 0")
-    return interval_s
 
 
 def _formed(results: Sequence[Evaluation | InputError], names: Sequence[str], form: str | None) -> str:

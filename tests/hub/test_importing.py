@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,11 @@ from gateway.hub.replication.authenticity import Delivery
 from gateway.importers.files import read_recording
 from tests.hub.test_vigils import WARM
 from tests.hub.test_watch import Hand
-from tests.hub.vans import LOGGER, START_MS, iso
+from tests.hub.vans import LOGGER, START_MS, iso, sqlite_only
 from tests.importers.conftest import Q_TAG, recording_path
+
+NOW_S = 30 * 86_400
+"""As these imports have it, since START_MS."""
 
 
 @pytest.fixture
@@ -37,7 +41,8 @@ def registered(store: Store) -> Store:
 
 def run(folder: Path, database: str, *arguments: str) -> Result:
     settings = folder / "hub.toml"
-    settings.write_text(f'data_dir = "{folder / "data"}"\ndatabase = "{database}"\n')
+    now = f'[clock]\nstart = "{iso(0)}"\nstop = "{iso(NOW_S)}"\nrate = 1e5\nanchor_ns = 0\n'
+    settings.write_text(f'data_dir = "{folder / "data"}"\ndatabase = "{database}"\n{now}')
     columns = ["--time-column", "t", "--temperature-column", "c", "--logger", LOGGER]
     return CliRunner().invoke(main, ["import", "--settings", str(settings), *columns, *arguments])
 
@@ -73,6 +78,35 @@ def test_readings_that_cannot_be_the_loggers_are_refused(
     path.write_text(f"t,c\n{iso(0)},4\n{iso(60)},5\n")
     result = run(tmp_path, database, *more, str(path))
     assert (result.exit_code, result.stderr.startswith(f"coldchain: {field}: ")) == (2, True), result.output
+
+
+@sqlite_only
+def test_one_refused_file_is_named_and_the_others_are_taken(registered: Store, database: str, tmp_path: Path) -> None:
+    for name, at_s in (("a.csv", NOW_S + 86_400), ("b.csv", 0)):
+        (tmp_path / name).write_text(f"t,c\n{iso(at_s)},4\n{iso(at_s + 60)},5\n")
+    result = run(tmp_path, database, *(str(tmp_path / name) for name in ("a.csv", "b.csv")))
+    assert (result.exit_code, result.stdout.count("imported"), Archive(registered).counts().chained) == (1, 1, 1)
+    assert "a.csv: time: 2026-07-22 00:00 UTC is in the future" in result.stderr
+    nameless = run(tmp_path, database, "--logger", "", str(tmp_path / "b.csv"))
+    assert "--logger: is needed" in nameless.stderr
+
+
+@sqlite_only
+def test_every_option_that_a_refusal_names_is_there(registered: Store, database: str, tmp_path: Path) -> None:
+    path = tmp_path / "autumn.csv"
+    path.write_text("t;c\n" + "".join(f"26.10.2025 {hour:02}:30;4,5\n" for hour in (1, 2, 2, 3)))
+    given = ["--timezone", "Europe/Oslo", "--format", "%d.%m.%Y %H:%M", "--ambiguous", "in-order"]
+    refused = [run(tmp_path, database, *given[:count], str(path)).stderr for count in (2, 4)]
+    assert ["--format" in refused[0], "--ambiguous" in refused[1]] == [True, True]
+    assert run(tmp_path, database, *given, str(path)).exit_code == 0
+    found = [one.measured_at_ms for one in Archive(registered).observations(LOGGER, 0, 1 << 60)]
+    assert {after - before for before, after in pairwise(found)} == {3_600_000}
+    path.write_text("t;c\n26.10.2025 12:00;4,5\n")
+    assert "--interval" in run(tmp_path, database, *given, str(path)).stderr
+    with registered.read() as connection:
+        kept = connection.execute(select(schema.quarantine.c.times)).scalars().all()
+    assert kept == [2]  # an interval that is not given is no fault of the file
+    assert run(tmp_path, database, *given, "--interval", "5 min", str(path)).exit_code == 0
 
 
 def test_what_breaks_off_leaves_nothing_and_is_taken_again(

@@ -33,10 +33,13 @@ from gateway.hub.database.store import Store, insert_or_skip
 from gateway.hub.record.quarantine import set_aside
 from gateway.hub.replication.authenticity import Delivery
 from gateway.hub.replication.ingest import take_within
+from gateway.hub.times import to_datetime
 from gateway.keys import SigningKey, load_or_create_key
 
 IMPORTER = "import"
 """The gateway of this log. No vehicle has this name while the hub has imported anything."""
+AHEAD_MS = 3_600_000
+"""A logger's clock may be so far ahead; what is further in the future has a wrong year or zone."""
 PORTION = 32
 """Segments sealed and stored together: some 130,000 readings, 2 MiB."""
 KEPT_BYTES_MAX = 256 * 1024
@@ -81,7 +84,7 @@ class Importer:
         twice: to check them, and to seal them.
         """
         with self._store.read() as connection:
-            count = _check(readings, read_logger(connection, logger), logger, box)
+            count = _check(readings, read_logger(connection, logger), logger, box, now_ms)
             epoch = sha256(f"{logger} {file.sha256}".encode()).digest()[:8]
             is_known = _find_epoch(connection, epoch)
         segments = -(-count // RECORDS_MAX)
@@ -117,7 +120,7 @@ class Importer:
             )
 
 
-def _check(readings: Readings, known: Logger | None, logger: str, box: str | None) -> int:
+def _check(readings: Readings, known: Logger | None, logger: str, box: str | None, now_ms: int) -> int:
     """Return how many readings there are."""
     if known is None:
         raise InputError("--logger", f"{logger} is not enrolled: `coldchain enrol` puts it into a box")
@@ -125,6 +128,9 @@ def _check(readings: Readings, known: Logger | None, logger: str, box: str | Non
     count = outside = 0
     for reading in readings():
         count += 1
+        if reading.at_ms > now_ms + AHEAD_MS:
+            moment = f"{to_datetime(reading.at_ms):%Y-%m-%d %H:%M} UTC"
+            raise InputError("time", f"{moment} is in the future: is --timezone right, and the logger's clock?")
         outside += not any(tenure.covers(reading.at_ms) for tenure in tenures)
     if not count:
         raise InputError("file", "has no readings")
