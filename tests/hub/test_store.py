@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,23 @@ from tests.hub.vans import sqlite_only
 def test_the_migrations_make_exactly_the_schema(store: Store) -> None:
     with store.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
+
+
+def test_a_database_that_another_process_is_just_making_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite refuses the change to a write-ahead log at once, where it would let other statements wait."""
+    other = sqlite3.connect(tmp_path / "hub.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        other.close()
+
+    monkeypatch.setattr("gateway.hub.database.store.time.sleep", wait)
+    open_store(f"sqlite:///{tmp_path / 'hub.sqlite3'}").close()
+    assert len(waited) == 1
 
 
 def test_an_existing_database_keeps_what_it_holds(tmp_path: Path) -> None:

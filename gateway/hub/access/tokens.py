@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 from base64 import b32encode, urlsafe_b64encode
+from contextlib import suppress
 from hashlib import sha256
 from hmac import compare_digest
 from hmac import new as hmac
@@ -52,14 +53,19 @@ def load_or_create_admin_token(folder: Path) -> str:
 
 
 def _load_or_create(path: Path, made: bytes) -> bytes:
+    """Return what the file holds; made whole or not at all, whoever is killed or comes first meanwhile."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         os.write(descriptor, made)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    return made
+    with suppress(FileExistsError):  # another process was faster: its secret is the one
+        os.link(partial, path)
+    partial.unlink()
+    return path.read_bytes()

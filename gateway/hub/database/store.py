@@ -11,12 +11,15 @@ state of the database at REPEATABLE READ.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from sqlite3 import SQLITE_BUSY
 from sqlite3 import Connection as SqliteConnection
+from sqlite3 import OperationalError as SqliteOperationalError
 from typing import Any
 
 from sqlalchemy import URL, Connection, CursorResult, Engine, create_engine, event, make_url, select
@@ -32,6 +35,7 @@ from gateway.hub.database.migrations import upgrade_schema
 
 BUSY_TIMEOUT_S = 30
 """Another process (the command line, a second worker) may hold SQLite's only write lock; its transactions are short."""
+BUSY_POLL_S = 0.01
 _POSTGRESQL_OPTIONS = {
     "connect_timeout": "10",
     "keepalives_idle": "30",
@@ -217,9 +221,26 @@ def _make_sqlite_engine(url: URL) -> Engine:
 
 def _prepare_sqlite(connection: SqliteConnection, _entry: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # transactions are begun by _begin_sqlite, not guessed by the driver
-    connection.execute("PRAGMA journal_mode = WAL")
+    _log_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _log_ahead(connection: SqliteConnection) -> None:
+    """Have the database write ahead; the first to open it changes that, and others may be opening it just then.
+
+    The change wants the file to itself, and SQLite refuses it at once where other statements would wait.
+    """
+    ends_s = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except SqliteOperationalError as error:
+            if error.sqlite_errorcode != SQLITE_BUSY or time.monotonic() > ends_s:
+                raise
+            time.sleep(BUSY_POLL_S)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:
