@@ -17,7 +17,7 @@ from urllib3.exceptions import HTTPError
 from gateway.core.errors import ColdchainError
 from gateway.hub.projection.history import HistoryError, query
 from gateway.hub.projection.points import LONG_MEASUREMENTS, MEASUREMENTS
-from gateway.hub.projection.writing import open_client
+from gateway.hub.projection.writing import is_missing, open_client, read_answer
 from gateway.hub.settings import InfluxSettings
 
 DAY_S = 86_400
@@ -36,6 +36,7 @@ def set_up(settings: InfluxSettings) -> Iterator[str]:
         if not client.ping():
             raise SetupError(f"no InfluxDB answers at {settings.url}")
         yield f"InfluxDB {client.version()} at {settings.url}"
+        _check_organisation(client, settings.org)
         for name, days in _buckets(settings):
             yield _set_up_bucket(client, settings, name, days)
     yield from _try_query(settings)
@@ -46,6 +47,21 @@ def remove_points(settings: InfluxSettings) -> Iterator[str]:
     with open_client(settings) as client:
         for (name, _), measurements in zip(_buckets(settings), (MEASUREMENTS, LONG_MEASUREMENTS), strict=True):
             yield _remove(client, settings, name, measurements)
+
+
+def _check_organisation(client: InfluxDBClient, name: str) -> None:
+    """Raise SetupError where the server has organisations and this is none; what it does not show is taken as right."""
+    try:
+        organisations: Any = client.organizations_api()  # the client left it untyped
+        found = organisations.find_organizations(**({"org": name} if name else {}))
+    except ApiException as error:
+        if is_missing("organization", error):
+            raise SetupError(f"influx.org: the server has no organisation {name!r}") from error
+        return
+    except HTTPError as error:
+        raise SetupError(f"influx.org: {error}") from error
+    if found and not name:
+        raise SetupError(f"influx.org: is not set; the server has {', '.join(repr(each.name) for each in found)}")
 
 
 def _buckets(settings: InfluxSettings) -> tuple[tuple[str, int], tuple[str, int]]:
@@ -92,7 +108,9 @@ def _remove(client: InfluxDBClient, settings: InfluxSettings, name: str, measure
         for measurement in measurements:
             client.delete_api().delete(begin, _END, f'_measurement="{measurement}"', name, settings.org)
     except ApiException as error:
-        if error.status not in _UNKNOWN:
+        if is_missing("bucket", error):
+            raise SetupError(f"bucket {name}: is not there; `coldchain hub init` makes it") from error
+        if error.status not in _UNKNOWN or is_missing("organization", error):
             raise SetupError(f"bucket {name}: HTTP {error.status}: {_said(error)}") from error
         return (
             f"bucket {name}: this server has no v2 interface for deleting (HTTP {error.status}); what is there stays, "
@@ -117,5 +135,4 @@ def _try_query(settings: InfluxSettings) -> Iterator[str]:
 
 
 def _said(error: ApiException) -> str:
-    body = error.body.decode(errors="replace") if isinstance(error.body, bytes) else str(error.body or error.reason)
-    return " ".join(body.split())[:300]
+    return " ".join(read_answer(error).split())[:300]

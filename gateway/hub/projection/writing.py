@@ -160,10 +160,29 @@ def _deliver_batch(writer: Writer, bucket: str, lines: Sequence[str]) -> list[Re
     return refused
 
 
+def read_answer(error: ApiException) -> str:
+    """Return what the server said, as text."""
+    return error.body.decode(errors="replace") if isinstance(error.body, bytes) else str(error.body or error.reason)
+
+
+def is_missing(kind: str, error: ApiException) -> bool:
+    """Whether InfluxDB 2.x says that it has no such "bucket" or "organization", and not that it lacks the interface."""
+    if error.status != HTTPStatus.NOT_FOUND:
+        return False
+    try:
+        answer = json.loads(read_answer(error))
+    except ValueError:
+        return False
+    message = answer.get("message") if isinstance(answer, dict) else None
+    return isinstance(message, str) and message.startswith(kind) and message.endswith("not found")
+
+
 def translate(error: ApiException) -> InfluxError:
     """Say what an answer other than 204 means."""
-    said = error.body.decode(errors="replace") if isinstance(error.body, bytes) else str(error.body or error.reason)
+    said = read_answer(error)
     reason = f"HTTP {error.status}: {' '.join(said.split())[:_REASON_MAX]}"
+    if is_missing("bucket", error):
+        reason += " (`coldchain hub init` makes it)"
     if error.status not in _CONTENT:
         headers: Mapping[str, str] = getattr(error, "headers", None) or {}
         return InfluxError(Fault.SERVER, reason, _retry_after_s(headers.get("Retry-After", "")))

@@ -65,6 +65,12 @@ def test_retry_after_as_a_date() -> None:
     assert said(429, {}, {"Retry-After": format_datetime(later - timedelta(days=1))}).retry_after_s == 0
 
 
+def test_a_bucket_that_is_not_there_is_made_by_init() -> None:
+    missing = said(404, {"code": "not found", "message": 'bucket "b" not found'})
+    assert (missing.fault, missing.reason.endswith("(`coldchain hub init` makes it)")) == (Fault.SERVER, True)
+    assert "init" not in said(404, {"code": "not found", "message": 'organization name "o" not found'}).reason
+
+
 class Server:
     """Takes lines unless they are bad; says which only where it is told to."""
 
