@@ -9,6 +9,9 @@ from dashboards.parts import About, Panel, Target, add, bars, board, choice, fig
 INTERVAL = "1h"
 CHOSEN = '"rule" =~ /^(${rule:regex})$/ AND $timeFilter'
 SINCE = "GROUP BY time($__interval)"
+_EXTREME = (
+    "The extreme of a breach is its reading farthest beyond the limit: its highest, or its lowest if it is too cold."
+)
 
 
 def build() -> Dashboard:
@@ -36,12 +39,14 @@ def _figures() -> list[Panel]:
             Target(f'SELECT count("counts") AS "breaches" FROM "breach" WHERE "counts" = 0 AND {CHOSEN}'),
         ),
         figure(
-            About("Hottest", "The highest reading within a breach that stands.", "celsius", 6, 4),
+            About("Highest extreme", f"{_EXTREME} This is the highest of those that stand.", "celsius", 6, 4),
             Target(f'SELECT max("extreme_c") AS "extreme" FROM "breach" WHERE "counts" = 1 AND {CHOSEN}'),
+            nothing="–",
         ),
         figure(
-            About("Coldest", "The lowest reading within a breach that stands.", "celsius", 6, 4),
+            About("Lowest extreme", f"{_EXTREME} This is the lowest of those that stand.", "celsius", 6, 4),
             Target(f'SELECT min("extreme_c") AS "extreme" FROM "breach" WHERE "counts" = 1 AND {CHOSEN}'),
+            nothing="–",
         ),
     ]
 
@@ -65,7 +70,7 @@ def _extent() -> list[Panel]:
     standing = f'FROM "breach" WHERE "counts" = 1 AND {CHOSEN} {SINCE}, "rule" fill(null)'
     return [
         lines(
-            About("How far", "The highest and the lowest reading within breaches.", "celsius"),
+            About("How far", f"{_EXTREME} The highest and the lowest of each interval.", "celsius"),
             INTERVAL,
             Target(f'SELECT max("extreme_c") AS "highest", min("extreme_c") AS "lowest" {standing}', "$tag_rule $col"),
         ),
@@ -79,11 +84,10 @@ def _extent() -> list[Panel]:
 
 def _newest() -> Panel:
     return rows(
-        About("The newest", "At most 200.", "none", 24, 10),
+        About("Newest breaches", "At most 200, also those that were taken back: see their state.", "none", 24, 10),
         Target(
             'SELECT "state", "kind", "rule", "consignment", "item", "examination", "started_at_ms", "extreme_c", '
             f'"minutes", "found_by" FROM "breach" WHERE {CHOSEN} ORDER BY time DESC LIMIT 200',
             as_table=True,
         ),
-        {"started_at_ms": "dateTimeAsIso", "extreme_c": "celsius", "minutes": "m"},
     )

@@ -13,13 +13,14 @@ from dashboards.parts import (
     bars,
     board,
     choice,
+    last_heard,
     lines,
-    rows,
     states,
 )
 
 CHOSEN = '"gateway" =~ /^(${gateway:regex})$/ AND $timeFilter'
 EACH = 'GROUP BY time($__interval), "gateway" fill(null)'
+_OF_A_WEEK = "The longest silent come first; who has said nothing for seven days is not listed."
 
 
 def build() -> Dashboard:
@@ -93,32 +94,36 @@ def _clocks() -> list[Panel]:
             ),
         ),
         bars(
-            About("Clock corrections", "By how much clocks were put forward (or back) when they became trusted.", "ms"),
+            About(
+                "Clock corrections",
+                "By how much clocks were put forward, or back (below 0); of several in an interval the highest and the "
+                "lowest.",
+                "ms",
+            ),
             HEALTH_INTERVAL,
             Target(
-                f'SELECT max("step_ms") AS "forward", min("step_ms") AS "back" FROM "clock" WHERE {CHOSEN} {EACH}',
+                f'SELECT max("step_ms") AS "highest", min("step_ms") AS "lowest" FROM "clock" WHERE {CHOSEN} {EACH}',
                 "$tag_gateway $col",
             ),
+            signed=True,
         ),
     ]
 
 
 def _last_heard() -> list[Panel]:
     return [
-        rows(
-            About("Gateways, last heard", "The newest report of each within the time shown.", "none"),
+        last_heard(
+            About("Gateways, last heard", f"The newest report of each. {_OF_A_WEEK}", "none"),
             Target(
                 f'SELECT last("waiting_segments") AS "waiting" FROM "health" WHERE {CHOSEN} GROUP BY "gateway"',
                 as_table=True,
             ),
-            {"Time": "dateTimeFromNow"},
         ),
-        rows(
-            About("Loggers, last heard", "The newest reading of each within the time shown.", "celsius"),
+        last_heard(
+            About("Loggers, last heard", f"The newest reading of each. {_OF_A_WEEK}", "none"),
             Target(
                 'SELECT last("temperature_c") AS "temperature" FROM "reading" WHERE $timeFilter GROUP BY "logger"',
                 as_table=True,
             ),
-            {"Time": "dateTimeFromNow"},
         ),
     ]

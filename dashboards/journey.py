@@ -16,6 +16,7 @@ from dashboards.parts import (
     color_series,
     hidden,
     lines,
+    mark_whole,
     rows,
 )
 
@@ -115,7 +116,7 @@ def _covered() -> Panel:
         "is never compliance. Slightly over 100 % where a crossing was recorded besides.",
         "percentunit",
     )
-    return bars(
+    panel = bars(
         about,
         READINGS_INTERVAL,
         Target(
@@ -124,6 +125,7 @@ def _covered() -> Panel:
             "$tag_logger",
         ),
     )
+    return mark_whole(panel)
 
 
 def _custody() -> Panel:
@@ -151,5 +153,4 @@ def _breaches() -> Panel:
             """"minutes" FROM "breach" WHERE "consignment" = '$consignment' AND $timeFilter LIMIT 1000""",
             as_table=True,
         ),
-        {"started_at_ms": "dateTimeAsIso", "ended_at_ms": "dateTimeAsIso", "extreme_c": "celsius", "minutes": "m"},
     )

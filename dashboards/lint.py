@@ -55,6 +55,11 @@ def _panel_faults(panel: dict[str, Any]) -> Iterator[str]:
     defaults = panel["fieldConfig"]["defaults"]
     if not defaults.get("unit"):
         yield "no unit"
+    if defaults.get("unit") == "celsius" and defaults.get("noValue") == "0":
+        yield "nothing would look like 0 °C"
+    lowest = (re.search(r"\bmin\(", target["query"], re.IGNORECASE) for target in panel["targets"])
+    if panel["type"] == "timeseries" and defaults.get("min") is not None and any(lowest):
+        yield "the axis begins at a fixed value: what is lower would not be seen"
     place = panel["gridPos"]
     if place["x"] + place["w"] > COLUMNS:
         yield "wider than the grid"

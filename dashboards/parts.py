@@ -10,6 +10,7 @@ from grafana_foundation_sdk.builders.common import (
     GraphThresholdsStyleConfig,
     ReduceDataOptions,
     StackingConfig,
+    TableSortByFieldState,
     VizLegendOptions,
 )
 from grafana_foundation_sdk.builders.dashboard import (
@@ -54,6 +55,22 @@ READINGS_INTERVAL = "1m"
 HEALTH_INTERVAL = "10m"
 """The same for the reports of gateways, every 5 minutes."""
 ALL = ".*"
+HEARD = "Last heard"
+COLUMNS = {
+    "started_at_ms": ("Began", "dateTimeAsIso"),
+    "ended_at_ms": ("Ended", "dateTimeAsIso"),
+    "extreme_c": ("Extreme", "celsius"),
+    "minutes": ("Time beyond", "m"),
+    "found_by": ("Found by", "none"),
+    "clock_trusted": ("Clock trusted", "none"),
+    "from_ms": ("Asked from", "dateTimeAsIso"),
+    "to_ms": ("Asked to", "dateTimeAsIso"),
+    "records": ("Records", "short"),
+    "new_records": ("Of them new", "short"),
+    "waiting": ("Segments waiting", "short"),
+    "temperature": ("Temperature", "celsius"),
+}
+"""What a column of a table is called, and its unit; others are called what they are."""
 
 Panel: TypeAlias = timeseries.Panel | statetimeline.Panel | stat.Panel | table.Panel
 
@@ -123,9 +140,13 @@ def lines(about: About, interval: str, *targets: Target) -> timeseries.Panel:
     return _finish_graph(panel, about, interval, targets)
 
 
-def bars(about: About, interval: str, *targets: Target, stacked: bool = False) -> timeseries.Panel:
-    """Bars for each interval; none where there is nothing to count."""
-    panel = timeseries.Panel().draw_style(GraphDrawStyle.BARS).fill_opacity(60).span_nulls(span_nulls=False).min(0)
+def bars(
+    about: About, interval: str, *targets: Target, stacked: bool = False, signed: bool = False
+) -> timeseries.Panel:
+    """Bars for each interval; none where there is nothing to count. `signed`: they may go below 0."""
+    panel = timeseries.Panel().draw_style(GraphDrawStyle.BARS).fill_opacity(60).span_nulls(span_nulls=False)
+    if not signed:
+        panel.min(0)
     if stacked:
         panel.stacking(StackingConfig().mode(StackingMode.NORMAL).group("A"))
     return _finish_graph(panel, about, interval, targets)
@@ -149,20 +170,33 @@ def states(about: About, interval: str, meanings: dict[str, tuple[str, str]], *t
     return _describe(panel, about)
 
 
-def figure(about: About, target: Target, thresholds: list[Threshold] | None = None) -> stat.Panel:
-    """One number."""
-    panel = stat.Panel().reduce_options(ReduceDataOptions().calcs(["lastNotNull"])).no_value("0")
-    panel.thresholds(_absolute(thresholds or [Threshold(value=None, color="text")]))
+def figure(about: About, target: Target, nothing: str = "0") -> stat.Panel:
+    """One number; `nothing` is shown where there is none."""
+    panel = stat.Panel().reduce_options(ReduceDataOptions().calcs(["lastNotNull"])).no_value(nothing)
+    panel.thresholds(_absolute([Threshold(value=None, color="text")]))
     panel.targets([target])
     return _describe(panel, about)
 
 
-def rows(about: About, target: Target, units: dict[str, str] | None = None) -> table.Panel:
-    """A table; `units` of columns by name."""
+def rows(about: About, target: Target) -> table.Panel:
+    """A table; its columns are called, and shown in units, as COLUMNS says."""
     panel = table.Panel().targets([target]).filterable(filterable=True).cell_options(TableAutoCellOptions())
-    for column, unit in (units or {}).items():
-        panel.override_by_name(column, [DynamicConfigValue(id_val="unit", value=unit)])
+    for column in (name for name in COLUMNS if f'"{name}"' in target.query):
+        _call(panel, column, *COLUMNS[column])
     return _describe(panel, about)
+
+
+def last_heard(about: About, target: Target) -> table.Panel:
+    """A table of when each was last heard, the longest silent first: over a week, or they would vanish in a day."""
+    panel = rows(about, target).time_from("7d")
+    panel.sort_by([TableSortByFieldState().display_name(HEARD).desc(desc=False)])
+    _call(panel, "Time", HEARD, "dateTimeFromNow")
+    return panel
+
+
+def _call(panel: table.Panel, column: str, title: str, unit: str) -> None:
+    properties = [DynamicConfigValue(id_val="displayName", value=title), DynamicConfigValue(id_val="unit", value=unit)]
+    panel.override_by_name(column, properties)
 
 
 def color_series(panel: timeseries.Panel, name: str, color: str, *, dashed: bool = False) -> None:
@@ -174,10 +208,10 @@ def color_series(panel: timeseries.Panel, name: str, color: str, *, dashed: bool
     panel.override_by_regexp(f"/{name}$/", properties)
 
 
-def mark_thresholds(panel: timeseries.Panel, *steps: Threshold) -> None:
-    """Draw lines where a value becomes another thing."""
-    panel.thresholds(_absolute(list(steps)))
-    panel.thresholds_style(GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.LINE))
+def mark_whole(panel: timeseries.Panel) -> timeseries.Panel:
+    """Draw a line at 100 %."""
+    panel.thresholds(_absolute([Threshold(value=None, color="transparent"), Threshold(value=1, color="green")]))
+    return panel.thresholds_style(GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED))
 
 
 def source_variable() -> DatasourceVariable:

@@ -14,6 +14,7 @@ from dashboards.parts import (
     bars,
     board,
     choice,
+    mark_whole,
     rows,
 )
 
@@ -38,7 +39,7 @@ def build() -> Dashboard:
 
 
 def _measured() -> Panel:
-    return bars(
+    panel = bars(
         About(
             "Measured time",
             "The part of each interval that a logger's readings stand for. No bar: nothing was measured.",
@@ -52,6 +53,7 @@ def _measured() -> Panel:
             "$tag_logger",
         ),
     )
+    return mark_whole(panel)
 
 
 def _sources() -> Panel:
@@ -132,5 +134,4 @@ def _memory_reads() -> Panel:
             'WHERE "complete" = false AND $timeFilter LIMIT 1000',
             as_table=True,
         ),
-        {"from_ms": "dateTimeAsIso", "to_ms": "dateTimeAsIso"},
     )

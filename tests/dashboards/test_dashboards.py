@@ -87,6 +87,8 @@ def _replace(old: str, new: str) -> Callable[[dict[str, Any]], None]:
         (_set("panels", 0, "fieldConfig", "defaults", "unit", value=""), "no unit"),
         (_set("panels", 0, "fieldConfig", "defaults", "custom", "spanNulls", value=True), "spanNulls"),
         (_set("panels", 0, "interval", value=""), "no least interval"),
+        (_set("panels", 0, "fieldConfig", "defaults", "min", value=0), "what is lower would not be seen"),
+        (_set("panels", 0, "fieldConfig", "defaults", "noValue", value="0"), "nothing would look like 0 °C"),
         (_set("panels", 0, "gridPos", "x", value=20), "wider than the grid"),
         (_set("panels", 0, "targets", 0, "datasource", "uid", value="abc"), "a fixed data source"),
         (_replace("$timeFilter", "time > now() - 1d"), "no $timeFilter"),
