@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-READY_WITHIN_S = 60
+READY_WITHIN_S = 180
 """Importing and opening everything takes 2 s on a laptop; a Pi with a slow card and a full load takes many more."""
-STOP_WITHIN_S = 10
-"""A process ends within about 2 s of SIGTERM; what needs five times that hangs and is killed."""
+STOP_WITHIN_S = 60
+"""A process ends within about 2 s of SIGTERM, on a machine that is busy with something else within ten times that;
+what needs more hangs and is killed."""
 TAIL_LINES = 20
 LINE_BYTES_MAX = 1 << 20
 _PR_SET_PDEATHSIG = 1

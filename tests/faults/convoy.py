@@ -6,10 +6,9 @@ import asyncio
 import json
 import os
 import random
-import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -80,8 +79,8 @@ class Convoy:
                 await asyncio.sleep(down_s)
                 self.cluster.start()
             case "backend":
-                with suppress(ProcessLookupError):
-                    os.kill(rng.choice(self.cluster.backends()), signal.SIGKILL)
+                # Those whom the last kill threw out may be on their way back, and the database still recovering.
+                await until_found(lambda: self.cluster.kill_backend(rng))
                 await until_found(self.cluster.answers)
             case _:
                 self._down.add(victim)

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from gateway.core.exposure import to_ms
+from gateway.core.observations import Source
 from gateway.demo.company import Company, TooLateError, assemble
 from gateway.demo.reckoning import Account, Custody, reckon
 from gateway.demo.record import read_archived, read_sealed
@@ -93,7 +94,6 @@ async def finish(company: Company) -> Account:
     account = _reckon(company, with_outbox=True)
     assert (account.lost, account.duplicated, account.altered) == ((), (), ())
     assert account.delivered >= account.recorded > 0  # on a full card what was acknowledged goes
-    assert account.delivered > 300
     store = open_store(company.database_url)
     try:
         assert verify_store(store).is_proven
@@ -112,6 +112,13 @@ async def _find_missing(company: Company) -> str:
     alerts = await company.reception.alerts()
     confirmed = [breach for breach in await company.reception.breaches() if breach.state == "confirmed"]
     return "" if confirmed and all(alert.sent_at_ms for alert in alerts) else "no confirmed breach with its alert"
+
+
+def count_heard(company: Company, begin_min: int, end_min: int) -> int:
+    """How many readings of these minutes of the round the hub has as they were heard, not from a memory."""
+    begin_ms, end_ms = (company.timing.start_ms + minutes * 60_000 for minutes in (begin_min, end_min))
+    archived = read_archived(company.database_url, [box.logger.address for box in company.trip.boxes])
+    return sum(one.source is Source.LIVE and begin_ms <= one.measured_at_ms < end_ms for one in archived.values())
 
 
 def list_custody(trip: Trip) -> list[Custody]:

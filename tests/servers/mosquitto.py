@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.servers.ports import free_port
+from tests.waiting import LIMIT_S
 
-START_TIMEOUT_S = 30
+START_TIMEOUT_S = LIMIT_S
 
 # What Mosquitto does when nobody has configured anything but a way in: nothing is kept over its end, and at most a
 # thousand messages wait for a client that is away.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import pwd
+import random
 import shutil
 import signal
 import subprocess
@@ -18,9 +19,11 @@ from typing import Any
 import psycopg
 from sqlalchemy import make_url
 
+from tests.waiting import LIMIT_S
+
 USER = "coldchain"
 TEMPLATE = "coldchain_template"
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = LIMIT_S
 _PR_SET_PDEATHSIG = 1
 _FAST = {
     # Tests kill processes, not the machine: what was written to the kernel stays.
@@ -99,11 +102,16 @@ class Cluster:
             return False
         return True
 
-    def backends(self) -> list[int]:
-        """The processes that serve its clients now."""
-        with self._connect() as connection:
-            query = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
-            return [pid for (pid,) in connection.execute(query)]
+    def kill_backend(self, rng: random.Random) -> bool:
+        """SIGKILL one of the processes that serve clients; False if there is none now, or nobody answers."""
+        query = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        try:
+            with self._connect() as connection:
+                found = [pid for (pid,) in connection.execute(query)]
+            os.kill(rng.choice(found), signal.SIGKILL)
+        except (psycopg.OperationalError, IndexError, ProcessLookupError):
+            return False
+        return True
 
     def url(self, database: str) -> str:
         return f"postgresql+psycopg://{USER}@/{database}?host={self._folder}"

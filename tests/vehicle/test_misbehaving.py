@@ -128,7 +128,6 @@ async def road(
     tmp_path: Path, key: SigningKey, bluez: FakeBluez, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Road]:
     monkeypatch.setattr(backlog, "FIRST_PAUSE_S", 0.01)
-    monkeypatch.setattr("gateway.vehicle.download.IDLE_TIMEOUT_S", 0.2)
     async with (
         EmbeddedBroker(tmp_path / "broker") as broker,
         FakeHub(broker.url, key).running() as hub,
@@ -144,7 +143,10 @@ FRAMES = {"ruuvitag": 50, "reference": 1, "bluemaestro": 2}
 
 @pytest.mark.parametrize("what", ["truncates_after", "disconnects_after", "loses_frame", "corrupts_frame"])
 @each_kind
-async def test_spoilt_downloads_are_repeated_until_the_record_is_complete(road: Road, kind: str, what: str) -> None:
+async def test_spoilt_downloads_are_repeated_until_the_record_is_complete(
+    road: Road, monkeypatch: pytest.MonkeyPatch, kind: str, what: str
+) -> None:
+    monkeypatch.setattr("gateway.vehicle.download.IDLE_TIMEOUT_S", 0.2)
     has_no_check_sum = kind == "bluemaestro" and what == "corrupts_frame"
     bad = BadLog(**{what: 0 if has_no_check_sum else FRAMES[kind]})
     async with road.travel(kind) as journey:
