@@ -162,6 +162,18 @@ async def test_a_consignment_is_registered_received_and_audited(caller: Caller) 
     assert [act.previous for act in acts[1:]] == [act.hash for act in acts[:-1]]
 
 
+async def test_what_is_registered_again_word_for_word_is_no_act(caller: Caller) -> None:
+    for label, box, radius_m in (("", "BOX-1", 150), ("Blue", None, 60)):
+        for _ in range(2):
+            await caller.put("/boxes/BOX-1", {"code": "BOX-1", "label": label})
+            await caller.put(f"/loggers/{LOGGER}", {"address": LOGGER, "box": box})
+            site = {"name": "LAB", "latitude": 60.4, "longitude": 5.3, "radius_m": radius_m}
+            assert (await caller.put("/sites/LAB", site)).status_code == 200
+    with caller.rooms.store.read() as connection:
+        acts = connection.execute(select(schema.audit.c.subject).order_by(schema.audit.c.id)).scalars().all()
+    assert acts == ["box BOX-1", f"logger {LOGGER}", "site LAB"] * 2
+
+
 async def test_a_second_registration_that_differs_is_refused(caller: Caller) -> None:
     await caller.put("/boxes/BOX-1", {"code": "BOX-1"})
     await caller.http.post("/consignments", json=CONSIGNMENT, headers=caller.admin)

@@ -97,13 +97,14 @@ class Registry:
     def put_logger(self, logger: Logger, who: str, reason: str = "") -> Logger:
         """Enrol a logger, move it, or change what is known of it; return it with its history.
 
-        Raises InputError for a moment that contradicts the history. See `gateway.core.assignments.assign`.
+        What says the same again is no act. Raises InputError for a moment that contradicts the history. See `gateway.core.assignments.assign`.
         """
         with self._store.write() as connection:
             begin_act(connection)
             old = read_logger(connection, logger.address)
             new = place_logger(old, logger, to_datetime(self._now_ms()))
-            keep_loggers(connection, [(old, new)], self._deed(who, reason=reason))
+            if new != old:
+                keep_loggers(connection, [(old, new)], self._deed(who, reason=reason))
             return new
 
     def swap_loggers(self, address: str, swap: Swap, who: str) -> tuple[Logger, Logger]:
@@ -121,17 +122,20 @@ class Registry:
             return left, came
 
     def put_box(self, box: Box, who: str) -> None:
-        """Register a box, or change it."""
+        """Register a box, or change it; what says the same again is no act."""
         with self._store.write() as connection:
             begin_act(connection)
             old = read_some_boxes(connection, [box.code]).get(box.code)
-            keep_boxes(connection, [(old, box)], self._deed(who))
+            if old != box:
+                keep_boxes(connection, [(old, box)], self._deed(who))
 
     def put_site(self, site: Site, who: str) -> None:
-        """Register a place of the organisation, or change it."""
+        """Register a place of the organisation, or change it; what says the same again is no act."""
         with self._store.write() as connection:
             begin_act(connection)
             old = read_document(connection, schema.sites, site.name)
+            if old is not None and Site.model_validate_json(old) == site:
+                return
             replace_row(connection, schema.sites, name=site.name, document=site.model_dump_json())
             self._record(connection, who, "register", f"site {site.name}", old, site)
 
