@@ -97,6 +97,23 @@ async def test_scan_verdict_receive_and_decide_by_keystrokes_alone(rooms: Rooms,
     assert wrong == []
 
 
+async def test_what_updates_by_itself_leaves_the_keyboard_where_it_was(rooms: Rooms, page: Page) -> None:
+    await page.goto("/bench?code=SEND-1")
+    table = page.get_by_text("The trace as a table")
+    await table.focus()
+    await page.keyboard.press("Enter")
+    known = rooms.registry.consignment("SEND-1")
+    assert known is not None
+    update = {"planned_arrival": iso(3600)}
+    rooms.registry.put_consignment(
+        Consignment.model_validate(known.consignment.model_dump(mode="json") | update), "test"
+    )
+    await expect(page.get_by_text("Planned arrival")).to_be_visible()
+    await expect(table).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("columnheader", name="Lowest")).not_to_be_visible()
+
+
 async def test_on_a_phone_nothing_is_cut_off(page: Page) -> None:
     await page.set_viewport_size({"width": 360, "height": 740})
     for path in ("/bench", "/bench?code=SEND-1", "/register?code=BOX-1", "/arrivals"):

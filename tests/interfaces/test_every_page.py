@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from fastapi.routing import iter_route_contexts
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from starlette.routing import Route
 
 from tests.hub.vans import iso
@@ -200,6 +200,32 @@ def test_titles_tell_pages_apart(looks: Looks) -> None:
     for address, title in looks.titles.items():
         other = told.setdefault(title, address)
         assert other.partition("?")[0] == address.partition("?")[0], f"{title}: {other} and {address}"
+
+
+def test_the_menu_of_a_telephone_opens_over_the_page_by_keyboard(looks: Looks) -> None:
+    page = looks.telephone
+    page.goto("/review")
+    nav, opens = page.locator("nav").first, page.get_by_role("button", name="Menu", exact=True)
+    assert not nav.is_visible()
+    before_px = page.locator("h1").evaluate("heading => heading.getBoundingClientRect().top")
+    opens.press("Enter")
+    assert nav.is_visible()
+    assert not [*find_barriers(page, *OF_LOOKS), *find_cuts(page), *find_small_targets(page, TARGET_PX)]
+    assert page.locator("h1").evaluate("heading => heading.getBoundingClientRect().top") == before_px
+    page.keyboard.press("Escape")
+    assert not nav.is_visible()
+    assert opens.evaluate("button => button === document.activeElement")
+    looks.desk.goto("/review")
+    assert looks.desk.locator("nav").first.is_visible()
+    assert not looks.desk.get_by_role("button", name="Meny").is_visible()
+
+
+def test_a_scan_titles_the_page_in_its_language(looks: Looks) -> None:
+    page = looks.desk
+    page.goto("/bench")
+    page.keyboard.type("SEND-12")
+    page.keyboard.press("Enter")
+    expect(page).to_have_title("SEND-12 · Mottak · Coldchain", timeout=LIMIT_MS)
 
 
 def look_at(address: str, hub: Hub, looks: Looks) -> list[str]:

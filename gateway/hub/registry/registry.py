@@ -97,7 +97,8 @@ class Registry:
     def put_logger(self, logger: Logger, who: str, reason: str = "") -> Logger:
         """Enrol a logger, move it, or change what is known of it; return it with its history.
 
-        What says the same again is no act. Raises InputError for a moment that contradicts the history. See `gateway.core.assignments.assign`.
+        What says the same again is no act. Raises InputError for a moment that contradicts the history. See
+        `gateway.core.assignments.assign`.
         """
         with self._store.write() as connection:
             begin_act(connection)

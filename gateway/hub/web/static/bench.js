@@ -10,15 +10,42 @@ const RECEIVE = "+RECEIVE"; // on the printed card: no code begins with a plus
 let asked = 0;
 let shown = field.value.trim();
 let isEdited = false;
+let told = tell();
 
 function isTypingElsewhere() {
   const at = document.activeElement;
   return at && at !== field && /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName);
 }
 
-function announce() {
-  const parts = Array.from(result.querySelectorAll("[data-said]"), (part) => part.dataset.said);
-  said.textContent = parts.join(". ");
+// What is shown, in a sentence for who does not see it.
+function tell() {
+  return Array.from(result.querySelectorAll("[data-said]"), (part) => part.dataset.said).join(". ");
+}
+
+function announce(isNew) {
+  const before = told;
+  told = tell();
+  if (isNew || told !== before) said.textContent = told;
+}
+
+function reached() {
+  return Array.from(result.querySelectorAll("a, button, summary, [tabindex]"));
+}
+
+// What makes a place of the keyboard the same: a button with all that its form sends, else the element without content.
+function describe(place) {
+  return place ? (place.form || place.cloneNode(false)).outerHTML + (place.tagName === "SUMMARY" ? place.textContent : "") : "";
+}
+
+// What replaces the result by itself leaves the keyboard where it was, if the same is still there.
+function replace(text, isNew) {
+  const open = new Set(Array.from(result.querySelectorAll("details"), (d, i) => (d.open ? i : -1)));
+  const at = reached().indexOf(document.activeElement);
+  const was = describe(reached()[at]);
+  result.innerHTML = text;
+  if (isNew) return;
+  result.querySelectorAll("details").forEach((d, i) => { d.open = open.has(i); });
+  if (at >= 0 && describe(reached()[at]) === was) reached()[at].focus({ preventScroll: true });
 }
 
 async function show(code, isNew) {
@@ -33,13 +60,11 @@ async function show(code, isNew) {
     if (!answer.ok) throw new Error(String(answer.status));
     const text = await answer.text();
     if (number !== asked) return;
-    const open = new Set(Array.from(result.querySelectorAll("details"), (d, i) => (d.open ? i : -1)));
-    result.innerHTML = text;
-    if (!isNew) result.querySelectorAll("details").forEach((d, i) => { d.open = open.has(i); });
+    replace(text, isNew);
+    announce(isNew);
     if (isNew) {
       history.pushState({ code }, "", address);
-      document.title = (code ? code + " · " : "") + "Bench · Coldchain";
-      announce();
+      document.title = (code ? code + " · " : "") + result.dataset.title;
     }
   } catch (error) {
     if (isNew) location.assign(address);
