@@ -115,11 +115,12 @@ async def test_a_whole_memory_is_read(bluez: FakeBluez, until: Until, kind: str)
 async def test_what_goes_wrong_is_known_and_the_next_download_is_whole(
     bluez: FakeBluez, until: Until, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "IDLE_TIMEOUT_S", 0.1)
     async with bench_of(bluez, until, kind) as bench:
         for bad in (BadLog(truncates_after=5), BadLog(disconnects_after=5)):
             bench.logger.misbehaviour.bad_log, bench.logger.misbehaviour.bad_downloads = bad, 1
-            answer = await bench.read()
+            with monkeypatch.context() as impatient:  # for this one alone
+                impatient.setattr(module, "IDLE_TIMEOUT_S", 0.1)
+                answer = await bench.read()
             assert not answer.complete
             bench.check(answer.told.records, bench.measured[: len(answer.told.records)])
         assert (await bench.read()).complete
