@@ -69,7 +69,7 @@ REPORT = Report(
 def _print(report: Report) -> str:
     stream = io.StringIO()
     print_report(report, Console(file=stream, width=120))
-    return stream.getvalue()
+    return stream.getvalue().replace("\u00a0", " ")  # between a number and its unit
 
 
 def test_a_good_day() -> None:
