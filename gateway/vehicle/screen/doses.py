@@ -79,4 +79,4 @@ def say_dose(dose: Dose, now_ms: int, speech: Speech) -> str:
 def say_time(at_ms: int, now_ms: int, speech: Speech) -> str:
     """Return "21:40", with its day and offset if that is not plain."""
     is_plain = speech.day(at_ms) == speech.day(now_ms) and speech.offset(at_ms) == speech.offset(now_ms)
-    return speech.clock_time(at_ms) if is_plain else speech.moment(at_ms)
+    return speech.gettext(N_("{clock}")).format(clock=speech.clock_time(at_ms)) if is_plain else speech.moment(at_ms)

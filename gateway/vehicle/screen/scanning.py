@@ -19,7 +19,7 @@ from gateway.language.speech import N_, Speech
 from gateway.vehicle.custody import CustodyDesk
 from gateway.vehicle.screen.doses import DoseWord, answer_for, say_dose
 from gateway.vehicle.screen.scene import Scene
-from gateway.vehicle.screen.view import list_deadlines
+from gateway.vehicle.screen.view import list_deadlines, say_state
 
 AGO_MIN = (0, 15, 30, 60)
 """How long before its packing a tube was taken: what a nurse in a home can choose between."""
@@ -170,9 +170,11 @@ class Scanner:
             if not any(view.code in boxes for view in scene.boxes):
                 return Outcome(Tone.DOUBT, name, say(N_("No logger is enrolled for this box")))
             return Outcome(Tone.GOOD, name, say(N_("Now scan the tubes")))
-        lines = tuple(line for line in list_deadlines(scene, speech) if line.startswith(f"{name}: "))
-        text = "" if any(map(scene.is_here, boxes)) else say(N_("It is not loaded here"))
-        return Outcome(Tone.PLAIN, name, text, lines)
+        heard = [say_state(view, speech) for view in scene.boxes if view.code in boxes]
+        text = ("" if heard else say(N_("No logger is enrolled for this box"))) if len(boxes) == 1 else ""
+        away = "" if any(map(scene.is_here, boxes)) else say(N_("It is not loaded here"))
+        told = ". ".join(filter(None, (heard[0] if len(heard) == len(boxes) == 1 else text, away)))
+        return Outcome(Tone.PLAIN, name, told, list_deadlines(scene, speech, boxes))
 
     async def _take_item(
         self, consignment: Consignment, item: Item, scan: Scan, scene: Scene, speech: Speech

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -45,10 +46,18 @@ class Scene:
         """Whether a box, a consignment or an item under way has this code."""
         return self.box(code) is not None or self.consignment(code) is not None or self.find_item(code) is not None
 
+    def names(self) -> dict[str, str]:
+        """Return what people call each box: its label, with its code where several are of that label, else its code."""
+        boxes = () if self.configuration is None else self.configuration.boxes
+        alike = Counter(box.label for box in boxes)
+        return {
+            box.code: box.code if not box.label else f"{box.label} ({box.code})" if alike[box.label] > 1 else box.label
+            for box in boxes
+        }
+
     def name_of(self, code: str) -> str:
-        """Return what people call a box: its label, else its code."""
-        box = self.box(code)
-        return code if box is None else box.label or code
+        """Return what people call a box."""
+        return self.names().get(code, code)
 
     def consignment(self, code: str) -> Consignment | None:
         """Return a consignment that is not received, None if there is none of that code."""

@@ -5,14 +5,15 @@ Whoever drives never judges: at a breach the screen shows the instruction that w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from gateway.language.speech import N_, Speech
+from gateway.language.speech import N_, NO_BREAK, Speech
 from gateway.vehicle.screen.doses import say_time
 from gateway.vehicle.screen.scene import Scene
-from gateway.vehicle.state import BoxView, BoxWord
+from gateway.vehicle.state import STALE_S, BoxView, BoxWord
 
 _WORDS = {
     BoxWord.OK: N_("OK"),
@@ -23,6 +24,8 @@ _WORDS = {
 }
 _BREACH, _WARN, _LATE, _SILENT, _DELIVER = range(5)
 """What comes first among the things to do."""
+_TELEPHONE = re.compile(r"\+?\d(?: ?\d){4,14}")
+_GROUPS = re.compile(r"(?<=\d) (?=\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +43,16 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One thing to do; `instruction` and `call` are the organisation's own, approved words."""
+    """One thing to do; `instruction` and `call` are the organisation's own, approved words.
+
+    `dial` is the telephone number in `call`, empty where there is not exactly one.
+    """
 
     state: BoxWord
     text: str
     instruction: str = ""
     call: str = ""
+    dial: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +75,11 @@ class ScreenView:
 def view_screen(scene: Scene, speech: Speech) -> ScreenView:
     """Return what is shown of a scene."""
     here = [view for view in scene.boxes if scene.is_here(view.code)]
-    needs = sorted((need for view in here for need in _needs(view, scene, speech)), key=lambda need: need.rank)
+    names = scene.names()
+    needs = sorted((need for view in here for need in _needs(view, names, scene, speech)), key=lambda need: need.rank)
     return ScreenView(
-        tiles=tuple(_tile(view, scene, speech) for view in here),
-        elsewhere=tuple(_tile(view, scene, speech) for view in scene.boxes if not scene.is_here(view.code)),
+        tiles=tuple(_tile(view, names, scene, speech) for view in here),
+        elsewhere=tuple(_tile(view, names, scene, speech) for view in scene.boxes if not scene.is_here(view.code)),
         tasks=tuple(_join(needs, speech)),
         alarms=tuple(alarm for view in here for alarm in _alarms(view.code, scene)),
         moment=speech.clock_time(scene.now_ms),
@@ -80,15 +88,20 @@ def view_screen(scene: Scene, speech: Speech) -> ScreenView:
     )
 
 
-def list_deadlines(scene: Scene, speech: Speech) -> tuple[str, ...]:
-    """Return each box that is here with its deadline: what whoever takes over a shift is told."""
-    lines = []
+def list_deadlines(scene: Scene, speech: Speech, boxes: Collection[str] | None = None) -> tuple[str, ...]:
+    """Return each box that is here with its deadline: what whoever takes over a shift is told. Of some, or of all."""
+    lines, names = [], scene.names()
     for view in scene.boxes:
-        if scene.is_here(view.code):
+        if scene.is_here(view.code) and (boxes is None or view.code in boxes):
             due_ms = scene.deadline_ms(view.code)
             due = speech.gettext(N_("no deadline")) if due_ms is None else _before(due_ms, scene, speech)
-            lines.append(f"{scene.name_of(view.code)}: {due}")
+            lines.append(f"{names.get(view.code, view.code)}: {due}")
     return tuple(lines)
+
+
+def say_state(view: BoxView, speech: Speech) -> str:
+    """Return a box's word and number in one line."""
+    return f"{speech.gettext(_WORDS[view.state])}, {_number(view, speech)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +113,29 @@ class _Need:
     task: Task
 
 
-def _tile(view: BoxView, scene: Scene, speech: Speech) -> Tile:
-    is_known = view.temperature_c is not None and view.state not in {BoxWord.STALE, BoxWord.UNKNOWN}
+def _tile(view: BoxView, names: Mapping[str, str], scene: Scene, speech: Speech) -> Tile:
     return Tile(
         code=view.code,
-        name=view.label or view.code,
+        name=names.get(view.code, view.label or view.code),
         state=view.state,
         word=speech.gettext(_WORDS[view.state]),
-        number=speech.celsius(view.temperature_c) if is_known or view.state is BoxWord.BREACH else "–",
+        number=_number(view, speech),
         note=_note(view, scene, speech),
         items=sum(1 for _ in scene.items_in(view.code)),
     )
 
 
+def _number(view: BoxView, speech: Speech) -> str:
+    return "–" if _is_old(view) else speech.celsius(view.temperature_c)
+
+
+def _is_old(view: BoxView) -> bool:
+    """Whether its temperature is not that of now; a box in breach may have fallen silent too."""
+    return view.state in {BoxWord.STALE, BoxWord.UNKNOWN} or view.age_s is None or view.age_s > STALE_S
+
+
 def _note(view: BoxView, scene: Scene, speech: Speech) -> str:
-    if view.state is BoxWord.STALE and view.age_s is not None and view.temperature_c is not None:
+    if _is_old(view) and view.age_s is not None and view.temperature_c is not None:
         form = speech.gettext(N_("{temperature} {duration} ago"))
         heard, ago = speech.celsius(view.temperature_c), speech.duration(view.age_s / 60)
         return form.format(temperature=heard, duration=ago)
@@ -135,15 +156,15 @@ def _join(needs: Iterable[_Need], speech: Speech) -> Iterator[Task]:
         yield replace(task, text=task.text.format(box=speech.listed(those)))
 
 
-def _needs(view: BoxView, scene: Scene, speech: Speech) -> Iterator[_Need]:
-    name, say = scene.name_of(view.code), speech.gettext
+def _needs(view: BoxView, names: Mapping[str, str], scene: Scene, speech: Speech) -> Iterator[_Need]:
+    name, say = names.get(view.code, view.code), speech.gettext
     match view.state:
         case BoxWord.BREACH:
             yield _Need((_BREACH, 0), name, _instruct(view, say(N_("{box}: breach.")), scene, speech))
         case BoxWord.WARN:
             yield _Need((_WARN, 0), name, _warn(view, scene, speech))
         case BoxWord.STALE | BoxWord.UNKNOWN:
-            form = N_("Nothing is heard from {box}: see that its logger is in it")
+            form = N_("Nothing is heard from {box}: see that the logger is inside")
             yield _Need((_SILENT, 0), name, Task(BoxWord.STALE, say(form)))
         case BoxWord.OK:
             pass
@@ -161,9 +182,9 @@ def _warn(view: BoxView, scene: Scene, speech: Speech) -> Task:
     sides = scene.sides_of(view.code)
     if "below" not in sides:
         return Task(view.state, speech.gettext(N_("Close the lid of {box}")))
-    form = N_("{box} is too cold.")
+    form = N_("Too cold in {box}.")
     if "above" in sides:
-        form = N_("{box} is too warm for some things in it and too cold for others.")
+        form = N_("In {box} it is too warm for some things and too cold for others.")
     return _instruct(view, speech.gettext(form), scene, speech)
 
 
@@ -171,10 +192,17 @@ def _instruct(view: BoxView, said: str, scene: Scene, speech: Speech) -> Task:
     """Return what is approved for a box, or whom to ask."""
     box = scene.box(view.code)
     if box is None or box.instruction is None:
-        ask = speech.gettext(N_("No instruction is approved for this box: call whoever sent it."))
+        ask = speech.gettext(N_("No instruction is approved: call whoever sent it."))
         return Task(view.state, f"{said} {ask}")
-    do = speech.gettext(N_("Do what is approved for this box:"))
-    return Task(view.state, f"{said} {do}", box.instruction.do, box.instruction.call)
+    do = speech.gettext(N_("Do what is approved:"))
+    call = box.instruction.call
+    return Task(view.state, f"{said} {do}", box.instruction.do, _GROUPS.sub(NO_BREAK, call), _dial(call))
+
+
+def _dial(call: str) -> str:
+    """Return the telephone number in whom to call, as a telephone dials it; empty if there is none, or several."""
+    found = _TELEPHONE.findall(call)
+    return found[0].replace(" ", "") if len(found) == 1 else ""
 
 
 def _alarms(box: str, scene: Scene) -> Iterator[str]:

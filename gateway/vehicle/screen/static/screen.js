@@ -3,6 +3,7 @@
 
 const ASK_MS = 800;
 const STALE_MS = 2500; // with the time between two looks, grey within three seconds
+const REST_MS = 60000; // nobody has touched it for so long: back to how the boxes stand
 const FORGET_BADGE_MS = 120000; // whoever scans after that is somebody else
 const ANSWERS_MAX = 3; // three tubes in one home, the last on top
 const SEEN_MAX = 200;
@@ -15,6 +16,7 @@ const sound = document.getElementById("sound");
 const known = { box: "", holder: "" };
 let heardAt = -Infinity;
 let forgetting = 0;
+let resting = 0;
 let shown = "";
 
 // --- how it stands
@@ -195,6 +197,13 @@ document.addEventListener("keydown", (event) => {
   if (event.key.length === 1 && event.key !== " ") field.focus();
 });
 document.addEventListener("pointerdown", unlock);
+
+// Whoever drives away after a scan leaves the page where the field is: it goes back to the top by itself.
+function rest() {
+  clearTimeout(resting);
+  resting = setTimeout(() => window.scrollTo({ top: 0 }), REST_MS);
+}
+for (const kind of ["keydown", "pointerdown", "wheel", "touchmove"]) document.addEventListener(kind, rest, { passive: true });
 document.addEventListener("click", (event) => {
   if (!event.target.closest("button, a, summary")) field.focus({ preventScroll: true });
 });
