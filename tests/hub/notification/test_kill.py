@@ -24,6 +24,7 @@ from tests.hub.notification.scene import (
     web_sink,
 )
 from tests.servers.workers import _context
+from tests.waiting import LIMIT_S
 
 ALERTS = 2
 STEPS_MAX = 60
@@ -32,7 +33,7 @@ STEPS_MAX = 60
 def _start(settings: HubSettings, killed_at: int) -> int | None:
     process = _context.Process(target=run_worker, args=(settings, killed_at), daemon=True)
     process.start()
-    process.join(60)
+    process.join(LIMIT_S)
     if process.is_alive():
         process.kill()
         process.join()
