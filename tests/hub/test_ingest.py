@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import event, func, select, update
 
 from gateway.core.messages import EpochAck
-from gateway.core.segments import NO_HASH, Position
+from gateway.core.segments import NO_HASH, Position, Segment, SegmentHeader, seal_segment
 from gateway.hub.database import schema
 from gateway.hub.database.store import Store, make_engine
 from gateway.hub.record.archive import Archive
@@ -15,7 +15,7 @@ from gateway.hub.replication.authenticity import Delivery
 from gateway.hub.replication.gateway_keys import revoke_keys
 from gateway.hub.replication.held import RUN
 from gateway.hub.replication.ingest import Ingest
-from tests.hub.vans import LOGGER, START_MS, Enrol, Van, observe
+from tests.hub.vans import BOOT, LOGGER, START_MS, Enrol, Van, observe
 
 
 @pytest.fixture
@@ -191,6 +191,57 @@ def test_garbage_is_set_aside(store: Store, ingest: Ingest, van: Van, garbage: b
     receipts = ingest.take([Delivery(van.name, garbage), *van.deliveries()])
     assert receipts[0].ack.epochs[0].next_offset == 1
     assert sum(quarantined(store).values()) == 1
+
+
+@pytest.mark.parametrize(("sealed_at_ms", "config_version"), [(1 << 63, 1), (START_MS, 1 << 31)])
+def test_a_number_that_no_column_holds_is_set_aside_and_blocks_nothing(
+    store: Store, ingest: Ingest, van: Van, sealed_at_ms: int, config_version: int
+) -> None:
+    van.seal(observe(0, 5.0))
+    header = SegmentHeader(b"epoch--9", 0, sealed_at_ms, BOOT, config_version, NO_HASH)
+    beyond = seal_segment(van.name, header, van.sealed[0].body or b"", van.key.sign)
+    receipts = ingest.take(van.deliveries([beyond, *van.sealed]))
+    assert [epoch.epoch for epoch in receipts[0].ack.epochs] == [van.epoch]
+    assert quarantined(store) == {"segment_range": 1}
+
+
+def test_what_is_set_aside_is_bounded_and_the_rest_counted(
+    store: Store, ingest: Ingest, van: Van, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.hub.record.quarantine.ROWS_PER_GATEWAY", 2)
+    van.seal(observe(0, 5.0))
+    forged = [replace(van.sealed[0], signature=bytes([number]) * 64) for number in range(4)]
+    ingest.take(van.deliveries(forged))
+    ingest.take(van.deliveries(forged[:1]))
+    assert quarantined(store) == {"segment_signature": 3, "overflow": 2}
+
+
+def test_what_is_held_is_bounded_and_the_rest_comes_again(
+    store: Store, ingest: Ingest, van: Van, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.hub.replication.chain.HELD_MAX", 2)
+    for i in range(5):
+        van.seal(observe(30 * i, 5.0))
+    assert acked(ingest, van, 1, 2, 3, 4).next_offset == 0
+    assert Archive(store).counts().held == 2
+    assert acked(ingest, van, 0).next_offset == 3
+    assert acked(ingest, van, 3, 4).next_offset == 5
+
+
+def test_how_far_a_gateway_has_come_never_goes_back_nor_beyond_now(store: Store, van: Van) -> None:
+    def take(at_s: int, *segments: Segment) -> tuple[int, int]:
+        Ingest(store, lambda: START_MS + at_s * 1000).take(van.deliveries(segments))
+        with store.read() as connection:
+            row = connection.execute(select(schema.gateways.c.received_at_ms, schema.gateways.c.sealed_at_ms)).one()
+        return (row.received_at_ms - START_MS) // 1000, (row.sealed_at_ms - START_MS) // 1000
+
+    for i in range(3):
+        van.seal(observe(30 * i, 5.0))
+    after = van.restart(b"epoch--2")
+    after.seal(observe(90, 5.0))
+    assert take(45, *van.sealed) == (45, 45), "sealed at 60 s by a clock that is ahead"
+    assert take(100, *after.sealed) == (100, 45), "sealed at 0 s by one that is behind"
+    assert take(120, *van.sealed) == (120, 45), "heard, though all of it was here"
 
 
 def test_authentic_content_that_cannot_be_decoded_is_archived_and_acknowledged(

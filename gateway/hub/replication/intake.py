@@ -29,7 +29,8 @@ _PROGRESS = (
     .where(gateways.c.name == bindparam("gateway"))
     .values(
         received_at_ms=bindparam("now_ms"),
-        sealed_at_ms=case((bindparam("newest_ms") <= _KNOWN_MS, gateways.c.sealed_at_ms), else_=bindparam("newest_ms")),
+        # Where nothing new was chained `newest_ms` is NULL, which is greater than nothing: what is known stays.
+        sealed_at_ms=case((bindparam("newest_ms") > _KNOWN_MS, bindparam("newest_ms")), else_=gateways.c.sealed_at_ms),
     )
 )
 
