@@ -12,7 +12,6 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +22,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qs, urlencode, urlsplit
+
+from tests.servers.ports import free_port
 
 START_S = 60
 """A slow machine gets so long to start an engine."""
@@ -115,7 +116,7 @@ class Debian:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _start(self) -> bool:
-        self._port, rpc = _free_ports()
+        self._port, rpc = free_port(), free_port()
         config = self._folder / "influxdb.conf"
         config.write_text(CONFIGURATION.format(folder=self._folder, http=self._port, rpc=rpc))
         with (self._folder / "log").open("ab") as log:
@@ -159,7 +160,7 @@ class Front:
         self.let_go = threading.Event()
         self.writes = 0
         self._server: _Server | None = None
-        self._port = 0
+        self._port = free_port()
         self.mend()
 
     @property
@@ -174,7 +175,6 @@ class Front:
     def mend(self) -> None:
         if self._server is None:
             self._server = _Server(self, self._port)
-            self._port = self._server.server_address[1]
 
     def kill(self) -> None:
         """The server dies: an own engine for good, one that is not ours as seen from here."""
@@ -322,11 +322,6 @@ def _pings(url: str) -> bool:
 def _version(url: str) -> str:
     answer = _forward(url, "GET", "/ping", b"", {})
     return next((v for n, v in answer.headers.items() if n.lower() == "x-influxdb-version"), "of unknown version")
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
-        return one.getsockname()[1], two.getsockname()[1]
 
 
 def _first_line(command: list[str]) -> str:
