@@ -17,11 +17,13 @@ from pathlib import Path
 
 import click
 import httpx
+from pydantic import ValidationError
 
 from gateway.cli.progress import show_progress
 from gateway.client import AsyncHubClient
 from gateway.core.errors import InputError
 from gateway.core.exposure import to_ms
+from gateway.core.identifiers import check_code
 from gateway.hub.access.tokens import ADMIN_TOKEN_FILE
 from gateway.hub.settings import HubSettings
 from gateway.load.registration import Load, now_rounded, register_fleet
@@ -66,6 +68,7 @@ def run_fleet(options: FleetOptions) -> int:
     shape = Shape(options.loggers, options.readings, options.interval)
     each = options.segments or _segments_each(options.rate, options.duration, options.gateways, shape)
     vehicles = name_fleet(options.prefix, options.gateways, secrets.token_bytes(4))
+    check_code("--prefix", vehicles[-1].box(shape.loggers - 1))
     span_s = each * shape.readings * shape.interval_s
     begins = now_rounded() - timedelta(seconds=span_s)  # the newest reading is from just now
     load = Load(shape, options.profile if options.carry else "", begins)
@@ -115,7 +118,10 @@ def _segments_each(rate: float, duration: float, gateways: int, shape: Shape) ->
 def _broker(settings: HubSettings, url: str | None) -> MqttSettings:
     if url is not None:
         known = settings.broker if isinstance(settings.broker, MqttSettings) else None
-        return MqttSettings.model_validate({**(known.model_dump() if known else {}), "url": url})
+        try:
+            return MqttSettings.model_validate({**(known.model_dump() if known else {}), "url": url})
+        except ValidationError as error:
+            raise InputError("--broker", error.errors()[0]["msg"].removeprefix("Value error, ")) from error
     if not isinstance(settings.broker, MqttSettings):
         raise InputError("--broker", "the hub's settings name none: say where its embedded one listens")
     return settings.broker

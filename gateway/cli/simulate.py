@@ -44,7 +44,7 @@ def command() -> None:
       coldchain simulate --radio bumble:usb:0                 a RuuviTag on the air
       coldchain simulate check trip.toml
       coldchain simulate run trip.toml --bus unix:path=/tmp/bus --truth truth.jsonl
-      coldchain simulate fleet --settings hub.toml --hub http://127.0.0.1:8080 --gateways 1000
+      coldchain simulate fleet --settings hub.toml --hub http://127.0.0.1:8080 --rate 3333
     """  # noqa: D301  \b is click's mark for "keep these lines", not an escape
 
 
@@ -56,8 +56,20 @@ def command() -> None:
 @click.option("--loggers", default=10, show_default=True, type=click.IntRange(1, 100), help="Boxes in each vehicle.")
 @click.option("--readings", default=5, show_default=True, type=click.IntRange(1, 40), help="Per logger and segment.")
 @click.option("--interval", default=30, show_default=True, type=click.IntRange(1), help="Seconds between readings.")
-@click.option("--rate", default=0.0, show_default=True, help="Readings a second of all; 0: as fast as the hub takes.")
-@click.option("--duration", default=60.0, show_default=True, help="Seconds at that rate.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="Readings a second of all; 0: as fast as the hub takes.",
+)
+@click.option(
+    "--duration",
+    type=click.FloatRange(0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Seconds at that rate.",
+)
 @click.option("--segments", type=click.IntRange(1), help="Segments of each vehicle, instead of a duration.")
 @click.option(
     "--connections",

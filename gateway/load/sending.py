@@ -97,7 +97,14 @@ class FleetSender:
     async def run(
         self, broker: MqttSettings, connections: int, progress: Callable[[int], None] | None = None
     ) -> Outcome:
-        """Send everything and wait until it is acknowledged; raises InputError if the hub falls silent."""
+        """Send everything and wait until it is acknowledged; raises InputError if broker or hub fall silent."""
+        try:
+            await self._run(broker, connections, progress)
+        except* InputError as group:
+            raise InputError(*_first(group)) from None
+        return self._outcome()
+
+    async def _run(self, broker: MqttSettings, connections: int, progress: Callable[[int], None] | None) -> None:
         names = list(self._logs)
         async with asyncio.TaskGroup() as tasks:
             listening = tasks.create_task(self._listen(broker, progress), name="fleet acks")
@@ -110,13 +117,16 @@ class FleetSender:
             ]
             await asyncio.wait(senders, return_when=asyncio.FIRST_EXCEPTION)
             listening.cancel()
-        return self._outcome()
 
     async def _send(self, broker: MqttSettings, number: int, names: Sequence[str], tick_s: float) -> None:
         loop = asyncio.get_running_loop()
         logs = [self._logs[name] for name in names]
         async with MqttClient(broker, f"fleet-{number}", repeat_in_flight=False) as client:
-            await client.ready()
+            try:
+                await asyncio.wait_for(client.ready(), IDLE_MAX_S)
+            except TimeoutError:
+                reason = f"{broker.url} lets nobody in for {IDLE_MAX_S:.0f} s: are address, user and password right?"
+                raise InputError("--broker", reason) from None
             self._began_s = self._began_s or loop.time()
             while waiting := [log for log in logs if log.acknowledged < len(log.sealed)]:
                 now_s = loop.time()
@@ -192,3 +202,11 @@ class FleetSender:
             latency_p99_s=round(cuts[98], 4),
             latency_max_s=round(max(self._latencies_s, default=0.0), 4),
         )
+
+
+def _first(group: BaseExceptionGroup[InputError]) -> tuple[str, str]:
+    """Return field and reason of one of the errors: what stops one connection stops them all."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return (error.field, error.reason) if isinstance(error, InputError) else ("hub", str(error))

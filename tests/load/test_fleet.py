@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import func, select
 
+from gateway.cli import main
 from gateway.cli.fleet import allow_files
 from gateway.core.contents import decode_content
 from gateway.core.errors import InputError
@@ -20,7 +23,10 @@ from gateway.hub.database import schema
 from gateway.hub.database.store import open_existing_store
 from gateway.hub.proof.verification import verify_store
 from gateway.keys import VerifyKey
+from gateway.load import sending
+from gateway.load.sending import FleetSender
 from gateway.load.vehicles import Shape, name_fleet, seal_log
+from gateway.mqtt import MqttSettings
 from tests.hub.vans import START_MS
 from tests.servers.mosquitto import MosquittoMissingError, running_mosquitto
 
@@ -46,6 +52,34 @@ def test_runs_of_one_fleet_are_logs_of_their_own_by_the_same_keys() -> None:
     one, other = name_fleet("LOAD", 1, b"1")[0], name_fleet("LOAD", 1, b"2")[0]
     assert one.key.public_bytes == other.key.public_bytes
     assert one.epoch != other.epoch
+
+
+async def test_a_broker_that_lets_nobody_in_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "IDLE_MAX_S", 0.2)
+    vehicles = name_fleet("LOAD", 2, b"run")
+    logs = [seal_log(vehicle, Shape(loggers=1, readings=1, interval_s=30), 1, START_MS) for vehicle in vehicles]
+    sender = FleetSender(vehicles, logs, vehicles[0].key.public_bytes, readings_per_segment=1, segments_per_s=0)
+    with socket.socket() as held:  # and nobody listens
+        held.bind(("127.0.0.1", 0))
+        broker = MqttSettings(url=f"mqtt://127.0.0.1:{held.getsockname()[1]}")
+        with pytest.raises(InputError, match=r"^--broker: .* lets nobody in"):
+            await sender.run(broker, connections=2)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["--rate", "-3"], "--rate"),
+        (["--segments", "1", "--prefix", "a b"], "--prefix: a code has letters"),
+        (["--segments", "1", "--broker", "nonsense"], "--broker: 'nonsense' is not mqtt"),
+    ],
+)
+def test_wrong_options_are_one_line(tmp_path: Path, wrong: list[str], said: str) -> None:
+    settings = tmp_path / "hub.toml"
+    settings.write_text(f'data_dir = "{tmp_path}"\n')
+    known = ["--settings", str(settings), "--hub", "http://127.0.0.1:1", "--broker", "mqtt://127.0.0.1:1"]
+    done = CliRunner().invoke(main, ["simulate", "fleet", *known, *wrong])
+    assert (done.exit_code, said in done.stderr, done.stderr.count("\n")) == (2, True, 1), done.stderr
 
 
 def test_more_connections_than_the_system_allows_are_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
