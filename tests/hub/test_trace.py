@@ -138,6 +138,13 @@ def test_it_speaks_to_those_who_do_not_see_it() -> None:
     assert "2 readings between 5.0 °C and 9.0 °C" in plain(svg.findtext(f"{SVG}desc") or "")
 
 
+def test_no_limit_goes_through_the_words_of_a_gap() -> None:
+    svg = drawn(plan(trip(minutes=120)))
+    (words,) = of_class(svg, "gap-label")
+    base = float(words.get("y") or 0)
+    assert all(not base - 12 < height(svg, kind) < base + 4 for kind in ("upper", "lower"))
+
+
 def test_nothing_measured_is_one_gap_and_no_line() -> None:
     svg = drawn(plan(trip(minutes=120)))
     assert of_class(svg, "line") == []

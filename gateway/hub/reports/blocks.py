@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from gateway.core.verdicts import Verdict
+from gateway.language.speech import NO_BREAK
 
 Block = dict[str, object]
 
@@ -36,6 +37,8 @@ _COVERED = (
 )
 """What the fonts of the pages certainly have; a test sets all of it. A missing letter would stop the report."""
 _BREAK = "\u200b"
+_CLOCK = re.compile(r"\b(\d\d:\d\d) ([+-]\d\d:\d\d)\b")
+"""A time of the clock and its offset stay on one line."""
 _BLANKS = re.compile(r"[^\S\u00a0]+")
 """All white space but the one that holds a number and its unit together."""
 
@@ -94,7 +97,8 @@ def verdict(found: Verdict | None, word: str, title: str, meaning: str) -> Block
 
 
 def _fit(words: str) -> str:
-    return re.sub(rf"[^\s{_BREAK}]{{{WORD_MAX},}}", _breakable, printable(words))
+    held = _CLOCK.sub(rf"\1{NO_BREAK}\2", printable(words))
+    return re.sub(rf"[^\s{_BREAK}]{{{WORD_MAX},}}", _breakable, held)
 
 
 def _breakable(match: re.Match[str]) -> str:

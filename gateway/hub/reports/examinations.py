@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.core.configuration import Consignment, Examination, Item
 from gateway.core.exposure import to_ms
-from gateway.core.profiles import Profile
+from gateway.core.profiles import Kind, Profile
 from gateway.core.verdicts import Excursion, Judgement, Verdict
 from gateway.hub.reports import blocks
 from gateway.hub.reports.blocks import Block
@@ -20,7 +20,7 @@ from gateway.hub.views.curves import to_curve
 from gateway.hub.views.trips import Trip
 from gateway.language import Speech
 from gateway.language.names import say_name
-from gateway.language.profiles import say_allowed, say_duration
+from gateway.language.profiles import say_allowed, say_duration, say_gap_course
 from gateway.language.reasons import say_reason
 from gateway.language.speech import N_
 from gateway.language.verdicts import say_kind, say_meaning, say_verdict
@@ -166,7 +166,7 @@ def _word_examination(
     if judgement.urgent:
         yield blocks.notice(say(N_("Urgent: latest arrival passed")))
     if judgement.reasons:
-        yield blocks.points(_say_why(judgement, speech))
+        yield blocks.points(_say_why(judgement, item.kind, speech))
     else:
         yield blocks.text(say(N_("Nothing to remark.")))
     picture = pictures.show(consignment, item, profile, judgement.excursions)
@@ -181,14 +181,17 @@ def _word_examination(
         ]
     sections += [
         (say(N_("Excursions")), list(_word_excursions(judgement, speech))),
-        (say(N_("Gaps: not monitored")), list(_word_gaps(judgement, speech))),
+        (
+            say(N_("Gaps: not monitored")),
+            list(_word_gaps(judgement, None if examination.switches else profile, speech)),
+        ),
     ]
     yield from known.tell(sections, f"{item.code}, {examination.code}", speech)
 
 
-def _say_why(judgement: Judgement, speech: Speech) -> Iterator[str]:
+def _say_why(judgement: Judgement, kind: Kind, speech: Speech) -> Iterator[str]:
     for reason in judgement.reasons:
-        leads = "" if reason.verdict is Verdict.ACCEPT else f" ({say_verdict(reason.verdict, speech)})"
+        leads = "" if reason.verdict is Verdict.ACCEPT else f" ({say_verdict(reason.verdict, speech, kind)})"
         yield say_reason(reason, speech) + leads
 
 
@@ -269,7 +272,7 @@ def _word_excursions(judgement: Judgement, speech: Speech) -> Iterator[Block]:
     yield from _word_rest(len(excursions) - EXCURSIONS_SHOWN, speech)
 
 
-def _word_gaps(judgement: Judgement, speech: Speech) -> Iterator[Block]:
+def _word_gaps(judgement: Judgement, profile: Profile | None, speech: Speech) -> Iterator[Block]:
     say = speech.gettext
     if not judgement.gaps:
         return
@@ -287,6 +290,9 @@ def _word_gaps(judgement: Judgement, speech: Speech) -> Iterator[Block]:
         ),
         (4, 4, 3),
     )
+    if profile is not None:
+        met = say(N_("Even so, every requirement was met.")) if judgement.verdict is Verdict.ACCEPT else ""
+        yield blocks.text(" ".join(filter(None, (say_gap_course(profile.gap, speech), met))))
 
 
 def _word_rest(more: int, speech: Speech) -> Iterable[Block]:

@@ -12,7 +12,7 @@ from gateway.hub.reports.document import ReportDocument, Reviewed
 from gateway.hub.review.signing import Signature
 from gateway.language import Language, Speech, reviews
 from gateway.language.names import say_name
-from gateway.language.speech import N_
+from gateway.language.speech import N_, NO_BREAK
 
 
 def word_breaches(document: ReportDocument, speech: Speech) -> Iterator[Block]:
@@ -128,7 +128,7 @@ def _breach_row(one: Reviewed, speech: Speech) -> Sequence[str]:
     return (
         str(breach.id),
         f"{breach.item}, {breach.examination}",
-        f"{say_name(breach.rule, speech)} ({breach.profile} {breach.profile_version})",
+        f"{say_name(breach.rule, speech)} ({breach.profile}{NO_BREAK}{breach.profile_version})",
         speech.moment(breach.started_at_ms),
         speech.moment(breach.triggered_at_ms),
         say(N_("lasts")) if breach.ended_at_ms is None else speech.moment(breach.ended_at_ms),

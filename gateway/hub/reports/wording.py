@@ -219,7 +219,7 @@ def _word_data(document: ReportDocument, speech: Speech) -> Iterator[Block]:
             say(N_("Configuration")),
             say(N_("Hash of the last")),
         ]
-        yield blocks.table(head, _part_rows(document), (3, 3, 2, 2, 5))
+        yield blocks.table(head, _part_rows(document), (3, 3, 2, 2.6, 5))
 
 
 def _part_rows(document: ReportDocument) -> Iterator[Sequence[str]]:

@@ -66,7 +66,7 @@ def draw_trace(trace: Trace, speech: Speech, *, name: str, title: str, font: str
         *_limits(trace, heat, speech),
         *_lines(trace, time, heat),
         *_extremes(trace, time, speech),
-        *_gap_labels(trace, time, speech),
+        *_gap_labels(trace, time, heat, speech),
     ]
     return tag(
         "svg",
@@ -175,14 +175,20 @@ def _extremes(trace: Trace, time: Axis, speech: Speech) -> Iterator[Markup]:
         yield _text("extreme", label, middle, TOP + 14, "middle", _RED, font_weight=700)
 
 
-def _gap_labels(trace: Trace, time: Axis, speech: Speech) -> Iterator[Markup]:
+def _gap_labels(trace: Trace, time: Axis, heat: Axis, speech: Speech) -> Iterator[Markup]:
+    y = _free_line(trace, heat)
     for silence in trace.silences:
         left, right = time.place(silence.from_ms), time.place(silence.to_ms)
         if right - left >= LABEL_PX:
             middle = (left + right) / 2
-            yield _text(
-                "gap-label", speech.gettext(N_("no data")), middle, _PLOT_BOTTOM - 8, "middle", _INK, font_weight=600
-            )
+            yield _text("gap-label", speech.gettext(N_("no data")), middle, y, "middle", _INK, font_weight=600)
+
+
+def _free_line(trace: Trace, heat: Axis) -> float:
+    """Return the lowest base line on which no limit goes through the words."""
+    limits = [heat.place(value) for value in (*trace.limits.highs, *trace.limits.lows, *_edges(trace))]
+    lines = (float(y) for y in range(_PLOT_BOTTOM - 8, TOP + 2 * LINE_PX, -LINE_PX))
+    return next((y for y in lines if all(not y - 13 <= limit <= y + 5 for limit in limits)), _PLOT_BOTTOM - 8.0)
 
 
 def _temperature_axis(heat: Axis, speech: Speech) -> Iterator[Markup]:

@@ -63,6 +63,7 @@ WORDS = {
         "Share monitored",
         "not monitored for 24 min",
         "Gaps: not monitored",
+        "A gap counts at its worst: the temperature is taken to have moved by up to",
         "Readings 151",
         "Firmware not stated by the logger",
         "Logging interval 30 s",
