@@ -139,7 +139,8 @@ def test_it_speaks_to_those_who_do_not_see_it() -> None:
 
 
 def test_no_limit_goes_through_the_words_of_a_gap() -> None:
-    svg = drawn(plan(trip(minutes=120)))
+    wide = (Limit(name="warm", above_c=25, single="30 min"), Limit(name="cold", below_c=8, single="30 min"))
+    svg = drawn(plan(trip(minutes=120), limits=wide))
     (words,) = of_class(svg, "gap-label")
     base = float(words.get("y") or 0)
     assert all(not base - 12 < height(svg, kind) < base + 4 for kind in ("upper", "lower"))
