@@ -18,7 +18,7 @@ from gateway.core.identifiers import check_code
 OSLO = ZoneInfo("Europe/Oslo")
 P = ParamSpec("P")
 R = TypeVar("R")
-MOMENT = click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
+MOMENT = click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
 _DAY = click.DateTime(["%Y-%m-%d"])
 _FIELDS = {
     "certificate": "certificate",

@@ -179,6 +179,7 @@ def test_a_day_with_a_logger(desk: Desk) -> None:
         ),
         (["enrol", OLD, "B", *CERTIFICATE, "--offset", "9"], "--offset: Input should be less"),
         (["enrol", OLD, "B", "--new-box", "--since", "2999-01-01T00:00"], "since: lies in the future"),
+        (["enrol", OLD, "B", "--new-box", "--since", "2999-01-01T00:00+01:00"], "since: lies in the future"),
         (["enrol", "no such!", "B"], "logger: a code has"),
         (["swap", OLD, NEW, "--reason", "battery"], "old: C0:FF:EE:00:00:01 is not enrolled"),
         (["swap", OLD, NEW], "Missing option '--reason'"),

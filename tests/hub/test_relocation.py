@@ -243,7 +243,11 @@ def test_an_older_database_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("target", "reason"),
-    [("nonsense", "--to: is not a database URL"), ("{source}", "--to: is the database in use")],
+    [
+        ("nonsense", "--to: is not a database URL"),
+        ("mysql://hub@db/coldchain", "--to: is not a database URL"),
+        ("{source}", "--to: is the database in use"),
+    ],
 )
 def test_a_wrong_target_is_one_line(tmp_path: Path, target: str, reason: str) -> None:
     source = f"sqlite:///{tmp_path / 'hub.sqlite3'}"

@@ -196,10 +196,8 @@ def make_engine(url: str) -> Engine:
     """Return the engine of a database that may still be without tables; raises InputError naming `database`."""
     try:
         parsed = make_url(url)
-        if parsed.get_backend_name() == "sqlite":
-            return _make_sqlite_engine(parsed)
-        options = {name: value for name, value in _POSTGRESQL_OPTIONS.items() if name not in parsed.query}
-        return create_engine(parsed, pool_pre_ping=True, connect_args=options)
+        is_file = parsed.get_backend_name() == "sqlite"
+        return _make_sqlite_engine(parsed) if is_file else _make_postgresql_engine(parsed)
     except (ArgumentError, NoSuchModuleError) as error:
         shapes = "sqlite:///hub.sqlite3 or postgresql+psycopg://user@host/name"
         raise InputError("database", f"is not a database URL such as {shapes}") from error
@@ -207,6 +205,13 @@ def make_engine(url: str) -> Engine:
         raise InputError("database", f"its driver is not installed: {error}") from error
     except OSError as error:
         raise InputError("database", f"cannot be opened: {error.strerror}") from error
+
+
+def _make_postgresql_engine(url: URL) -> Engine:
+    if url.get_backend_name() != "postgresql":
+        raise ArgumentError(f"{url.drivername} is neither SQLite nor PostgreSQL")
+    options = {name: value for name, value in _POSTGRESQL_OPTIONS.items() if name not in url.query}
+    return create_engine(url, pool_pre_ping=True, connect_args=options)
 
 
 def _make_sqlite_engine(url: URL) -> Engine:
