@@ -294,7 +294,6 @@ async def test_what_the_broker_refuses_is_said_while_the_link_is_up() -> None:
 
 async def test_a_broker_that_answers_pings_and_acknowledges_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its window would never open again, and to the eye the link is up."""
-    monkeypatch.setattr("gateway.mqtt.client.UNANSWERED_S", 0.1)
     monkeypatch.setattr("gateway.mqtt.client.HOUSEKEEPING_S", 0.02)
     answers = {CONNECT: CONNACK, PINGREQ: PINGRESP}
     said: list[str] = []
@@ -303,6 +302,7 @@ async def test_a_broker_that_answers_pings_and_acknowledges_nothing_is_left(monk
         for number in range(IN_FLIGHT):
             assert await client.publish(TOPIC, b"%d" % number)
         waiting = asyncio.create_task(client.publish(TOPIC, b"waits"))
+        monkeypatch.setattr("gateway.mqtt.client.UNANSWERED_S", 0.1)
         await client.loss()
         said.append(client.reason)
         assert not await waiting

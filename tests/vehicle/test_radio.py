@@ -223,7 +223,7 @@ async def test_after_a_few_slow_requests_the_error_is_stated(bluez: FakeBluez, u
 async def test_a_download_that_stalls_is_not_complete(
     bluez: FakeBluez, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "IDLE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(download, "IDLE_TIMEOUT_S", 0.5)
     async with one_tag(bluez, until) as (radio, tag):
         tag.frames_before_silence = 3
         answer = await radio.read_memory(ask(0), SlowClock())
