@@ -22,6 +22,7 @@ from gateway.hub.reports.readings import read_readings, write_readings
 from gateway.hub.rooms import Rooms
 from gateway.hub.tabular.selection import Row
 from gateway.language import Language, speech_of
+from gateway.language.speech import NO_BREAK
 from tests.hub.reports.transports import LONG_CODE, sources_of
 from tests.hub.vans import START_MS
 
@@ -92,7 +93,9 @@ def test_json_is_what_is_attached_and_has_no_secret(rooms: Rooms) -> None:
 @pytest.mark.parametrize("language", list(Language))
 @pytest.mark.parametrize("code", ["SEND-1", "EMPTY"])
 def test_the_bundle_is_valid_fhir_r4(rooms: Rooms, code: str, language: Language) -> None:
-    R4.validate(json.loads(make(rooms, code, ReportForm.FHIR, language)))
+    bundle = json.loads(make(rooms, code, ReportForm.FHIR, language))
+    R4.validate(bundle)
+    assert NO_BREAK not in json.dumps(bundle, ensure_ascii=False)  # FHIR's strings know ordinary white space only
 
 
 def test_the_long_bundle_is_valid_fhir_r4(long_rooms: Rooms) -> None:
