@@ -47,6 +47,12 @@
     return found.slice(0, 6);
   }
 
+  // Lists of blocks that still have to be scrolled sideways.
+  function wide() {
+    const lists = Array.from(document.querySelectorAll(".stacks"), (list) => list.closest(".scroll") || list);
+    return lists.filter((one) => isSeen(one) && one.scrollWidth > one.clientWidth + 1).map(name);
+  }
+
   // Times of the clock that have no offset near them: in their block, in the table's head, or in its caption.
   function unplaced() {
     const time = /(^|[^\d:+−-])([01]\d|2[0-3]):[0-5]\d(?!\d)/;
@@ -107,5 +113,5 @@
     return faults;
   }
 
-  window.inspection = { small, cut, unplaced, begin, end };
+  window.inspection = { small, cut, wide, unplaced, begin, end };
 })();

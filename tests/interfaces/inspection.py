@@ -77,6 +77,11 @@ def find_cuts(page: Page) -> list[str]:
     return _ask(page, "cut")
 
 
+def find_wide_lists(page: Page) -> list[str]:
+    """Return lists whose last column is out of sight."""
+    return [f"goes on to the side: {one}" for one in _ask(page, "wide")]
+
+
 def find_unplaced_times(page: Page) -> list[str]:
     """Return times of the clock without an offset."""
     return [f"time without offset: {one}" for one in _ask(page, "unplaced")]

@@ -23,6 +23,7 @@ from tests.interfaces.inspection import (
     find_faults_of_head,
     find_small_targets,
     find_unplaced_times,
+    find_wide_lists,
     listening,
     prepare,
     walk_with_tab,
@@ -253,7 +254,7 @@ def _on_the_telephone(address: str, hub: Hub, page: Page) -> list[str]:
     with listening(page, hub.url) as faults:
         page.goto(address)
         found = [*find_faults_of_head(page, "en"), *find_barriers(page, *OF_LOOKS), *find_cuts(page)]
-        found += [*find_small_targets(page, TARGET_PX), *find_unplaced_times(page)]
+        found += [*find_small_targets(page, TARGET_PX), *find_unplaced_times(page), *find_wide_lists(page)]
         _keep(page, f"{hub.name}{address}-en-telephone", "dark", "light")
     return [*found, *faults]
 

@@ -123,6 +123,11 @@ class Indicators:
     left_out: int
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to count in the whole period."""
+        return not any(self.totals[""].of.values())
+
+    @property
     def groups(self) -> list[str]:
         """The groups, those with the most items first."""
         named = [group for group in self.totals if group]

@@ -211,6 +211,9 @@ async def test_indicators_as_a_page_and_as_csv(quality: Browser, rooms: Rooms) -
     assert table.headers["content-type"] == "text/csv; charset=utf-8"
     begins = f"{monday_of(NOW_MS)}T00:00:00+02:00"
     assert f"{begins},week,box,BOX-1,accepted,0,1,0.000000\r\n" in table.text
+    empty = await quality.get("/indicators?by=box&since=2026-01-05&until=2026-02-01")
+    assert "There is nothing to count in this period." in words_of(empty)
+    assert "week" not in words_of(empty).partition("nothing to count")[2]
     too_long = await quality.get("/indicators?since=2020-01-01")
     assert too_long.status_code == 422
     assert "At most 53 weeks or months at once." in words_of(too_long)
