@@ -11,11 +11,11 @@ from gateway.cli.progress import show_progress
 from gateway.core.errors import InputError
 from gateway.core.segments import Check
 from gateway.core.verification import Finding
-from gateway.hub.database.store import open_existing_store
+from gateway.hub.database.store import Store, open_existing_store
 from gateway.hub.proof.exports import verify_export
 from gateway.hub.proof.statements import Kept, read_kept
 from gateway.hub.proof.timestamps import read_roots
-from gateway.hub.proof.verification import Report, verify_consignment, verify_store
+from gateway.hub.proof.verification import Progress, Report, verify_consignment, verify_store
 from gateway.hub.reports.proof import is_report, verify_report
 from gateway.hub.settings import HubSettings
 from gateway.keys import PinnedKey, check_any
@@ -71,12 +71,7 @@ def command(
       coldchain verify C-17.zip --hub-key 3f9a…
       coldchain verify C-17.pdf --hub-key 3f9a…
     """  # noqa: D301  \b is click's mark for "keep these lines", not an escape
-    if (export is None) == (settings is None):
-        raise InputError("EXPORT", "name an export, or the hub's store with --settings, one of the two")
-    if consignment and (gateway or heads_paths):
-        raise InputError("--consignment", "does not go with --gateway or --heads")
-    if export and heads_paths:
-        raise InputError("--heads", "are compared with the hub's store; an export has a manifest of its own")
+    _refuse_combinations(export, settings, consignment, gateway, heads=bool(heads_paths), tsa_ca=bool(tsa_ca))
     check = _check_any(hub_keys)
     kept, wrong = _read_heads(heads_paths, check, tsa_ca)
     with show_progress("segments") as progress:
@@ -92,21 +87,55 @@ def command(
         else:
             store = open_existing_store(load_settings(HubSettings, settings).database_url)
             try:
-                if consignment is None:
-                    heads = [one.heads for one in kept]
-                    report = verify_store(store, gateway=gateway, heads=heads, check=check, progress=progress)
-                    report.add(wrong)
-                    report.stamps = sum(one.stamped_at is not None for one in kept)
-                    report.notes += [f"{one.path.name}: stamped {one.stamped_at}" for one in kept if one.stamped_at]
-                else:
-                    found = verify_consignment(store, consignment, progress=progress)
-                    if found is None:
-                        raise InputError("--consignment", f"there is no consignment {consignment!r}")
-                    report = found
+                report = _verify_store(store, consignment, gateway, kept, check, progress)
+                report.add(wrong)
             finally:
                 store.close()
     _print_report(report, as_json=as_json)
     return 0 if report.is_proven else NOT_PROVEN
+
+
+def _verify_store(
+    store: Store,
+    consignment: str | None,
+    gateway: str | None,
+    kept: list[Kept],
+    check: Check | None,
+    progress: Progress | None,
+) -> Report:
+    if consignment is not None:
+        found = verify_consignment(store, consignment, progress=progress)
+        if found is None:
+            raise InputError("--consignment", f"there is no consignment {consignment!r}")
+        return found
+    report = verify_store(store, gateway=gateway, heads=[one.heads for one in kept], check=check, progress=progress)
+    if gateway and not (report.epochs or report.heads):
+        raise InputError("--gateway", f"there is no log of a gateway {gateway!r}")
+    report.stamps = sum(one.stamped_at is not None for one in kept)
+    report.notes += [f"{one.path.name}: stamped {one.stamped_at}" for one in kept if one.stamped_at]
+    return report
+
+
+def _refuse_combinations(
+    export: Path | None,
+    settings: Path | None,
+    consignment: str | None,
+    gateway: str | None,
+    *,
+    heads: bool,
+    tsa_ca: bool,
+) -> None:
+    """What would be left aside in silence is refused."""
+    if (export is None) == (settings is None):
+        raise InputError("EXPORT", "name an export, or the hub's store with --settings, one of the two")
+    if consignment and (gateway or heads):
+        raise InputError("--consignment", "does not go with --gateway or --heads")
+    if export and heads:
+        raise InputError("--heads", "are compared with the hub's store; an export has a manifest of its own")
+    if export and (consignment or gateway):
+        raise InputError("--consignment" if consignment else "--gateway", "an export is verified as a whole")
+    if tsa_ca and not heads:
+        raise InputError("--tsa-ca", "timestamps are of heads: name them with --heads")
 
 
 def _check_any(texts: tuple[str, ...]) -> Check | None:
@@ -162,7 +191,8 @@ def _print_report(report: Report, *, as_json: bool) -> None:
         click.echo(str(finding))
     if report.wrong > len(report.findings):
         click.echo(f"... and {report.wrong - len(report.findings)} more")
-    checked = f"{tally.segments} segments in {report.epochs} epochs, {tally.records} records"
+    counts = [(tally.segments, "segment"), (report.epochs, "epoch"), (tally.records, "record")]
+    checked = "{} in {}, {}".format(*(_counted(number, noun) for number, noun in counts))
     if report.files:
         checked = f"seal, pages, {report.files} attached files"
     checked += _describe_lacking(tally.dropped_payloads - report.removed_payloads, report.removed_payloads)
@@ -172,8 +202,12 @@ def _print_report(report: Report, *, as_json: bool) -> None:
         checked += f", {report.heads} earlier heads"
     if report.stamps:
         checked += f", {report.stamps} timestamps"
-    verdict = "complete, in order, unaltered, signed" if report.is_proven else f"{report.wrong} faults"
+    verdict = "complete, in order, unaltered, signed" if report.is_proven else _counted(report.wrong, "fault")
     click.echo(f"{report.scope}: {checked}: {verdict}")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _describe_lacking(dropped: int, removed: int) -> str:

@@ -139,7 +139,7 @@ def verify_extent(
             yield _at(extent, entry.offset, Fault.OUT_OF_ORDER, f"kept after offset {expected - 1}")
             continue
         if entry.offset > expected:
-            yield _at(extent, expected, Fault.MISSING, f"{entry.offset - expected} segments are missing here")
+            yield _at(extent, expected, Fault.MISSING, f"{_segments(entry.offset - expected)} missing here")
             previous = None
         expected = entry.offset + 1
         segment, findings = _verify_one(extent, entry, keys, previous, tally)
@@ -148,9 +148,13 @@ def verify_extent(
         if segment is not None and not findings and on_segment is not None:
             on_segment(segment)
     if expected < extent.next_offset:
-        yield _at(extent, expected, Fault.MISSING, f"{extent.next_offset - expected} segments are missing at the end")
+        yield _at(extent, expected, Fault.MISSING, f"{_segments(extent.next_offset - expected)} missing at the end")
     elif extent.head is not None and previous is not None and previous != extent.head:
         yield _at(extent, expected - 1, Fault.REWRITTEN, "the last segment is not the one that was stated as head")
+
+
+def _segments(number: int) -> str:
+    return "1 segment is" if number == 1 else f"{number} segments are"
 
 
 def find_fault_of_head(extent: Extent, hash_at: Callable[[Position], bytes | None]) -> Finding | None:

@@ -78,6 +78,12 @@ def register_consignment(store: Store) -> None:
     registry.put_consignment(Consignment(code="C-1", items=(item,), requester="WARD-3", receiver="LAB"), "test")
 
 
+@pytest.mark.parametrize("typed", [("--gateway", "van-7"), ("--consignment", "C-7"), ("--tsa-ca", __file__)])
+def test_nothing_is_proven_of_what_is_not_there(case: Case, typed: tuple[str, str]) -> None:
+    with pytest.raises(AssertionError, match=rf"{typed[0]}: .*"):
+        case.verify(*typed)
+
+
 def row_of(connection: Connection, position: int) -> int:
     return int(
         connection.execute(select(schema.segments.c.id).where(schema.segments.c.position == position)).scalar_one()
