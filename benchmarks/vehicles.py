@@ -91,7 +91,7 @@ def _measure(stage: str, hub: Hub, store: Store, gateways: int, segments: int) -
         time.sleep(SAMPLE_S)
     began, began_s = used, time.monotonic()
     while fleet.poll() is None:
-        used = read_cpu_s()  # of the fleet too, while it is there
+        used = {**used, **read_cpu_s()}  # of the fleet too, while it is there
         time.sleep(SAMPLE_S)
     said = end_load(fleet)
     while not is_judged(store):

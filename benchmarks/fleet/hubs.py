@@ -136,7 +136,7 @@ def measure(name: str, hub: Hub, store: Store, gateways: int, segments: int, *, 
     began_s, began = time.monotonic(), read_cpu_s()  # registering and sealing lie before it
     used = began
     while fleet.poll() is None:
-        used = read_cpu_s()  # of the fleet too, while it is there
+        used = {**used, **read_cpu_s()}  # of the fleet too, while it is there: one that has ended has no name
         time.sleep(SAMPLE_S)
     said = end_load(fleet)
     judged_s = projected_s = None

@@ -25,6 +25,7 @@ from gateway.hub.access.sign_on import BACK_PATH, SignOn
 from gateway.hub.access.tokens import hash_secret, load_or_create_admin_token, load_or_create_secret
 from gateway.hub.database.store import Store, open_store
 from gateway.hub.hand_in.desk import HandInDesk
+from gateway.hub.judgement.turns import name_watch
 from gateway.hub.judgement.watch import Watch
 from gateway.hub.proof.hub_key import load_hub_key
 from gateway.hub.record.archive import Archive
@@ -137,7 +138,7 @@ def _open_around(store: Store, settings: HubSettings) -> Rooms:
         proofs=proofs,
         sign_on=_open_sign_on(settings, store, clock, sessions, proofs),
         ingest=Ingest(store, clock.now_ms, open_witness(store, settings.data_dir, clock.now_ms()), shown),
-        watch=Watch(store, archive, registry, configurations, clock),
+        watch=Watch(store, archive, registry, configurations, clock, name=name_watch(store)),
         reviews=ReviewDesk(store, clock.now_ms),
         alerts=AlertDesk(store, clock.now_ms),
         losses=Losses(store, archive, clock.now_ms),

@@ -757,6 +757,7 @@ folds = Table(
     Column("revision", BigInteger, nullable=False),  # hub_state.dating_revision when it was folded
     Column("state", Bytes, nullable=False),  # with the segments that it includes
     Column("saved_at_ms", Milliseconds, nullable=False, index=True),
+    Column("keeper", String(32)),  # the watch that has it in memory, where several share the marks
 )
 
 projection_marks = Table(

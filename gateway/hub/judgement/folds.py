@@ -99,10 +99,14 @@ _decode = msgspec.msgpack.Decoder(_State).decode
 
 
 class Folds:
-    """The folds of one process, for one thread at a time: `forget_redated`, then for each batch `prepare` to `save`."""
+    """The folds of one process, for one thread at a time: `forget_redated`, then for each batch `prepare` to `save`.
 
-    def __init__(self, make_judge: MakeJudge) -> None:
+    keeper  its name, where several processes share the consignments
+    """
+
+    def __init__(self, make_judge: MakeJudge, keeper: str = "") -> None:
         self._make_judge = make_judge
+        self._keeper = keeper
         self._folded: OrderedDict[str, Folded] = OrderedDict()
         self._saved: dict[str, Row[Any]] = {}
         self._redated: Places = {}
@@ -139,6 +143,10 @@ class Folds:
         self._folded.move_to_end(code)
         return folded
 
+    def leave(self, code: str) -> None:
+        """Leave a fold to another process that has saved it since."""
+        self._folded.pop(code, None)
+
     def forget(self, code: str) -> None:
         """Forget a fold from which it cannot be gone on."""
         self._folded.pop(code, None)
@@ -163,7 +171,7 @@ class Folds:
             connection.execute(delete(folds).where(folds.c.consignment.in_(sorted(gone))))
         if rows:
             insert = insert_for(connection, folds)
-            names = ("identity", "revision", "state", "saved_at_ms")
+            names = ("identity", "revision", "state", "saved_at_ms", "keeper")
             changes = {name: insert.excluded[name] for name in names}
             connection.execute(insert.on_conflict_do_update(index_elements=["consignment"], set_=changes), rows)
         while len(self._folded) > FOLDS_KEPT:
@@ -188,6 +196,8 @@ class Folds:
             log.warning("what was saved of consignment %s is folded again: %s", case.consignment.code, error)
             return None
         folded.seen = seen
+        if self._keeper and row.keeper != self._keeper:
+            folded.unsaved = SAVED_EACH  # the next save tells the others who has it now
         return folded
 
     def _row(self, code: str, folded: Folded, now_ms: int) -> dict[str, object]:
@@ -198,6 +208,7 @@ class Folds:
             "revision": self._revision,
             "state": _pack(_State(seen, folded.judge.keep())),
             "saved_at_ms": now_ms,
+            "keeper": self._keeper or None,
         }
 
 

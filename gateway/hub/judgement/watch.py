@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, update
@@ -36,6 +37,7 @@ from gateway.hub.judgement.folds import Folds, MakeJudge, prune_folds
 from gateway.hub.judgement.losses import settle_losses, tell_losses
 from gateway.hub.judgement.redating import Redating
 from gateway.hub.judgement.silence import Left, find_left, settle_silences, tell_silences
+from gateway.hub.judgement.turns import Turns, read_waiting
 from gateway.hub.judgement.verdict_history import read_rows, save_judgements
 from gateway.hub.record.archive import Archive
 from gateway.hub.record.quarantine import set_aside
@@ -73,6 +75,7 @@ class _Finding:
 class Watch:
     """Judges. `judge_marked` blocks and is for one thread at a time; `run` calls it.
 
+    name       of this one among several that share the marks: it takes its own first; "" is alone, or takes what comes
     is_behind  more was waiting than the last call judged
     """
 
@@ -85,13 +88,16 @@ class Watch:
         clock: Clock,
         *,
         make_judge: MakeJudge = ConsignmentJudge,
+        name: str = "",
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._archive = archive
         self._registry = registry
         self._configurations = configurations
         self._clock = clock
-        self._folds = Folds(make_judge)
+        self._turns = Turns(name, now_s) if name else None
+        self._folds = Folds(make_judge, name)
         self._cases: OrderedDict[str, tuple[int, Case]] = OrderedDict()
         self._acts = 0
         self._patrolled_at_ms: int | None = None
@@ -140,12 +146,20 @@ class Watch:
     def _observed(self, logger: str, since_ms: int) -> Sequence[Observation]:
         return self._archive.observations(logger, since_ms, self._clock.now_ms() + 1)
 
+    def _choose(self, connection: Connection) -> list[str]:
+        if self._turns is None:
+            return [mark.consignment for mark in read_marks(connection, LOOKED_AT)]
+        waiting = read_waiting(connection, LOOKED_AT)
+        for one in filter(self._turns.is_others, waiting):
+            self._folds.leave(one.consignment)
+        return self._turns.choose(waiting)
+
     def judge_marked(self) -> int:
         """Judge the consignments marked longest; return how many. Times that became known are put right first."""
         self._redating.work()
         with self._store.read() as connection:
             self._folds.forget_redated(connection)
-            waiting = [mark.consignment for mark in read_marks(connection, LOOKED_AT)]
+            waiting = self._choose(connection)
         self.is_behind = False
         if not waiting:
             return 0

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from gateway.clock import open_clock
 from gateway.hub.database.store import open_existing_store
+from gateway.hub.judgement.turns import name_watch
 from gateway.hub.judgement.watch import Watch
 from gateway.hub.record.archive import Archive
 from gateway.hub.registry.configurations import make_configurations
@@ -37,7 +38,8 @@ async def judge(settings: HubSettings) -> None:
     store = open_existing_store(settings.database_url)
     clock = open_clock(settings.clock)
     configurations = make_configurations(store, clock.now_ms, settings)
-    watch = Watch(store, Archive(store), Registry(store, clock.now_ms), configurations, clock)
+    registry = Registry(store, clock.now_ms)
+    watch = Watch(store, Archive(store), registry, configurations, clock, name=name_watch(store))
     arrived, told = Bell(), Bell()
     threading.Thread(target=_hear_parent, args=(arrived,), daemon=True).start()
     async with asyncio.TaskGroup() as tasks:
