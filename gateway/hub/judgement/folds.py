@@ -37,7 +37,7 @@ FOLDS_KEPT = 500
 """Consignments whose fold is kept in memory; of others, what was saved is read again when something new comes.
 
 Ten items in ten boxes keep 170 KiB after 200 readings and 320 after 2,000, and their documents 13: 500 of them 160 MiB,
-beside some 200 of the hub itself, which has a goal of 400. Twice as many would not fit; a second watch keeps 500 others.
+beside some 200 of the hub itself; its goal is 400. Twice as many would not fit; a second watch keeps 500 others.
 """
 SAVED_EACH = 10
 """Segments folded before it is saved again: what a killed process leaves to be read again, five minutes of one vehicle,
