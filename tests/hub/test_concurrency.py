@@ -121,7 +121,7 @@ def test_the_audit_trail_stays_one_chain(stores: list[Store]) -> None:
         registry = Registry(store, lambda: START_MS)
         enrolment = Enrolment(store, b"s" * 32, lambda: START_MS)
         for turn in range(5):
-            registry.put_box(Box(code=f"BOX-{turn}"), f"who-{number}")
+            registry.put_box(Box(code=f"BOX-{turn}", label=f"by {number}"), f"who-{number}")
             enrolment.issue_code(f"van-{turn}", f"who-{number}")
 
     at_once([lambda s=store, n=number: act(s, n) for number, store in enumerate(stores)])
