@@ -210,12 +210,12 @@ def test_the_menu_of_a_telephone_opens_over_the_page_by_keyboard(looks: Looks) -
     assert not nav.is_visible()
     before_px = page.locator("h1").evaluate("heading => heading.getBoundingClientRect().top")
     opens.press("Enter")
-    assert nav.is_visible()
+    expect(nav).to_be_visible(timeout=LIMIT_MS)
     assert not [*find_barriers(page, *OF_LOOKS), *find_cuts(page), *find_small_targets(page, TARGET_PX)]
     assert page.locator("h1").evaluate("heading => heading.getBoundingClientRect().top") == before_px
     page.keyboard.press("Escape")
-    assert not nav.is_visible()
-    assert opens.evaluate("button => button === document.activeElement")
+    expect(nav).to_be_hidden(timeout=LIMIT_MS)
+    expect(opens).to_be_focused(timeout=LIMIT_MS)
     looks.desk.goto("/review")
     assert looks.desk.locator("nav").first.is_visible()
     assert not looks.desk.get_by_role("button", name="Meny").is_visible()

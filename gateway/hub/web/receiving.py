@@ -26,6 +26,7 @@ from gateway.hub.review.choices import ChoiceList, read_offered
 from gateway.hub.review.competence import NotYoursError, check_decider
 from gateway.hub.review.decisions import Course, Decision, NewDecision, read_decisions
 from gateway.hub.rooms import Rooms
+from gateway.hub.signals.events import newest_event
 from gateway.hub.times import to_datetime
 from gateway.hub.web.bench import look_up
 from gateway.hub.web.breaches_here import NOTHING_HERE, read_here
@@ -138,6 +139,7 @@ def render_bench(
     """Return what a code stands for and what can be done about it; `is_part`: only what a scan replaces."""
     waiting: list[Entry] = []
     with rooms.store.read() as connection:
+        told = newest_event(connection)  # before all else: what happens meanwhile is told once more, never missed
         view = look_up(rooms, connection, code, speech) if code else None
         codes = [] if view is None else [found.code for found in view.found]
         desk = open_desk(connection, caller, speech, codes, typed, refused)
@@ -148,7 +150,8 @@ def render_bench(
             waiting = read_inbox(connection, waiting=True, limit=INBOX_SHOWN)
     name = "result.html" if is_part else "bench.html"
     here = "/bench" + (f"?{urlencode({'code': code})}" if code else "")
-    return render(name, rooms, caller, speech, view=view, desk=desk, matters=matters, waiting=waiting, here=here)
+    values = {"view": view, "desk": desk, "matters": matters, "waiting": waiting, "here": here, "told": told}
+    return render(name, rooms, caller, speech, **values)
 
 
 @router.get("/bench")

@@ -134,7 +134,7 @@ function concerns(event) {
 }
 
 if ("EventSource" in window) {
-  const live = new EventSource("/api/v1/events");
+  const live = new EventSource("/api/v1/events?after=" + result.dataset.told);
   for (const kind of ["judgement", "breach", "consignment", "decision"]) {
     live.addEventListener(kind, (event) => { if (concerns(event)) refresh(); });
   }
