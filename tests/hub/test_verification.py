@@ -13,7 +13,7 @@ from sqlalchemy import delete, insert, select, update
 from gateway.core.attestations import Heads, read_statement
 from gateway.core.errors import InputError
 from gateway.core.segments import seal_segment
-from gateway.core.verification import Fault
+from gateway.core.verification import EnrolledKey, Extent, Fault, StoredSegment, Tally, verify_extent
 from gateway.hub.audit.acts import Act, record_act
 from gateway.hub.database import schema
 from gateway.hub.database.store import Store
@@ -73,6 +73,15 @@ def test_every_flipped_bit_is_found_and_named(store: Store, archive: Van) -> Non
         assert 2 in {finding.offset for finding in report.findings}
     change(store, 2, verbatim=intact)
     assert verify_store(store).is_proven
+
+
+def test_a_beginning_that_names_a_segment_before_it_is_found() -> None:
+    liar = Van(previous=b"\x02" * 32)
+    liar.seal(observe(0, 5.0))
+    stored = [StoredSegment(0, START_MS, liar.sealed[0].to_bytes())]
+    keys = [EnrolledKey(VerifyKey(liar.key.public_bytes).check)]
+    findings = list(verify_extent(Extent(liar.name, liar.epoch, 0, 1), stored, keys, Tally()))
+    assert [finding.fault for finding in findings] == [Fault.BROKEN_CHAIN]
 
 
 def test_a_dropped_segment_is_found(store: Store, archive: Van) -> None:

@@ -13,8 +13,10 @@ from gateway.core.errors import InputError
 from gateway.core.messages import Ack, EpochAck
 from gateway.core.records import DeviceFault
 from gateway.core.segments import NO_HASH, Segment, check_segment, parse_segment
-from gateway.keys import SigningKey, VerifyKey
+from gateway.core.succession import Successor, hand_over
+from gateway.keys import SigningKey, VerifyKey, make_key
 from gateway.vehicle.database import open_database
+from gateway.vehicle.identity import Identity
 from gateway.vehicle.memos import Memos
 from gateway.vehicle.outbox import Outbox
 from gateway.vehicle.recorder import Stretch
@@ -154,6 +156,15 @@ def test_a_wrong_head_is_counted_and_ignored(make: Callable[..., Outbox]) -> Non
     assert len(waiting(outbox)) == 1
 
 
+def test_a_hub_that_holds_more_of_what_is_being_written_is_not_believed(make: Callable[..., Outbox]) -> None:
+    outbox = make()
+    seal(outbox, 0)
+    epoch = waiting(outbox)[0].header.epoch
+    assert not outbox.acknowledge(Ack(1, VAN, [EpochAck(epoch, 5, b"x" * 32)]))
+    assert counters(waiting(outbox)) == [0]
+    assert outbox.mismatched_acks == 1
+
+
 def test_a_hub_that_holds_more_than_an_older_copy_needs_nothing_of_it(tmp_path: Path, key: SigningKey) -> None:
     path, copy = tmp_path / "a.db", tmp_path / "b.db"
     with opened(path, key) as outbox:
@@ -290,6 +301,7 @@ def test_acknowledged_segments_go_when_they_are_old(make: Callable[..., Outbox])
     outbox = make()
     seal(outbox, 0, 1, 2, 3)
     segments = waiting(outbox)
+    outbox.acknowledge(ack(segments[0]))  # a new generation is written at once, what it acknowledges later is not
     outbox.acknowledge(ack(segments[2]))
     assert outbox.trim(T0 + 60_000) == 2
     assert counters(waiting(outbox)) == [3]
@@ -365,6 +377,34 @@ def test_a_full_outbox_then_drops_payloads_and_keeps_signed_headers(
     assert second.header.previous == first.hash
     assert third.body is not None
     assert outbox.depth().bytes == sum(len(s.to_bytes()) for s in (first, second, third))
+
+
+def test_the_payload_that_leads_to_a_new_key_is_not_given_up(database: sqlite3.Connection, key: SigningKey) -> None:
+    former = make_key()
+    change = hand_over(VAN, former.public_bytes, Successor(key.public_bytes), T0, former.sign)
+    who = Identity(key, changes=(change,))
+    plain = Outbox(database, VAN, who, boot=BOOT)
+    for start in (0, 200):
+        uneven = tuple(observe(number, temperature_mc=number**3 % 4999) for number in range(start, start + 200))
+        plain.seal(Content(uneven), sealed_at_ms=T0, config_version=3)
+    outbox = Outbox(database, VAN, who, boot=BOOT, max_bytes=plain.depth().stored_bytes)
+    seal(outbox, 500)
+    first, second, _ = waiting(outbox)
+    assert first.body is not None
+    assert second.body is None
+
+
+def test_an_epoch_is_remembered_while_any_of_it_is_stored(
+    make: Callable[..., Outbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.vehicle.outbox.EPOCHS_KEPT", 1)
+    seal(make(), 0, 1)
+    outbox = make()
+    seal(outbox, 2)
+    _, last_before, last = waiting(outbox)
+    outbox.acknowledge(ack(last_before, last))
+    assert outbox.trim(T0 - 1) == 0
+    assert outbox.trim(T0 + 1_000_000) == 2
 
 
 def test_sealing_forgets_the_stretches_that_it_resolves(
