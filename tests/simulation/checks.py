@@ -37,6 +37,7 @@ def check_completed(vehicle: VehicleMachine, hub: HubMachine, consignment: str) 
     assert not lost, f"{len(lost)} sealed observations never arrived, {min(lost, key=lambda o: o.measured_at_ms)}"
     _check_values(vehicle, at_hub)
     _check_repetitions(vehicle, hub)
+    _check_continuity(vehicle, hub)
     report = verify_store(hub.store)
     assert report.is_proven, report.findings
     _check_verdicts(vehicle, hub, consignment)
@@ -60,6 +61,19 @@ def _check_repetitions(vehicle: VehicleMachine, hub: HubMachine) -> None:
     counted = Counter(o for logger in vehicle.loggers for o in hub.disk.observations(logger.address))
     repeated = [observation for observation, times in counted.items() if times > 1]
     assert not repeated or vehicle.has_resealed, f"{len(repeated)} observations came twice, {repeated[0]}"
+
+
+def _check_continuity(vehicle: VehicleMachine, hub: HubMachine) -> None:
+    """Each start goes on where the one before ended: a log that nobody touched is neither doubted nor refused."""
+    if vehicle.is_card_another or vehicle.has_resealed or hub.backup is not None:
+        return
+    doubts = schema.alerts.c.kind.in_((AlertKind.LOG_FORKED, AlertKind.LOG_RESTARTED))
+    with hub.store.read() as connection:
+        doubted = connection.execute(select(schema.alerts.c.kind, schema.alerts.c.document).where(doubts)).all()
+        kept = schema.quarantine.c
+        refused = connection.execute(select(kept.code, kept.reason).where(kept.source == "log")).all()
+    assert not doubted, f"an untouched log is doubted: {doubted[0]}"
+    assert not refused, f"an untouched log is refused: {refused[0]}"
 
 
 def _check_verdicts(vehicle: VehicleMachine, hub: HubMachine, consignment: str) -> None:

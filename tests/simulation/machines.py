@@ -196,9 +196,9 @@ class VehicleMachine:
             mock.patch("gateway.vehicle.uplink.MqttClient", self._make_client),
         ):
             self.storage = self._open_storage()
-            vehicle = Vehicle(settings, enrolment, self.storage, client, self.clock, self.rng)
+            self.vehicle = Vehicle(settings, enrolment, self.storage, client, self.clock, self.rng)
         try:
-            await vehicle.run(lambda _: None)
+            await self.vehicle.run(lambda _: None)
         finally:
             await client.aclose()
             try:

@@ -366,9 +366,10 @@ class World:
             logger.present = False  # the engine is off: nothing new is heard
         while asyncio.get_running_loop().time() < ends_s:
             await asyncio.sleep(LOOK_S)
-            if not self.vehicle.outbox.depth().segments and not self.hub.has_marks():
+            unsealed = self.vehicle.vehicle.state().waiting
+            if not unsealed and not self.vehicle.outbox.depth().segments and not self.hub.has_marks():
                 return
-        raise AssertionError(f"not complete after {SETTLE_S} s: {self.vehicle.outbox.depth()}")
+        raise AssertionError(f"not complete after {SETTLE_S} s: {unsealed} unsealed, {self.vehicle.outbox.depth()}")
 
 
 def describe(outcome: Outcome) -> dict[str, Any]:
