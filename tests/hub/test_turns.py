@@ -16,6 +16,7 @@ from gateway.hub.record.archive import Archive
 from gateway.hub.registry.configurations import Configurations
 from gateway.hub.registry.registry import Registry
 from gateway.hub.replication.ingest import Ingest
+from gateway.hub.signals.dirty import clear_mark, mark_consignments, read_marks
 from tests.hub.test_watch import FakeJudge, Hand, consignment
 from tests.hub.vans import LOGGER, Van, observe
 
@@ -46,6 +47,19 @@ def test_own_and_new_ones_are_taken_at_once_and_anothers_once_it_has_waited(time
     assert turns.choose([OTHERS, OWN]) == ["C-1"]
     time.now += 0.1
     assert turns.choose([OTHERS, OWN]) == ["C-2", "C-1"]  # in line, not behind its own
+
+
+def test_what_changes_while_it_is_judged_goes_behind_those_that_waited(store: Store) -> None:
+    with store.write() as connection:
+        mark_consignments(connection, ["C-1"], 1000)
+        mark_consignments(connection, ["C-2"], 1001)
+        [seen] = read_marks(connection, 1)
+        mark_consignments(connection, ["C-1"], 1002)
+        clear_mark(connection, seen, 1003)
+        assert [mark.consignment for mark in read_marks(connection, 10)] == ["C-2", "C-1"]
+        for mark in read_marks(connection, 10):
+            clear_mark(connection, mark, 1004)
+        assert read_marks(connection, 10) == []
 
 
 @pytest.mark.parametrize(

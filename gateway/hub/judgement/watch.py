@@ -215,7 +215,7 @@ class Watch:
             received = [finding.mark.consignment for finding in findings if finding.received]
             self._folds.save(connection, codes, received, now_ms)
             for finding in sorted(findings, key=lambda finding: finding.mark.consignment):
-                clear_mark(connection, finding.mark)
+                clear_mark(connection, finding.mark, now_ms)
 
     def _find(self, mark: Mark) -> _Finding:
         case = self._case(mark.consignment)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, or_, select, union_all
+from sqlalchemy import Connection, delete, or_, select, union_all, update
 
 from gateway.core.assignments import Tenure
 from gateway.hub.database.schema import assignments, carriages, dirty, vigils
@@ -124,6 +124,10 @@ def read_marks_of(connection: Connection, codes: Iterable[str]) -> list[Mark]:
     return [Mark(row.consignment, row.marks, row.marked_at_ms) for row in rows]
 
 
-def clear_mark(connection: Connection, mark: Mark) -> None:
-    """Remove a mark unless something changed since it was seen."""
-    connection.execute(delete(dirty).where(dirty.c.consignment == mark.consignment, dirty.c.marks == mark.marks))
+def clear_mark(connection: Connection, mark: Mark, now_ms: int) -> None:
+    """Remove a mark; where something changed since it was seen, its consignment waits from now on."""
+    marked = dirty.c.consignment == mark.consignment
+    removed = connection.execute(delete(dirty).where(marked, dirty.c.marks == mark.marks))
+    if not removed.rowcount:
+        # Those that change while they are judged would else stay in front of all others.
+        connection.execute(update(dirty).where(marked).values(marked_at_ms=now_ms))
