@@ -236,7 +236,8 @@ def _log_ahead(connection: SqliteConnection) -> None:
 
     The change wants the file to itself, and SQLite refuses it at once where other statements would wait.
     """
-    ends_s = time.monotonic() + BUSY_TIMEOUT_S
+    (patience_ms,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    ends_s = time.monotonic() + patience_ms / 1000
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
