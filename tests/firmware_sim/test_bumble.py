@@ -242,15 +242,16 @@ async def simulator(tmp_path: Path, radio: str, *more: str) -> AsyncIterator[asy
         *("--radio", radio, *more),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "COLDCHAIN_CLOCK_JSON": clock},
+        env={**os.environ, "COLDCHAIN_CLOCK_JSON": clock, "PYTHONFAULTHANDLER": "1"},
     )
     try:
         async with asyncio.timeout(LIMIT_S):
             yield process
     finally:
         if process.returncode is None:
-            process.kill()
-        await process.wait()
+            process.send_signal(signal.SIGABRT)  # it says where it hangs
+            _, errors = await process.communicate()
+            print(errors.decode())  # noqa: T201  what a failure is understood with
 
 
 async def test_a_trip_on_virtual_controllers_beside_one_for_a_host(tmp_path: Path, until: Until) -> None:
